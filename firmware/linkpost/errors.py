@@ -1,0 +1,108 @@
+"""Every error that linkpost raises. One root; what to do next is an attribute, never a text.
+
+`retry` says what a caller may do with the work that failed:
+
+    RETRY_BACKOFF   keep the work and try again after a growing pause
+    RETRY_SLOWLY    keep the work; a person has to act, so try again after 15 minutes or more
+    RETRY_NEVER     the work itself is refused: trying it again unchanged cannot help
+
+No message ever holds a device secret, a Wi-Fi password or a token.
+"""
+
+RETRY_BACKOFF = "backoff"
+RETRY_SLOWLY = "slowly"
+RETRY_NEVER = "never"
+
+
+class LinkpostError(Exception):
+    """The root. `retry` is the policy; see the module's docstring."""
+
+    retry = RETRY_BACKOFF
+
+
+class ConfigError(LinkpostError):
+    """What the user set is wrong. `key` names the config key, e.g. `wifi[0].ssid`."""
+
+    retry = RETRY_SLOWLY
+
+    def __init__(self, key, message):
+        super().__init__("%s: %s" % (key, message) if key else message)
+        self.key = key
+
+
+class StorageError(LinkpostError):
+    """The flash refused: full, read-only or failing."""
+
+
+class SensorError(LinkpostError):
+    """A sensor gave no value; the message says why, in words for the reading's error entry."""
+
+
+class NetworkError(LinkpostError):
+    """TCP or Wi-Fi failed. `errno` is the number the platform raised, or None."""
+
+    def __init__(self, message, errno=None):
+        super().__init__(message)
+        self.errno = errno
+
+
+class DeadlineError(NetworkError):
+    """The whole request did not end within its deadline."""
+
+
+class DNSError(NetworkError):
+    """The host's name could not be resolved; `errno` is the resolver's number."""
+
+
+class TLSError(LinkpostError):
+    """The handshake or the certificate check failed. Never retried without verification.
+
+    `reason` is one of the TLS_ names below, so that the clock can be looked at or an anchor added.
+    """
+
+    def __init__(self, message, reason, errno=None):
+        super().__init__(message)
+        self.reason = reason
+        self.errno = errno
+
+
+TLS_UNTRUSTED = "untrusted"
+TLS_WRONG_HOST = "wrong host"
+TLS_EXPIRED = "expired"
+TLS_NOT_YET_VALID = "not yet valid"
+TLS_NO_ANCHOR = "no anchor"
+TLS_HANDSHAKE = "handshake"
+TLS_MEMORY = "memory"
+
+
+class ProtocolError(LinkpostError):
+    """The peer broke HTTP or JSON, or passed one of our limits."""
+
+
+class ServiceError(LinkpostError):
+    """The platform answered with a code other than 0. `code` is its number, `message` its text."""
+
+    def __init__(self, code, message):
+        super().__init__("%s (%s)" % (message, code))
+        self.code = code
+        self.message = message
+
+
+class TokenError(ServiceError):
+    """20001, 20002, 20003: the token is dead, and a fresh one was refused as well."""
+
+
+class AuthError(ServiceError):
+    """20000, or 10001 on /auth: product key, device name, secret or endpoint are wrong."""
+
+    retry = RETRY_SLOWLY
+
+
+class ThrottledError(ServiceError):
+    """40000: too many requests. Back off for long; the token stays good."""
+
+
+class RejectedError(ServiceError):
+    """10001 or 30001 on a topic: this message is refused."""
+
+    retry = RETRY_NEVER

@@ -1,0 +1,89 @@
+"""The desktop as a port: CPython, and MicroPython's unix port (the virtual board).
+
+On the virtual board a `machine` module stands earlier on `sys.path` and gives reset, deep sleep
+and watchdog; the host port is handed it. On a plain desktop there is none, and a capability that
+would need it is absent.
+"""
+
+import gc
+import os
+import time
+
+from .base import POWER_ON, Port
+
+
+class HostPort(Port):
+    """A desktop process. `machine` is the virtual board's module, or None."""
+
+    name = "host"
+
+    def __init__(self, machine=None):
+        self._machine = machine
+        if hasattr(time, "ticks_ms"):
+            self.ticks_ms = time.ticks_ms
+            self.ticks_diff = time.ticks_diff
+        if machine is not None:
+            self.can_light_sleep = True
+            self.can_deep_sleep = True
+            self.watchdog_max_ms = machine.WATCHDOG_MAX_MS
+            self.retained_bytes = machine.RETAINED_BYTES
+        self._watchdog = None
+        self._boot_ticks = self.ticks_ms()
+
+    def ticks_ms(self):
+        return time.monotonic_ns() // 1_000_000
+
+    def ticks_diff(self, later, earlier):
+        return later - earlier
+
+    def uptime_ms(self):
+        # 62-bit ticks do not wrap in the life of a process.
+        return self.ticks_diff(self.ticks_ms(), self._boot_ticks)
+
+    def unix_ms(self):
+        return time.time_ns() // 1_000_000
+
+    def set_unix_ms(self, unix_ms):
+        """The desktop keeps its own time; a process does not set it."""
+
+    def sleep_ms(self, ms):
+        time.sleep(ms / 1000)
+
+    def light_sleep(self, ms):
+        self._machine.lightsleep(ms)
+
+    def deep_sleep(self, ms):
+        self._machine.deepsleep(ms)
+
+    def start_watchdog(self, ms):
+        if self._machine is not None:
+            self._watchdog = self._machine.WDT(timeout=ms)
+
+    def feed(self):
+        if self._watchdog is not None:
+            self._watchdog.feed()
+
+    def reset(self):
+        if self._machine is None:
+            raise SystemExit
+        self._machine.reset()
+
+    def reset_cause(self):
+        return POWER_ON if self._machine is None else self._machine.cause()
+
+    def retained(self):
+        return b"" if self._machine is None else self._machine.retained()
+
+    def retain(self, data):
+        if self._machine is not None:
+            self._machine.retain(data)
+
+    def unique_id(self):
+        return b"host"
+
+    def heap_free(self):
+        # CPython has no bound to report.
+        return gc.mem_free() if hasattr(gc, "mem_free") else 0
+
+    def random_bytes(self, length):
+        return os.urandom(length)

@@ -1,0 +1,83 @@
+"""The `linkpost` command. Each subcommand lives beside the code that does its work."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import traceback
+
+import click
+
+from tools import failures
+
+# Where each command's click object is; imported when it is asked for, so that a command that
+# talks to a board does not pay for the emulator, and works where a part is not installed.
+_COMMANDS = {
+    "emulator": ("tools.emulator.command:emulator", "The platform on this machine, over TLS."),
+    "board": ("tools.virtual_board.command:board", "A virtual board: the firmware, no hardware."),
+    "send": ("tools.send:send", "One message from the desktop: endpoint and credentials checked."),
+}
+
+
+class _LazyGroup(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _, name = _COMMANDS[cmd_name][0].partition(":")
+        return getattr(importlib.import_module(module), name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in _COMMANDS.items()])
+
+
+def _version() -> str:
+    from tools import firmware
+
+    return firmware.version()
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--debug", is_flag=True, help="Show the traceback of a failure.")
+@click.version_option(_version(), prog_name="linkpost")
+def linkpost(debug: bool) -> None:
+    """linkpost: sensor readings from ESP32 and Pico W into Alibaba Cloud IoT Platform.
+
+    \b
+    Example: linkpost emulator --device a1B2c3D4e5F,sensor01,0123456789abcdef
+    """
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command; exit with a code of `failures`, one line on stderr, no traceback."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    debug = "--debug" in arguments or os.environ.get("LINKPOST_DEBUG") == "1"
+    arguments = [argument for argument in arguments if argument != "--debug"]
+    try:
+        code = linkpost.main(arguments, prog_name="linkpost", standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else failures.DONE)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except (KeyboardInterrupt, click.exceptions.Abort):
+        sys.exit(failures.INTERRUPTED)
+    except click.ClickException as error:
+        error.show(sys.stderr)
+        sys.exit(failures.USAGE)
+    except BrokenPipeError:  # the reader of our output went away, e.g. `| head`
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  the interpreter flushes it at exit
+        sys.exit(failures.DONE)
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        else:
+            print(f"linkpost: {error or type(error).__name__}", file=sys.stderr)
+        code = getattr(error, "exit_code", None)
+        if code is None:
+            code = failures.exit_code_of(type(error).__name__)
+        if code == 1 and not debug:
+            print("linkpost: this is unexpected; --debug shows where it happened", file=sys.stderr)
+        sys.exit(code)
