@@ -1,0 +1,52 @@
+# linkpost: `make help` lists what there is to do.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Two cores are what the tests are planned for.
+JOBS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check lint types lock clean
+
+help:  ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.ready  ## The environment in .venv, everything pinned, with the linkpost command
+
+$(VENV)/.ready: requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "linkpost needs Python 3.11 or newer. Have one? make $(MAKECMDGOALS) PYTHON=python3.12"; exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+		{ echo "This Python cannot make environments. On Debian or Ubuntu: apt install python3-venv"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: setup  ## Emulator and a virtual board that reports into it; REPORTS=5 ends by itself
+	@$(BIN)/python -m tools.demo
+
+test: setup  ## Every test, on CPython and on real MicroPython
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+
+check: setup lint types  ## Lint, types, import arrows, module sizes
+
+lint:
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.stubs
+	$(BIN)/mypy
+
+$(VENV)/.stubs: requirements-stubs.txt | setup
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade --no-deps \
+		--require-hashes --target typings -r requirements-stubs.txt
+	@touch $@
+
+lock:  ## Pin the newest versions of everything, with hashes (needs uv)
+	uv pip compile pyproject.toml --extra micropython --extra dev --universal \
+		--python-version 3.11 --generate-hashes --no-header --no-annotate --upgrade -o requirements.txt
+
+clean:  ## Remove what make made
+	rm -rf $(VENV) build typings *.egg-info

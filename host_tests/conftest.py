@@ -1,0 +1,123 @@
+"""Portable tests run twice: pytest runs them on CPython, this plug-in on real MicroPython.
+
+A portable file holds plain `test_*` functions with plain `assert`. For each of them a second item
+`test_x[micropython]` is made; all of one file run in one `micropython` process. What one runtime
+cannot run is listed in the file, with its reason, and reported as a skip:
+
+    SKIP = {"test_x": ("micropython", "the unix port has no ...")}
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PORTABLE = Path(__file__).parent / "portable"
+_RUNNER = Path(__file__).parent / "micropython_runner.py"
+_PROCESS_TIMEOUT_S = 100  # under pytest's own, so that the output so far is shown
+
+
+def _micropython() -> str | None:
+    beside = Path(sys.executable).parent / "micropython"
+    return str(beside) if beside.exists() else shutil.which("micropython")
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    if file_path.parent == PORTABLE and file_path.match("test_*.py"):
+        return MicroPythonFile.from_parent(parent, path=file_path)
+    return None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if isinstance(item, pytest.Function) and item.path.parent == PORTABLE:
+            runtime, reason = getattr(item.module, "SKIP", {}).get(item.name, ("", ""))
+            if runtime == "cpython":
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+class MicroPythonFile(pytest.File):
+    """One portable file in one `micropython` process."""
+
+    def collect(self):
+        tree = ast.parse(self.path.read_text())
+        skips: dict[str, tuple[str, str]] = {}
+        for node in tree.body:
+            if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "SKIP":
+                skips = ast.literal_eval(node.value)
+        self._outcomes: dict[str, str] | None = None
+        for node in tree.body:
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+                runtime, reason = skips.get(node.name, ("", ""))
+                item = MicroPythonItem.from_parent(self, name=f"{node.name}[micropython]")
+                item.test_name = node.name
+                item.skip_reason = reason if runtime == "micropython" else ""
+                yield item
+
+    def outcome(self, item: MicroPythonItem) -> str:
+        """Return what the process printed about that test: "" where it passed."""
+        if self._outcomes is None:
+            wanted = [i for i in item.session.items if i.parent is self and not i.skip_reason]
+            self._outcomes = self._run([i.test_name for i in wanted])
+        return self._outcomes.get(item.test_name, "the process ended before this test ran")
+
+    def _run(self, names: list[str]) -> dict[str, str]:
+        path = ":".join(map(str, (ROOT / "firmware", PORTABLE, PORTABLE.parent, ".frozen")))
+        command = [_micropython() or "micropython", "-X", "heapsize=8M", str(_RUNNER)]
+        process = subprocess.Popen(
+            [*command, self.path.stem, *names],
+            env={**os.environ, "MICROPYPATH": path},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            output, _ = process.communicate(timeout=_PROCESS_TIMEOUT_S)
+            end = f"the process ended with {process.returncode}"
+        except subprocess.TimeoutExpired:
+            process.kill()
+            output, _ = process.communicate()
+            end = f"killed after {_PROCESS_TIMEOUT_S} s"
+        outcomes: dict[str, str] = {}
+        for part in output.decode(errors="replace").split("\x01")[1:]:
+            name, _, report = part.partition("\n")
+            text, passed, _ = report.partition("\x02")
+            outcomes[name] = "" if passed else f"{text}\n{end}"
+        if not outcomes and names:  # the file itself did not import
+            outcomes = dict.fromkeys(names, f"{output.decode(errors='replace')}\n{end}")
+        return outcomes
+
+
+class MicroPythonItem(pytest.Item):
+    """One portable test on MicroPython."""
+
+    test_name: str
+    skip_reason: str
+    parent: MicroPythonFile
+
+    def runtest(self) -> None:
+        if self.skip_reason:
+            pytest.skip(self.skip_reason)
+        if _micropython() is None:
+            pytest.skip("the MicroPython wheel is not installed on this machine")
+        report = self.parent.outcome(self)
+        if report:
+            raise MicroPythonFailure(report)
+
+    def repr_failure(self, excinfo, style=None):
+        if isinstance(excinfo.value, MicroPythonFailure):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self):
+        return self.path, 0, self.name
+
+
+class MicroPythonFailure(Exception):
+    """The test failed in the MicroPython process; the text is what it printed."""
