@@ -3,6 +3,7 @@
 `retry` says what a caller may do with the work that failed:
 
     RETRY_BACKOFF   keep the work and try again after a growing pause
+    RETRY_LONG      the same, with much longer pauses: the platform throttles
     RETRY_SLOWLY    keep the work; a person has to act, so try again after 15 minutes or more
     RETRY_NEVER     the work itself is refused: trying it again unchanged cannot help
 
@@ -10,6 +11,7 @@ No message ever holds a device secret, a Wi-Fi password or a token.
 """
 
 RETRY_BACKOFF = "backoff"
+RETRY_LONG = "long"
 RETRY_SLOWLY = "slowly"
 RETRY_NEVER = "never"
 
@@ -100,6 +102,8 @@ class AuthError(ServiceError):
 
 class ThrottledError(ServiceError):
     """40000: too many requests. Back off for long; the token stays good."""
+
+    retry = RETRY_LONG
 
 
 class RejectedError(ServiceError):

@@ -1,0 +1,34 @@
+"""linkpost: reports readings to Alibaba Cloud IoT Platform over HTTPS, and loses none.
+
+from linkpost import App, Client, Config, LinkpostError
+
+A name is loaded when it is used, so that a Client does not pay for the App.
+"""
+
+_MODULE_OF = {
+    "App": "app",
+    "Client": "client",
+    "Config": "config",
+    "LinkpostError": "errors",
+    "ConfigError": "errors",
+    "StorageError": "errors",
+    "SensorError": "errors",
+    "NetworkError": "errors",
+    "DeadlineError": "errors",
+    "DNSError": "errors",
+    "TLSError": "errors",
+    "ProtocolError": "errors",
+    "ServiceError": "errors",
+    "TokenError": "errors",
+    "AuthError": "errors",
+    "ThrottledError": "errors",
+    "RejectedError": "errors",
+    "VERSION": "version",
+}
+
+
+def __getattr__(name):
+    if name not in _MODULE_OF:
+        raise AttributeError(name)
+    full = "linkpost." + _MODULE_OF[name]
+    return getattr(__import__(full, None, None, (name,)), name)

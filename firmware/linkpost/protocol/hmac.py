@@ -1,0 +1,51 @@
+"""HMAC (RFC 2104) over MD5 or SHA-1, with the chip's digest where it has one."""
+
+import hashlib
+
+_BLOCK = 64  # bytes, of both digests
+
+
+def has_native(digest: str) -> bool:
+    """Tell whether this chip's hashlib has the digest ("md5" or "sha1")."""
+    return hasattr(hashlib, digest)
+
+
+def new_digest(digest: str):
+    """Return a new hash object with `update` and `digest`: native, or ours where it is missing."""
+    if has_native(digest):
+        return getattr(hashlib, digest)()
+    # Imported only here, and deployed only to boards that need it.
+    if digest == "md5":
+        from .md5 import MD5
+
+        return MD5()
+    if digest == "sha1":
+        from .sha1 import SHA1
+
+        return SHA1()
+    raise ValueError("no digest %s" % digest)
+
+
+def hmac(digest: str, key: bytes, message: bytes) -> bytes:
+    """Return HMAC(key, message).
+
+    Args: digest "md5" or "sha1"; key and message bytes of any length.
+    Returns: 16 or 20 bytes. Source: RFC 2104 section 2.
+    """
+    if len(key) > _BLOCK:
+        hashed = new_digest(digest)
+        hashed.update(key)
+        key = hashed.digest()
+    pad = bytearray(b"\x36" * _BLOCK)
+    for i in range(len(key)):
+        pad[i] ^= key[i]
+    # Two objects, one after the other: MicroPython's cannot be copied, and digest() ends them.
+    inner = new_digest(digest)
+    inner.update(pad)
+    inner.update(message)
+    for i in range(_BLOCK):
+        pad[i] ^= 0x36 ^ 0x5C
+    outer = new_digest(digest)
+    outer.update(pad)
+    outer.update(inner.digest())
+    return outer.digest()

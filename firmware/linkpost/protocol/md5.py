@@ -1,0 +1,78 @@
+"""MD5 (RFC 1321) in Python, for chips whose hashlib has none: Pico W before MicroPython 1.27."""
+
+# Integer parts of abs(sin(i + 1)) * 2**32, RFC 1321 section 3.4; packed little-endian, because 64
+# big integers in a tuple would cost a chip 1.3 KB of heap.
+_SINES = (
+    b"\x78\xa4\x6a\xd7\x56\xb7\xc7\xe8\xdb\x70\x20\x24\xee\xce\xbd\xc1"
+    b"\xaf\x0f\x7c\xf5\x2a\xc6\x87\x47\x13\x46\x30\xa8\x01\x95\x46\xfd"
+    b"\xd8\x98\x80\x69\xaf\xf7\x44\x8b\xb1\x5b\xff\xff\xbe\xd7\x5c\x89"
+    b"\x22\x11\x90\x6b\x93\x71\x98\xfd\x8e\x43\x79\xa6\x21\x08\xb4\x49"
+    b"\x62\x25\x1e\xf6\x40\xb3\x40\xc0\x51\x5a\x5e\x26\xaa\xc7\xb6\xe9"
+    b"\x5d\x10\x2f\xd6\x53\x14\x44\x02\x81\xe6\xa1\xd8\xc8\xfb\xd3\xe7"
+    b"\xe6\xcd\xe1\x21\xd6\x07\x37\xc3\x87\x0d\xd5\xf4\xed\x14\x5a\x45"
+    b"\x05\xe9\xe3\xa9\xf8\xa3\xef\xfc\xd9\x02\x6f\x67\x8a\x4c\x2a\x8d"
+    b"\x42\x39\xfa\xff\x81\xf6\x71\x87\x22\x61\x9d\x6d\x0c\x38\xe5\xfd"
+    b"\x44\xea\xbe\xa4\xa9\xcf\xde\x4b\x60\x4b\xbb\xf6\x70\xbc\xbf\xbe"
+    b"\xc6\x7e\x9b\x28\xfa\x27\xa1\xea\x85\x30\xef\xd4\x05\x1d\x88\x04"
+    b"\x39\xd0\xd4\xd9\xe5\x99\xdb\xe6\xf8\x7c\xa2\x1f\x65\x56\xac\xc4"
+    b"\x44\x22\x29\xf4\x97\xff\x2a\x43\xa7\x23\x94\xab\x39\xa0\x93\xfc"
+    b"\xc3\x59\x5b\x65\x92\xcc\x0c\x8f\x7d\xf4\xef\xff\xd1\x5d\x84\x85"
+    b"\x4f\x7e\xa8\x6f\xe0\xe6\x2c\xfe\x14\x43\x01\xa3\xa1\x11\x08\x4e"
+    b"\x82\x7e\x53\xf7\x35\xf2\x3a\xbd\xbb\xd2\xd7\x2a\x91\xd3\x86\xeb"
+)
+# Rotations of the four rounds, four of each in turn.
+_ROTATIONS = b"\x07\x0c\x11\x16\x05\x09\x0e\x14\x04\x0b\x10\x17\x06\x0a\x0f\x15"
+_START = b"\x01\x23\x45\x67\x89\xab\xcd\xef\xfe\xdc\xba\x98\x76\x54\x32\x10"
+
+
+class MD5:
+    """The interface of MicroPython's hashlib objects: `update`, and `digest` once."""
+
+    def __init__(self, data=b""):
+        self._words = [int.from_bytes(_START[i : i + 4], "little") for i in range(0, 16, 4)]
+        self._rest = b""
+        self._length = 0
+        self.update(data)
+
+    def update(self, data):
+        self._length += len(data)
+        data = self._rest + bytes(data)
+        whole = len(data) & ~63
+        for at in range(0, whole, 64):
+            self._block(data, at)
+        self._rest = data[whole:]
+
+    def digest(self) -> bytes:
+        """Return the 16 bytes; the object is used up."""
+        bits = (self._length * 8) & 0xFFFFFFFFFFFFFFFF
+        padding = b"\x80" + b"\0" * ((55 - self._length) % 64)
+        self.update(padding + bits.to_bytes(8, "little"))
+        return b"".join(word.to_bytes(4, "little") for word in self._words)
+
+    def _block(self, data, at):
+        words = [int.from_bytes(data[i : i + 4], "little") for i in range(at, at + 64, 4)]
+        a, b, c, d = self._words
+        for i in range(64):
+            if i < 16:
+                f = d ^ (b & (c ^ d))
+                k = i
+            elif i < 32:
+                f = c ^ (d & (b ^ c))
+                k = (5 * i + 1) & 15
+            elif i < 48:
+                f = b ^ c ^ d
+                k = (3 * i + 5) & 15
+            else:
+                f = c ^ (b | (d ^ 0xFFFFFFFF))
+                k = (7 * i) & 15
+            sine = int.from_bytes(_SINES[4 * i : 4 * i + 4], "little")
+            f = (a + f + words[k] + sine) & 0xFFFFFFFF
+            turn = _ROTATIONS[(i >> 4) * 4 + (i & 3)]
+            a = d
+            d = c
+            c = b
+            b = (b + ((f << turn) | (f >> (32 - turn)))) & 0xFFFFFFFF
+        self._words = [
+            (old + new) & 0xFFFFFFFF
+            for old, new in zip(self._words, (a, b, c, d))  # noqa: B905  MicroPython has no strict
+        ]

@@ -1,0 +1,55 @@
+"""The token on flash: one file, one write per authentication.
+
+An overwrite is atomic on littlefs: after a power cut the file is the old one or the new one
+(PLATFORM section 5). Whatever else it may be (missing, empty, cut short, corrupt, of another
+device or format) is no token: the device authenticates, which costs one request.
+"""
+
+import hashlib
+
+from ..errors import StorageError
+from .files import read_bytes
+from .frame import encode_frame, parse_frame
+
+_KIND = 0x54  # "T"; a new layout gets a new kind, and the old one is then no token
+_IDENTITY_BYTES = 16
+_FILE_MAX = 1024
+
+
+class TokenStore:
+    """Keeps the token of one identity.
+
+    Args: path of the file; identity, strings that all belong to the token: another product key,
+    device name, secret or endpoint makes it void. Only a digest of them is stored.
+    """
+
+    def __init__(self, path: str, identity: tuple):
+        self._path = path
+        digest = hashlib.sha256()
+        for part in identity:
+            digest.update(part.encode())
+            digest.update(b"\0")
+        self._identity = digest.digest()[:_IDENTITY_BYTES]
+
+    def load(self):
+        """Return the token (str), or None where there is none that belongs to the identity."""
+        try:
+            data = read_bytes(self._path, _FILE_MAX)
+        except StorageError:
+            return None
+        payload = parse_frame(_KIND, data) if data else None
+        if payload is None or bytes(payload[:_IDENTITY_BYTES]) != self._identity:
+            return None
+        try:
+            token = str(payload[_IDENTITY_BYTES:], "ascii")
+        except ValueError:  # UnicodeError is one
+            return None
+        return token or None
+
+    def save(self, token: str) -> None:
+        """Write the token. Raises: StorageError where the flash refuses."""
+        try:
+            with open(self._path, "wb") as file:
+                file.write(encode_frame(_KIND, self._identity + token.encode()))
+        except OSError as error:
+            raise StorageError("cannot write %s (error %s)" % (self._path, error.errno))
