@@ -56,7 +56,7 @@ class Client:
         self._buffer = bytearray(head_max + _SMALL_BODY_BYTES)
 
     def publish(self, topic: str, payload, deadline_ms: int = 30_000):
-        """Publish one message; return its id (str of all digits; None where the platform gave none).
+        """Publish one message; return its id: a str of all digits, or None if none was given.
 
         Args: topic, with a leading slash; payload, bytes, 1 to 131072, or an object with
         `readinto` and a length (`len()`, or `seek` and `tell`) that streams from flash. A message

@@ -106,7 +106,7 @@ class Session:
 
         Raises: ConfigError where the topic cannot be published to.
         """
-        if topic != self._topic:
+        if self._topic is None or topic != self._topic:
             check_topic(topic)
             self._topic = topic
             self._head = None

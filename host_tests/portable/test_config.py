@@ -1,0 +1,220 @@
+"""config.json: defaults, every refusal by key, and no secret in any message."""
+
+import json
+
+from linkpost.config import Config
+from linkpost.errors import ConfigError
+
+SECRET = "canary-secret-of-32-characters.."
+GOOD = {
+    "endpoint": "platform.example",
+    "product_key": "a1B2c3D4e5F",
+    "device_name": "sensor01",
+    "device_secret": SECRET,
+}
+
+
+def _with(**more):
+    data = dict(GOOD)
+    data.update(more)
+    return data
+
+
+def test_config_defaults_are_the_documented_ones():
+    config = Config(GOOD)
+    assert config.host == "platform.example"
+    assert config.port_number == 443
+    assert config.host_header == "platform.example"
+    assert config.client_id == "a1B2c3D4e5F.sensor01"
+    assert config.sign_method == "auto"
+    assert config.format == "json"
+    assert config.topic == "/a1B2c3D4e5F/sensor01/user/update"
+    assert config.interval_ms == 60_000
+    assert config.send_ms == 60_000
+    assert config.sleep == "none"
+    assert config.sensors == [{"type": "onchip"}]
+    assert config.networks == []
+    assert config.led_pin is None
+    assert config.ntp == ["ntp.aliyun.com", "pool.ntp.org"]
+    assert config.outbox_max_bytes is None
+    assert config.batch_bytes == 0
+    assert config.watchdog_s is None
+
+
+def test_config_alink_has_the_thing_model_topic():
+    config = Config(_with(format="alink"))
+    assert config.topic == "/sys/a1B2c3D4e5F/sensor01/thing/event/property/post"
+
+
+def test_config_topic_names_are_filled_in():
+    config = Config(_with(topic="/{product_key}/{device_name}/pub"))
+    assert config.topic == "/a1B2c3D4e5F/sensor01/pub"
+
+
+def test_config_endpoint_as_people_paste_it_is_accepted():
+    for text, host, port, header in (
+        ("platform.example:8443", "platform.example", 8443, "platform.example:8443"),
+        ("https://platform.example/", "platform.example", 443, "platform.example"),
+        ("https://platform.example:443", "platform.example", 443, "platform.example"),
+        (" 127.0.0.1:1 ", "127.0.0.1", 1, "127.0.0.1:1"),
+    ):
+        config = Config(_with(endpoint=text))
+        assert (config.host, config.port_number, config.host_header) == (host, port, header), text
+
+
+def test_config_wifi_one_or_several_are_networks_in_order():
+    assert Config(_with(wifi={"ssid": "lab", "password": "12345678"})).networks == [
+        ("lab", "12345678")
+    ]
+    config = Config(_with(wifi=[{"ssid": "a"}, {"ssid": "b"}], country="cn", hostname="s1"))
+    assert config.networks == [("a", ""), ("b", "")]
+    assert config.country == "CN"
+    assert config.hostname == "s1"
+
+
+def test_config_send_s_follows_interval_s():
+    assert Config(_with(interval_s=5)).send_ms == 5000
+    config = Config(_with(interval_s=0.5, send_s=600))
+    assert (config.interval_ms, config.send_ms) == (500, 600_000)
+
+
+BAD = (
+    ("endpoint", "http://platform.example"),
+    ("endpoint", "platform.example/auth"),
+    ("endpoint", "platform.example:0"),
+    ("endpoint", "platform.example:99999"),
+    ("endpoint", "a b"),
+    ("endpoint", "a\r\nX: y"),
+    ("endpoint", ""),
+    ("endpoint", 5),
+    ("product_key", "a/b"),
+    ("product_key", ""),
+    ("product_key", 'a"b'),
+    ("device_name", "abc"),
+    ("device_name", "a" * 33),
+    ("device_name", "dev\r\nice"),
+    ("device_name", "8.67E+14 "),
+    ("device_secret", ""),
+    ("device_secret", SECRET + "x"),
+    ("device_secret", "a b"),
+    ("device_secret", 12345),
+    ("client_id", "x" * 65),
+    ("client_id", ""),
+    ("sign_method", "hmacsha256"),
+    ("format", "xml"),
+    ("topic", "no/slash"),
+    ("topic", "/a b"),
+    ("topic", 5),
+    ("interval_s", -1),
+    ("interval_s", "60"),
+    ("interval_s", True),
+    ("interval_s", float("nan")),
+    ("interval_s", float("inf")),
+    ("send_s", -1),
+    ("sleep", "never"),
+    ("sensors", []),
+    ("sensors", {"type": "onchip"}),
+    ("sensors[0].type", [{"type": "bme999"}]),
+    ("sensors[0].name", [{"type": "onchip", "name": "a b"}]),
+    ("sensors[1].name", [{"type": "onchip"}, {"type": "onchip"}]),
+    ("wifi", "lab"),
+    ("wifi.ssid", {"password": "12345678"}),
+    ("wifi.password", {"ssid": "lab", "password": "1234567"}),
+    ("wifi.pass", {"ssid": "lab", "pass": "12345678"}),
+    ("wifi[1].ssid", [{"ssid": "lab"}, {"ssid": ""}]),
+    ("country", "China"),
+    ("hostname", "a b"),
+    ("led_pin", "D5"),
+    ("led_pin", -1),
+    ("ntp", "pool.ntp.org"),
+    ("outbox", 5),
+    ("outbox.max_bytes", {"max_bytes": 1}),
+    ("outbox.batch_bytes", {"batch_bytes": 131_073}),
+    ("outbox.batch", {"batch": 1}),
+    ("watchdog_s", "8"),
+    ("intervall_s", 5),
+)
+
+
+def test_config_every_bad_value_is_refused_by_its_key():
+    for key, value in BAD:
+        data = dict(GOOD)
+        data[key.split(".")[0].split("[")[0]] = value
+        try:
+            Config(data)
+        except ConfigError as error:
+            assert error.key == key, (key, value, error)
+            assert str(error).startswith(key + ": "), error
+            assert SECRET not in str(error), error
+            assert "12345678" not in str(error), error
+            continue
+        raise AssertionError((key, value))
+
+
+def test_config_missing_keys_are_named():
+    for key in GOOD:
+        data = dict(GOOD)
+        del data[key]
+        try:
+            Config(data)
+        except ConfigError as error:
+            assert error.key == key
+            assert "missing" in str(error)
+            continue
+        raise AssertionError(key)
+
+
+def test_config_that_is_no_object_is_refused():
+    for data in (None, [], "x", 5):
+        try:
+            Config(data)
+        except ConfigError:
+            continue
+        raise AssertionError(data)
+
+
+def test_config_load_says_what_is_wrong_with_the_file():
+    path = "test_config.tmp.json"
+    try:
+        Config.load("no_such_file.json")
+    except ConfigError as error:
+        assert "provision" in str(error)
+    else:
+        raise AssertionError("loaded")
+    import os
+
+    for data in (b"", b"{", b"\xff\xfe", json.dumps(GOOD).encode() + b"}}"):
+        with open(path, "wb") as file:
+            file.write(data)
+        try:
+            Config.load(path)
+        except ConfigError as error:
+            assert "JSON" in str(error), data
+        else:
+            raise AssertionError(data)
+    with open(path, "wb") as file:
+        file.write(json.dumps(GOOD).encode())
+    assert Config.load(path).device_name == "sensor01"
+    os.remove(path)
+
+
+class _Port:
+    can_deep_sleep = False
+    can_light_sleep = True
+    watchdog_max_ms = 8388
+
+
+def test_config_check_port_refuses_what_the_chip_cannot():
+    Config(_with(sleep="light", watchdog_s=8)).check_port(_Port)
+    for key, value in (("sleep", "deep"), ("watchdog_s", 9)):
+        try:
+            Config(_with(**{key: value})).check_port(_Port)
+        except ConfigError as error:
+            assert error.key == key
+            continue
+        raise AssertionError(key)
+
+
+def test_config_repr_shows_no_secret():
+    config = Config(_with(wifi={"ssid": "lab", "password": "12345678"}))
+    assert SECRET not in repr(config) + str(config)

@@ -1,0 +1,91 @@
+"""The log line, and the pace of trying again."""
+
+from linkpost.backoff import Backoff
+from linkpost.errors import AuthError, NetworkError, ThrottledError
+from linkpost.log import Log
+
+
+class _Port:
+    def uptime_ms(self):
+        return 12_345
+
+
+def _line(*arguments):
+    lines = []
+    Log(_Port(), lines.append).info(*arguments)
+    assert len(lines) == 1
+    return lines[0]
+
+
+def test_log_line_is_the_contract():
+    assert _line("send", "accepted", "seq", 17, "ms", 412) == (
+        "12.345 I send accepted seq=17 ms=412"
+    )
+
+
+def test_log_value_with_spaces_quotes_or_line_ends_stays_one_value_on_one_line():
+    assert _line("app", "x", "why", 'a "b"\r\nc') == "12.345 I app x why=\"a 'b'  c\""
+    assert _line("app", "x", "why", "") == '12.345 I app x why=""'
+
+
+def test_log_levels_have_their_letters():
+    lines = []
+    log = Log(_Port(), lines.append)
+    log.debug("a", "b")
+    log.warning("a", "b")
+    log.error("a", "b")
+    assert [line.split(" ")[1] for line in lines] == ["D", "W", "E"]
+
+
+def _highest(count):
+    return b"\xff" * count
+
+
+def _lowest(count):
+    return bytes(count)
+
+
+def _bounds(error):
+    """The longest wait of each attempt, found by trying many random values."""
+    bounds = []
+    for attempt in range(12):
+        longest = 0
+        for value in range(0, 1 << 24, 65_521):
+            backoff = Backoff(lambda count, value=value: value.to_bytes(count, "big"))
+            backoff.attempts = attempt
+            longest = max(longest, backoff.next_ms(error))
+        bounds.append(longest)
+    return bounds
+
+
+def test_backoff_bounds_double_up_to_the_cap():
+    bounds = _bounds(NetworkError("x"))
+    assert 1_500 < bounds[0] <= 2_000
+    assert 6_000 < bounds[2] <= 8_000
+    assert 200_000 < bounds[11] <= 300_000
+
+
+def test_backoff_throttling_waits_far_longer():
+    bounds = _bounds(ThrottledError(40000, "x"))
+    assert 25_000 < bounds[0] <= 30_000
+    assert 2_400_000 < bounds[11] <= 3_600_000
+
+
+def test_backoff_authentication_refused_waits_at_least_15_minutes():
+    for source in (_lowest, _highest):
+        backoff = Backoff(source)
+        for _ in range(20):
+            assert 900_000 <= backoff.next_ms(AuthError(20000, "x")) <= 1_200_000
+
+
+def test_backoff_full_jitter_reaches_down_to_zero():
+    assert Backoff(_lowest).next_ms(NetworkError("x")) == 0
+
+
+def test_backoff_success_starts_over():
+    backoff = Backoff(_highest)
+    for _ in range(30):
+        backoff.next_ms(NetworkError("x"))
+    backoff.succeeded()
+    assert backoff.attempts == 0
+    assert backoff.next_ms(NetworkError("x")) <= 2_000

@@ -1,0 +1,107 @@
+"""What is signed, and the /auth body, against the vectors of the vendor's page and PROTOCOL.md."""
+
+import json
+
+from linkpost.protocol import hmac as hmac_module
+from linkpost.protocol.signing import choose_method, encode_auth_body, encode_content, sign
+
+# PROTOCOL.md, Signature: secret, fields, content, md5, sha1.
+VECTORS = (
+    (
+        "secret",
+        {"clientId": "12345", "deviceName": "device", "productKey": "pk", "timestamp": "789"},
+        b"clientId12345deviceNamedeviceproductKeypktimestamp789",
+        "14b198324fe55e1d3c88f2e705e201ee",
+        "fafd82a3d602b37fb0fa8b7892f24a477f851a14",
+    ),
+    (
+        "secret1",
+        {"clientId": "pk1.dev1", "deviceName": "dev1", "productKey": "pk1"},
+        b"clientIdpk1.dev1deviceNamedev1productKeypk1",
+        "249b9dc1651bc5130784367dca2f3e5f",
+        "acd5e33e214d5f8a62760304d7c28419605d6e59",
+    ),
+    (
+        "89VTJylyMRFuy2T3sywQGbm5Hmk1****",
+        {
+            "clientId": "127.0.0.1",
+            "deviceName": "http_test",
+            "productKey": "a1FHTWxQ****",
+            "timestamp": "1567003778853",
+        },
+        b"clientId127.0.0.1deviceNamehttp_testproductKeya1FHTWxQ****timestamp1567003778853",
+        "fc48d767d3807c835de2efec1955b888",
+        "d14e9665f9d786e366d490cd706cfddabd263e36",
+    ),
+)
+
+
+def test_sign_vectors_match():
+    for secret, fields, content, md5, sha1 in VECTORS:
+        assert encode_content(fields) == content
+        assert sign("hmacmd5", secret, fields).lower() == md5, content
+        assert sign("hmacsha1", secret, fields).lower() == sha1, content
+
+
+def test_content_leaves_out_what_is_not_signed():
+    fields = {"version": "default", "sign": "00", "signmethod": "hmacmd5", "b": "2", "a": 1}
+    assert encode_content(fields) == b"a1b2"
+
+
+def test_auth_body_of_the_vendors_page_has_214_bytes_in_its_order():
+    body = encode_auth_body(
+        "ZG1EvTE****",
+        "NlwaSPXsCpTQuh8FxBGH",
+        "not the page's secret",
+        "mylight1000002",
+        "hmacsha1",
+        1501668289957,
+    )
+    assert len(body) == 214
+    start = b'{"version":"default","clientId":"mylight1000002","signmethod":"hmacsha1","sign":"'
+    assert body[: len(start)] == start
+    end = (
+        b'","productKey":"ZG1EvTE****","deviceName":"NlwaSPXsCpTQuh8FxBGH"'
+        b',"timestamp":"1501668289957"}'
+    )
+    assert body[-len(end) :] == end
+
+
+def test_auth_body_without_timestamp_is_signed_without_one():
+    fields = json.loads(encode_auth_body("pk1", "dev1", "secret1", "pk1.dev1", "hmacmd5"))
+    assert "timestamp" not in fields
+    assert fields["sign"] == "249B9DC1651BC5130784367DCA2F3E5F"
+    assert fields["productKey"] == "pk1"
+
+
+def test_auth_body_client_id_with_quotes_stays_json():
+    client_id = 'a"b\\c'
+    fields = json.loads(encode_auth_body("pk1", "dev1", "secret1", client_id, "hmacmd5"))
+    assert fields["clientId"] == client_id
+    signed = {"clientId": client_id, "productKey": "pk1", "deviceName": "dev1"}
+    assert fields["sign"] == sign("hmacmd5", "secret1", signed)
+
+
+class _OnlySHA1:
+    """hashlib of a Pico W before MicroPython 1.27."""
+
+    sha1 = None
+
+
+class _Nothing:
+    """hashlib of the webassembly build."""
+
+
+def test_choose_method_auto_takes_the_first_native_digest():
+    native = hmac_module.hashlib
+    try:
+        for hashlib, expected in (
+            (native, "hmacmd5"),
+            (_OnlySHA1, "hmacsha1"),
+            (_Nothing, "hmacmd5"),
+        ):
+            hmac_module.hashlib = hashlib
+            assert choose_method("auto") == expected, hashlib
+            assert choose_method("hmacsha1") == "hmacsha1"
+    finally:
+        hmac_module.hashlib = native
