@@ -1,0 +1,123 @@
+"""Which files a board gets: one answer for the virtual board, deploy and images."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from tools import firmware
+from tools.failures import CommandError
+from tools.mpy import compile_mpy
+
+# What the tools put on a board. A file in there that is not in `files_for` is an old one of ours
+# and goes; everything else on the flash (token, outbox, user) is not ours.
+OWNED_FOLDERS = ("lib/linkpost", "certs")
+
+_PURE_DIGESTS = ("protocol/md5.py", "protocol/sha1.py")
+
+
+def load_config(path: Path) -> tuple[bytes, dict[str, Any]]:
+    """Return a config.json as it is, and parsed, checked by the firmware's own rules.
+
+    Raises: the firmware's ConfigError; CommandError for a file that cannot be read.
+    """
+    firmware.enable_imports()
+    from linkpost.config import Config
+
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise CommandError(f"--config: cannot read {path}: {error.strerror}") from error
+    try:
+        parsed = json.loads(text)
+    except ValueError as error:
+        raise CommandError(f"--config: {path} is not JSON: {error}") from error
+    Config(parsed)
+    return text, parsed
+
+
+def files_for(
+    config: dict[str, Any],
+    *,
+    chip: str,
+    native_digests: bool,
+    byte_code: bool = True,
+    ca: Path | None = None,
+) -> dict[str, bytes]:
+    """Return content by path on the flash ("lib/linkpost/app.mpy"), without the config itself.
+
+    Args:
+        config: from `load_config`; what it does not use is left out.
+        chip: whose port file goes along: "esp32", "rp2" or "host".
+        native_digests: the board's hashlib has md5 and sha1, so ours are left out.
+        byte_code: .mpy files; else the sources, for CPython.
+        ca: a PEM file of further trust anchors.
+    Raises: CommandError for a CA file that is missing or holds no certificate.
+    """
+    package = firmware.package_dir()
+    sensors = _sensor_files(config)
+    files = {"main.py": firmware.main_py().read_bytes()}
+    for path in sorted(package.rglob("*.py")):
+        module = path.relative_to(package).as_posix()
+        if not _is_wanted(module, sensors, chip, native_digests):
+            continue
+        source = path.read_bytes()
+        if byte_code:
+            name = f"linkpost/{module}"
+            files[f"lib/linkpost/{module[:-3]}.mpy"] = compile_mpy(source, name)
+        else:
+            files[f"lib/linkpost/{module}"] = source
+    files.update(anchors(ca))
+    return files
+
+
+def anchors(ca: Path | None = None) -> dict[str, bytes]:
+    """Return the trust anchors, DER by path on the flash: ours, and those of a PEM file."""
+    folder = firmware.package_dir() / "certs"
+    files = {f"certs/{path.name}": path.read_bytes() for path in sorted(folder.glob("*.der"))}
+    if ca is not None:
+        for der in _read_pem(ca):
+            files[f"certs/ca-{hashlib.sha256(der).hexdigest()[:8]}.der"] = der
+    return files
+
+
+def _is_wanted(module: str, sensors: list[str], chip: str, native_digests: bool) -> bool:
+    folder, _, name = module.rpartition("/")
+    stem = name.removesuffix(".py")
+    if folder == "certs":  # a package only for our own wheel
+        return False
+    if module in _PURE_DIGESTS:
+        return not native_digests
+    if folder == "ports":
+        return stem in ("__init__", "base", chip)
+    if folder == "sensors":
+        return stem == "__init__" or stem in sensors
+    return True
+
+
+def _sensor_files(config: dict[str, Any]) -> list[str]:
+    firmware.enable_imports()
+    from linkpost import sensors
+
+    return sensors.files(config.get("sensors") or [{"type": "onchip"}])
+
+
+def _read_pem(path: Path) -> list[bytes]:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise CommandError(f"--ca: cannot read {path}: {error.strerror}") from error
+    try:
+        with warnings.catch_warnings():
+            # Old roots bend rules (serial numbers) that newer parsers warn of; boards accept them.
+            warnings.simplefilter("ignore")
+            certificates = x509.load_pem_x509_certificates(data)
+    except ValueError as error:
+        raise CommandError(f"--ca: {path} holds no PEM certificate") from error
+    return [certificate.public_bytes(Encoding.DER) for certificate in certificates]

@@ -1,0 +1,164 @@
+"""`linkpost board`: the firmware on a virtual board."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+
+import click
+
+from tools import failures
+from tools.board_files import files_for, load_config
+from tools.virtual_board import image, kinds, runtimes
+from tools.virtual_board.supervisor import (
+    CRASHED,
+    INTERRUPTED,
+    POWER_CUT,
+    TIMEOUT,
+    Outcome,
+    Setup,
+    Supervisor,
+)
+
+
+@click.group()
+def board() -> None:
+    """A virtual board: the very files that are deployed, on real MicroPython, with no hardware.
+
+    \b
+    Example: linkpost board run --config config.json --flash board.img --ca ca.pem --reports 5
+    """
+
+
+@board.command()
+@click.option("--config", required=True, type=click.Path(path_type=Path), help="config.json")
+@click.option(
+    "--flash",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="The board's flash: an image file, made on first use and kept; token and waiting "
+    "readings are in it. A folder with --runtime cpython.",
+)
+@click.option(
+    "--ca",
+    type=click.Path(path_type=Path),
+    help="PEM file of CAs to trust beside the platform's own, e.g. the emulator's. Without it, "
+    "one given in an earlier run is taken off the board again.",
+)
+@click.option("--reports", type=click.IntRange(min=1), help="Stop after N accepted reports.")
+@click.option("--timeout", type=click.FloatRange(min=0), help="Stop after so many seconds.")
+@click.option(
+    "--runtime",
+    type=click.Choice(runtimes.RUNTIMES),
+    default=runtimes.MICROPYTHON,
+    show_default=True,
+    help="What runs the firmware.",
+)
+@click.option(
+    "--heap",
+    type=click.IntRange(min=16 * 1024),
+    help="MicroPython's heap in bytes; objects are about twice as large as on a chip. "
+    f"[default: {runtimes.DEFAULT_HEAP_BYTES}, what a plain ESP32 has, twice]",
+)
+@click.option(
+    "--cut-power-at",
+    type=click.IntRange(min=1),
+    help="Cut the power in the middle of flash operation N (programs and erases counted "
+    "together), and end.",
+)
+@click.option(
+    "--board",
+    "kind_name",
+    type=click.Choice(sorted(kinds.KINDS)),
+    default=kinds.DEFAULT_KIND,
+    show_default=True,
+    help="The chip it stands for: flash layout, watchdog, deep sleep.",
+)
+def run(
+    config: Path,
+    flash: Path,
+    ca: Path | None,
+    reports: int | None,
+    timeout: float | None,
+    runtime: str,
+    heap: int | None,
+    cut_power_at: int | None,
+    kind_name: str,
+) -> int:
+    """Run the firmware until Ctrl-C, --reports or --timeout.
+
+    The log goes to standard error. The last line on standard output is
+    `board: A accepted, R quarantined, P pending, D dropped`, or after --cut-power-at
+    `board: power cut at flash operation N`.
+
+    \b
+    Exit codes: 0 done, 2 configuration, 6 the --timeout passed (3 if the board's latest failure
+    then was a refused authentication), 7 the power was cut, 130 Ctrl-C.
+
+    \b
+    Example: linkpost board run --config config.json --flash board.img --ca ca.pem --reports 5
+    """
+    runtime = runtimes.choose(runtime)
+    if runtime == runtimes.CPYTHON:
+        for value, option in ((heap, "--heap"), (cut_power_at, "--cut-power-at")):
+            if value is not None:
+                raise failures.CommandError(f"{option} needs --runtime micropython")
+    setup = Setup(
+        runtime=runtime,
+        kind=kinds.KINDS[kind_name],
+        flash=flash,
+        heap_bytes=heap or runtimes.DEFAULT_HEAP_BYTES,
+        reports=reports,
+        timeout_s=timeout,
+        cut_at=cut_power_at or 0,
+    )
+    put_files(setup, config, ca)
+    supervisor = Supervisor(setup, lambda line: print(line, file=sys.stderr, flush=True))
+    stop_on_signals(supervisor)
+    outcome = supervisor.run()
+    code = exit_code(outcome)
+    if code and outcome.message and outcome.reason != POWER_CUT:
+        print(f"linkpost: {outcome.message}", file=sys.stderr)
+    if runtime == runtimes.MICROPYTHON:
+        print(
+            f"linkpost: flash operations: {outcome.erases + outcome.programs} "
+            f"({outcome.erases} erases, {outcome.programs} programs, "
+            f"{outcome.programmed_bytes} bytes)",
+            file=sys.stderr,
+        )
+    last_line = outcome.message if outcome.reason == POWER_CUT else str(outcome.counts)
+    print(f"board: {last_line}", flush=True)
+    return code
+
+
+def put_files(setup: Setup, config: Path, ca: Path | None) -> None:
+    """Put firmware, config and trust anchors on the board's flash; make it on first use."""
+    on_image = setup.runtime == runtimes.MICROPYTHON
+    text, parsed = load_config(config)
+    files = files_for(parsed, chip="host", native_digests=True, byte_code=on_image, ca=ca)
+    files["config.json"] = text
+    if on_image:
+        image.refresh_image(setup.flash, setup.kind, files)
+    else:
+        image.refresh_folder(setup.flash, files)
+
+
+def stop_on_signals(supervisor: Supervisor) -> None:
+    """Let Ctrl-C, and a polite kill, stop the board instead of us."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: supervisor.stop())
+
+
+def exit_code(outcome: Outcome) -> int:
+    """Return the exit code of a run, as its help says."""
+    if outcome.reason == TIMEOUT:
+        refused = outcome.last_error == "AuthError"
+        return failures.AUTH_REFUSED if refused else failures.TIMEOUT
+    if outcome.reason == INTERRUPTED:
+        return failures.INTERRUPTED
+    if outcome.reason == POWER_CUT:
+        return failures.NO_BOARD
+    if outcome.reason == CRASHED:
+        return 1
+    return failures.exit_code_of(outcome.error) if outcome.error else failures.DONE

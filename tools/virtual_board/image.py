@@ -1,0 +1,178 @@
+"""The flash of a virtual board: a littlefs image, or for CPython a folder with the same files."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from littlefs import LittleFS, LittleFSError
+from littlefs.context import UserContext
+from littlefs.lfs import LFSConfig
+
+from tools.board_files import OWNED_FOLDERS
+from tools.failures import CommandError
+from tools.virtual_board.kinds import BLOCK_SIZE, BoardKind
+
+
+def refresh_image(path: Path, kind: BoardKind, files: dict[str, bytes]) -> bool:
+    """Make the image hold exactly these files of ours; make it on first use.
+
+    What is not ours (token, outbox, user) stays. The image is replaced as a whole, so that an
+    interruption leaves the old one.
+
+    Returns: whether anything was written.
+    Raises: CommandError for a file that is no image of that kind of board, or one that is full.
+    """
+    is_new = not path.exists()
+    content = bytearray(b"\xff" * kind.image_bytes if is_new else _read_host_file(path))
+    if len(content) != kind.image_bytes:
+        raise _not_an_image(path, kind)
+    memory = _Memory(buffer=content)
+    file_system = LittleFS(memory, mount=False, **_settings(kind))
+    try:
+        if is_new:
+            file_system.format()
+        file_system.mount()
+    except LittleFSError as error:
+        raise _not_an_image(path, kind) from error
+    try:
+        _synchronise(file_system, files)
+    except LittleFSError as error:
+        if error.code != LittleFSError.Error.LFS_ERR_NOSPC:
+            raise
+        raise CommandError(
+            f"{path} is full: the firmware does not fit beside what is on it. Its readings can "
+            "be kept by making config.json's outbox.max_bytes smaller; or start with a new image"
+        ) from error
+    if memory.is_changed:
+        _replace(path, memory.buffer)
+    return memory.is_changed
+
+
+def refresh_folder(path: Path, files: dict[str, bytes]) -> bool:
+    """Make the folder hold exactly these files of ours, as `refresh_image` does."""
+    if path.exists() and not path.is_dir():
+        raise CommandError(
+            f"{path} is a file; the cpython runtime keeps its flash in a folder: give another name"
+        )
+    changed = False
+    for name, content in files.items():
+        file = path / name
+        if not file.is_file() or file.read_bytes() != content:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            _replace(file, content)
+            changed = True
+    for folder in OWNED_FOLDERS:
+        for file in sorted((path / folder).rglob("*")):
+            name = file.relative_to(path).as_posix()
+            if file.is_file() and name not in files and "__pycache__" not in file.parts:
+                file.unlink()
+                changed = True
+    return changed
+
+
+def open_image(path: Path, kind: BoardKind) -> LittleFS:
+    """Return the image's file system, to look into; what is written there is not kept."""
+    memory = _Memory(buffer=bytearray(_read_host_file(path)))
+    file_system = LittleFS(memory, mount=False, **_settings(kind))
+    try:
+        file_system.mount()
+    except LittleFSError as error:
+        raise _not_an_image(path, kind) from error
+    return file_system
+
+
+class _Memory(UserContext):
+    """An image in memory. The package's own formats a log line for each access; this does not."""
+
+    is_changed = False
+
+    def read(self, cfg: LFSConfig, block: int, off: int, size: int) -> bytearray:
+        start = block * BLOCK_SIZE + off
+        return self.buffer[start : start + size]
+
+    def prog(self, cfg: LFSConfig, block: int, off: int, data: bytes) -> int:
+        start = block * BLOCK_SIZE + off
+        self.buffer[start : start + len(data)] = data
+        self.is_changed = True
+        return 0
+
+    def erase(self, cfg: LFSConfig, block: int) -> int:
+        start = block * BLOCK_SIZE
+        self.buffer[start : start + BLOCK_SIZE] = b"\xff" * BLOCK_SIZE
+        self.is_changed = True
+        return 0
+
+
+def _settings(kind: BoardKind) -> dict[str, int]:
+    # The cache decides which files are inlined into their directory; it has to be the chip's, or
+    # the chip could not read what was inlined here.
+    return {
+        "block_size": BLOCK_SIZE,
+        "block_count": kind.block_count,
+        "read_size": kind.read_size,
+        "prog_size": kind.read_size,
+        "cache_size": kind.cache_size,
+        "lookahead_size": 32,
+        "block_cycles": 100,
+    }
+
+
+def _synchronise(file_system: LittleFS, files: dict[str, bytes]) -> None:
+    # Old files go first: an image that is nearly full may need their blocks.
+    for folder in OWNED_FOLDERS:
+        for name in _walk(file_system, folder):
+            if name not in files:
+                file_system.remove(name)
+    for name, content in files.items():
+        if _read(file_system, name) != content:
+            folder, _, _ = name.rpartition("/")
+            if folder:
+                file_system.makedirs(folder, exist_ok=True)
+            with file_system.open(name, "wb") as file:
+                file.write(content)
+
+
+def _walk(file_system: LittleFS, folder: str) -> list[str]:
+    try:
+        return [
+            f"{root.lstrip('/')}/{name}"
+            for root, _, names in file_system.walk(folder)
+            for name in names
+        ]
+    except LittleFSError:
+        return []  # no such folder yet
+
+
+def _read(file_system: LittleFS, name: str) -> bytes | None:
+    try:
+        with file_system.open(name, "rb") as file:
+            return file.read()
+    except (LittleFSError, FileNotFoundError):
+        return None
+
+
+def _read_host_file(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise CommandError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _replace(path: Path, content: bytes | bytearray) -> None:
+    """Write a file all or nothing; only its owner may read it: it can hold a device secret."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+            file.write(content)
+        os.replace(file.name, path)
+    except OSError as error:
+        raise CommandError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _not_an_image(path: Path, kind: BoardKind) -> CommandError:
+    return CommandError(
+        f"{path} is not a flash image of {kind.name} ({kind.image_bytes} bytes of littlefs): give "
+        "the --board it was made with, or another name and it is made"
+    )

@@ -1,0 +1,95 @@
+"""The virtual board's `machine`: reset, sleep and watchdog, carried out by the supervisor.
+
+It stands where a chip's own module stands, on MicroPython's unix port and on CPython. Only what a
+chip's power and reset need is here: there are no pins.
+"""
+
+import time
+
+import virtual_control
+
+PWRON_RESET = 1
+HARD_RESET = 2
+WDT_RESET = 3
+DEEPSLEEP_RESET = 4
+SOFT_RESET = 5
+
+# Set by the boot script, before the firmware sees this module: the kind of board, and why it
+# started.
+WATCHDOG_MAX_MS = 0
+RETAINED_BYTES = 0
+_cause = "power on"
+_retained = b""
+
+# In the words of the firmware's port contract.
+_CAUSES = {
+    "power on": PWRON_RESET,
+    "hard": HARD_RESET,
+    "watchdog": WDT_RESET,
+    "deep sleep": DEEPSLEEP_RESET,
+    "soft": SOFT_RESET,
+}
+
+
+def power_up(watchdog_max_ms, retained_bytes, cause, retained) -> None:
+    """Tell what a chip knows when it starts."""
+    global WATCHDOG_MAX_MS, RETAINED_BYTES, _cause, _retained
+    WATCHDOG_MAX_MS = watchdog_max_ms
+    RETAINED_BYTES = retained_bytes
+    _cause = cause
+    _retained = retained + bytes(retained_bytes - len(retained))
+
+
+def cause() -> str:
+    """Return why the board started, in the words of the firmware's port contract."""
+    return _cause
+
+
+def reset_cause() -> int:
+    """Return why the board started, as a chip's `machine` does."""
+    return _CAUSES[_cause]
+
+
+def retained() -> bytes:
+    """Return the memory that outlives a reset and deep sleep: zeros after a loss of power."""
+    return _retained
+
+
+def retain(data) -> None:
+    """Keep `data`, at most RETAINED_BYTES of it, until the power goes."""
+    global _retained
+    if len(data) > RETAINED_BYTES:
+        raise ValueError("at most %d bytes are retained" % RETAINED_BYTES)
+    _retained = bytes(data) + _retained[len(data) :]
+    virtual_control.say("retain", data="".join("%02x" % byte for byte in _retained))
+
+
+def reset() -> None:
+    """Start again, as the reset button does; does not return."""
+    virtual_control.end("reset")
+
+
+def deepsleep(ms=0) -> None:
+    """End this life; the supervisor starts the next after `ms`. Does not return."""
+    virtual_control.end("deep sleep", ms=ms)
+
+
+def lightsleep(ms=0) -> None:
+    """Wait. The watchdog goes on: who sleeps longer than it allows is bitten."""
+    time.sleep(ms / 1000)
+
+
+def unique_id() -> bytes:
+    return b"virtual\x00"
+
+
+class WDT:
+    """The watchdog. The supervisor counts, so that nothing in this process can stop it."""
+
+    def __init__(self, id=0, timeout=5000):
+        if not 0 < timeout <= WATCHDOG_MAX_MS:
+            raise ValueError("timeout exceeds " + str(WATCHDOG_MAX_MS))
+        virtual_control.say("watchdog", ms=timeout)
+
+    def feed(self):
+        virtual_control.say_fed()

@@ -1,0 +1,151 @@
+"""What starts on the virtual board before `main.py`, in place of a chip's own `_boot.py`.
+
+It mounts the flash at `/` (on MicroPython, where the host's files are out of reach from then on),
+gives the firmware a port with a `machine`, runs `/main.py` as it is, and tells the supervisor how
+it ended. Its options are JSON in an environment variable, made by `supervisor.py`: an argument of
+more than 255 bytes ends MicroPython's unix port with a fatal error.
+"""
+
+import json
+import os
+import sys
+
+import machine
+import virtual_control
+
+
+def _mount_flash(options):
+    """Make the image the root of the file system, and return the flash."""
+    import vfs
+    from virtual_flash import FileFlash
+
+    flash = FileFlash(
+        options["flash"],
+        options["block_size"],
+        options["block_count"],
+        options["cut_at"],
+        options["wear"],
+    )
+    size = options["prog_size"]
+    littlefs = vfs.VfsLfs2(flash, readsize=options["read_size"], progsize=size, lookahead=32)
+    vfs.umount("/")
+    vfs.mount(littlefs, "/")
+    # As on a chip: the working folder, what is frozen in, the library.
+    sys.path[:] = ["", ".frozen", "/lib"]
+    return flash
+
+
+def _use_folder(options):
+    """Make the folder the working folder, and import from it before anything else."""
+    os.chdir(options["flash"])
+    sys.path[:0] = [options["flash"], options["flash"] + "/lib"]
+
+
+def _use_port(options):
+    """Let the firmware find this board when it asks which chip it runs on."""
+    from linkpost import ports
+    from linkpost.ports.host import HostPort
+
+    port = HostPort(machine)
+    port.can_deep_sleep = options["can_deep_sleep"]
+    ports.detect = lambda: port
+
+
+def _watch(life, reports):
+    """Replace the two names `main.py` uses by ones that remember what became of them.
+
+    Why here and not in the firmware: the firmware has no use for it. Both are the firmware's own
+    classes, and a count of reports is `run(reports=...)`, as anyone may call it.
+    """
+    import linkpost
+    from linkpost.app import App
+    from linkpost.config import Config
+
+    class WatchedConfig(Config):
+        @staticmethod
+        def load(*arguments, **named):
+            return life.remember(Config.load, arguments, named)
+
+    class WatchedApp(App):
+        def __init__(self, *arguments, **named):
+            life.app = self
+            life.remember(super().__init__, arguments, named)
+
+        def run(self, *arguments, **named):
+            if reports and not arguments:
+                named["reports"] = reports
+            return life.remember(super().run, arguments, named)
+
+    linkpost.Config = WatchedConfig
+    linkpost.App = WatchedApp
+
+
+class _Life:
+    """What this start of the board came to."""
+
+    def __init__(self):
+        self.app = None
+        self.flash = None
+        self.error = None
+
+    def remember(self, function, arguments, named):
+        """Call it; keep the error that comes out of it, which `main.py` only logs."""
+        try:
+            return function(*arguments, **named)
+        except Exception as error:
+            self.error = error
+            raise
+
+    def counts(self):
+        names = ("accepted", "quarantined", "pending", "dropped")
+        counts = {name: getattr(self.app, name, 0) for name in names}
+        last = getattr(self.app, "last_error", None)
+        counts["last_error"] = type(last).__name__ if last else None
+        flash = self.flash
+        if flash:
+            counts["wear"] = (flash.erases, flash.programs, flash.programmed_bytes)
+        return counts
+
+
+def main(options):
+    """Start the board; says `end` when `main.py` has returned. Does not return."""
+    life = _Life()
+    virtual_control.counts = life.counts
+    machine.power_up(
+        options["watchdog_max_ms"],
+        options["retained_bytes"],
+        options["cause"],
+        bytes(
+            int(options["retained"][i : i + 2], 16) for i in range(0, len(options["retained"]), 2)
+        ),
+    )
+    interrupted = False
+    try:
+        if options["block_count"]:
+            life.flash = _mount_flash(options)
+        else:
+            _use_folder(options)
+        _use_port(options)
+        _watch(life, options["reports"])
+        with open("main.py") as file:
+            program = compile(file.read(), "main.py", "exec")
+        exec(program, {"__name__": "__main__"})
+    except KeyboardInterrupt:
+        interrupted = True
+    except Exception as error:
+        life.error = error
+        if hasattr(sys, "print_exception"):
+            sys.print_exception(error, sys.stderr)
+        else:
+            sys.excepthook(type(error), error, error.__traceback__)
+    error = life.error
+    virtual_control.end(
+        "end",
+        interrupted=interrupted,
+        error=type(error).__name__ if error else None,
+        message=str(error) if error else None,
+    )
+
+
+if __name__ == "__main__":
+    main(json.loads(os.getenv("LINKPOST_OPTIONS")))

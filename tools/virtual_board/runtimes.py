@@ -1,0 +1,110 @@
+"""The two runtimes a virtual board can have, and how a process of each is started."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from tools import firmware
+from tools.mpy import compile_mpy
+
+MICROPYTHON = "micropython"
+CPYTHON = "cpython"
+RUNTIMES = (MICROPYTHON, CPYTHON)
+
+# What a plain ESP32 has, about 112 KB, twice: the unix port's objects are twice a chip's in size.
+DEFAULT_HEAP_BYTES = 224 * 1024
+
+OPTIONS_VARIABLE = "LINKPOST_OPTIONS"
+ON_BOARD = Path(__file__).parent / "on_board"
+
+
+def find_micropython() -> str | None:
+    """Return the `micropython` command: the one of this environment, else one on the path."""
+    beside = Path(sys.executable).parent / "micropython"
+    return str(beside) if beside.exists() else shutil.which("micropython")
+
+
+def choose(wanted: str) -> str:
+    """Return the runtime to use; says so on standard error where it is not the wanted one."""
+    if wanted == MICROPYTHON and find_micropython() is None:
+        print(
+            "linkpost: MicroPython is not installed here (its wheel is for Linux x86_64 and macOS "
+            "arm64); going on with --runtime cpython",
+            file=sys.stderr,
+        )
+        return CPYTHON
+    return wanted
+
+
+def compile_on_board(folder: Path) -> None:
+    """Put the board's side of the virtual board into a folder, as byte code.
+
+    Byte code, because compiling would take heap that a chip has for the firmware.
+    """
+    for path in sorted(ON_BOARD.glob("*.py")):
+        (folder / f"{path.stem}.mpy").write_bytes(compile_mpy(path.read_bytes(), path.name))
+
+
+def start_module(
+    runtime: str,
+    module: str,
+    options: dict[str, Any],
+    folders: list[Path],
+    heap_bytes: int | None = None,
+) -> subprocess.Popen[bytes]:
+    """Start a module as `__main__`, imports looked up in these folders only.
+
+    The options reach it as JSON in the environment: nothing secret belongs there.
+
+    The process is in a session of its own, so that a terminal's Ctrl-C reaches only us, and ends
+    when we do (on Linux). Its standard output and error are pipes.
+    """
+    path = os.pathsep.join(map(str, folders))
+    if runtime == MICROPYTHON:
+        heap = ["-X", f"heapsize={heap_bytes}"] if heap_bytes else []
+        command = [find_micropython() or MICROPYTHON, *heap, "-m", module]
+    else:
+        # -P -S: the firmware is to find what a board has, not what is installed on this machine.
+        folders = [*folders, firmware.CPYTHON_SHIMS]
+        path = os.pathsep.join(map(str, folders))
+        command = [sys.executable, "-P", "-S", "-s", "-u", "-B", "-m", module]
+    return subprocess.Popen(  # noqa: S603  our own command
+        command,
+        env={
+            **os.environ,
+            "MICROPYPATH": path,
+            "PYTHONPATH": path,
+            OPTIONS_VARIABLE: json.dumps(options),
+        },
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+    )
+
+
+def interrupt(process: subprocess.Popen[bytes]) -> None:
+    """Press Ctrl-C on the board; on Windows, where that needs a console, switch it off."""
+    if sys.platform == "win32":
+        process.kill()
+    else:
+        process.send_signal(signal.SIGINT)
+
+
+_libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+def _end_with_parent() -> None:
+    # Runs between fork and exec: nothing here may allocate much or take a lock.
+    if _libc is not None:
+        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
