@@ -14,6 +14,19 @@ WATCHDOG_RESET = "watchdog"
 DEEP_SLEEP_WAKE = "deep sleep"
 SOFT_RESET = "soft"
 
+# What a station may be doing, the same words for both chips; their numbers are in the port files.
+# `net.wifi` compares with these texts: it may not import this room.
+WIFI_IDLE = "idle"
+WIFI_JOINING = "joining"
+WIFI_NO_ADDRESS = "no address"
+WIFI_UP = "up"
+WIFI_NOT_FOUND = "not found"
+WIFI_WRONG_PASSWORD = "wrong password"  # noqa: S105 - a status, not a secret
+WIFI_FAILED = "failed"
+
+# mbedTLS takes 16 KB and a header in one block per connection, on both chips.
+TLS_BLOCK_BYTES = 17 * 1024
+
 
 class Port:
     """A chip. Times are in ms; `unix_ms` is since 1970 on every port."""
@@ -63,10 +76,22 @@ class Port:
     # -- watchdog and reset -------------------------------------------------------------------
 
     def start_watchdog(self, ms: int) -> None:
-        """Start the watchdog; nothing can stop it. Does nothing where there is none."""
+        """Start the watchdog; nothing can stop it. Does nothing where there is none.
+
+        Raises: ConfigError where `ms` is more than `watchdog_max_ms`.
+        """
 
     def feed(self) -> None:
         """Feed the watchdog if it was started; cheap, called between all steps."""
+
+    def feed_for(self, ms) -> None:
+        """Keep the watchdog quiet for up to `ms` while one call blocks; 0 ends it, None: for good.
+
+        For what cannot be cut into steps: name resolution, which on rp2 takes up to 14 s with two
+        servers that are silent, longer than its watchdog can be set. The bound stays, so a call
+        that hangs still ends in a reset. None is for after Ctrl-C, until the reset. Does nothing
+        where no watchdog was started.
+        """
 
     def reset(self) -> None:
         """Reset as the reset button would; does not return."""
@@ -81,7 +106,17 @@ class Port:
         return b""
 
     def retain(self, data: bytes) -> None:
-        """Keep up to `retained_bytes` for the next boot. No flash is written."""
+        """Keep up to `retained_bytes` for the next boot, zeros behind. No flash is written.
+
+        Raises: ValueError where it is more.
+        """
+
+    def clock_marked(self) -> bool:
+        """Tell whether the RTC was marked as right and has run on since; see `clock.Clock`."""
+        return True
+
+    def mark_clock(self, right: bool) -> None:
+        """Mark the RTC as right or not, for as long as it keeps running. Unset: not right."""
 
     # -- what a `system` reading tells ----------------------------------------------------------
 
@@ -93,12 +128,57 @@ class Port:
         """Return free heap in bytes (on esp32 GC heap and IDF heap, see PLATFORM section 2)."""
         raise NotImplementedError
 
+    def heap_largest(self):
+        """Return the largest free block in bytes that TLS can have, or None where none can tell.
+
+        A TLS socket needs `TLS_BLOCK_BYTES` in one piece.
+        """
+
+    def chip_temperature(self):
+        """Return the chip's own temperature in degrees Celsius, or None where it has no sensor."""
+
     def random_bytes(self, length: int) -> bytes:
         """Return that many random bytes."""
         raise NotImplementedError
+
+    # -- pins -----------------------------------------------------------------------------------
+
+    def pin(self, pin):
+        """Return the `machine.Pin` of a number or name. Raises: ValueError where there is none."""
+        raise ValueError("this machine has no pins")
+
+    def analog(self, pin):
+        """Return a function that reads the pin's voltage in microvolts (int).
+
+        Raises: ValueError where the pin has no ADC.
+        """
+        raise ValueError("this machine has no analog pins")
+
+    def led(self, pin):
+        """Return a function that switches the LED on that pin: 1 on, 0 off."""
+        raise ValueError("this machine has no pins")
 
     # -- radio ----------------------------------------------------------------------------------
 
     def station(self):
         """Return the Wi-Fi station interface (`network.WLAN`), or None on the host."""
-        return None  # noqa: RET501  the contract says so
+
+    def start_station(self, country: str, hostname: str, power_save: bool) -> None:
+        """Set country and host name ("" leaves them) and power-save, and power the radio up.
+
+        Raises: OSError, as the chip's driver does.
+        """
+
+    def stop_station(self) -> None:
+        """Leave the network and power the radio down; never raises."""
+
+    def wifi_status(self) -> str:
+        """Return one of the WIFI_ constants below."""
+        return WIFI_IDLE
+
+    def wifi_code(self) -> int:
+        """Return the chip's own status number, for the log."""
+        return 0
+
+    def wifi_rssi(self):
+        """Return the signal in dBm (-90 weak, -40 strong), or None while not joined."""

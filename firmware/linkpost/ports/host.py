@@ -9,6 +9,7 @@ import gc
 import os
 import time
 
+from ..errors import ConfigError
 from .base import POWER_ON, Port
 
 
@@ -28,6 +29,7 @@ class HostPort(Port):
             self.watchdog_max_ms = machine.WATCHDOG_MAX_MS
             self.retained_bytes = machine.RETAINED_BYTES
         self._watchdog = None
+        self._watchdog_ms = 0
         self._boot_ticks = self.ticks_ms()
 
     def ticks_ms(self):
@@ -50,14 +52,26 @@ class HostPort(Port):
         time.sleep(ms / 1000)
 
     def light_sleep(self, ms):
-        self._machine.lightsleep(ms)
+        # In pieces, as on the chips: the watchdog goes on.
+        start = self.ticks_ms()
+        while True:
+            self.feed()
+            left_ms = ms - self.ticks_diff(self.ticks_ms(), start)
+            if left_ms <= 0:
+                return
+            piece_ms = min(left_ms, self._watchdog_ms // 2) if self._watchdog_ms else left_ms
+            self._machine.lightsleep(piece_ms)
 
     def deep_sleep(self, ms):
         self._machine.deepsleep(ms)
 
     def start_watchdog(self, ms):
-        if self._machine is not None:
-            self._watchdog = self._machine.WDT(timeout=ms)
+        if self._machine is None:
+            return
+        if ms > self.watchdog_max_ms:
+            raise ConfigError("watchdog_s", "this board takes at most %d ms" % self.watchdog_max_ms)
+        self._watchdog = self._machine.WDT(timeout=ms)
+        self._watchdog_ms = ms
 
     def feed(self):
         if self._watchdog is not None:
@@ -75,8 +89,17 @@ class HostPort(Port):
         return b"" if self._machine is None else self._machine.retained()
 
     def retain(self, data):
+        room = self.retained_bytes - len(data)
+        if room < 0:
+            raise ValueError("at most %d bytes are retained" % self.retained_bytes)
         if self._machine is not None:
-            self._machine.retain(data)
+            self._machine.retain(bytes(data) + bytes(room))
+
+    def chip_temperature(self):
+        # A desktop has no sensor of its own; a virtual board may have one.
+        if hasattr(self._machine, "chip_temperature"):
+            return self._machine.chip_temperature()
+        return None
 
     def unique_id(self):
         return b"host"
