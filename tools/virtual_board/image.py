@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from littlefs import LittleFS, LittleFSError
 from littlefs.context import UserContext
@@ -105,7 +106,7 @@ class _Memory(UserContext):
         return 0
 
 
-def _settings(kind: BoardKind) -> dict[str, int]:
+def _settings(kind: BoardKind) -> dict[str, Any]:
     # The cache decides which files are inlined into their directory; it has to be the chip's, or
     # the chip could not read what was inlined here.
     return {

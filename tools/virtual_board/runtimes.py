@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from tools import firmware
 from tools.mpy import compile_mpy
@@ -59,34 +59,48 @@ def start_module(
     options: dict[str, Any],
     folders: list[Path],
     heap_bytes: int | None = None,
+    cwd: Path | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start a module as `__main__`, imports looked up in these folders only.
 
-    The options reach it as JSON in the environment: nothing secret belongs there.
-
-    The process is in a session of its own, so that a terminal's Ctrl-C reaches only us, and ends
-    when we do (on Linux). Its standard output and error are pipes.
+    The options reach it as JSON in the environment: nothing secret belongs there. Its standard
+    output and error are pipes.
     """
-    path = os.pathsep.join(map(str, folders))
     if runtime == MICROPYTHON:
         heap = ["-X", f"heapsize={heap_bytes}"] if heap_bytes else []
         command = [find_micropython() or MICROPYTHON, *heap, "-m", module]
+        path = ":".join([*map(str, folders), ".frozen"])
     else:
         # -P -S: the firmware is to find what a board has, not what is installed on this machine.
-        folders = [*folders, firmware.CPYTHON_SHIMS]
-        path = os.pathsep.join(map(str, folders))
         command = [sys.executable, "-P", "-S", "-s", "-u", "-B", "-m", module]
+        path = os.pathsep.join(map(str, [*folders, firmware.CPYTHON_SHIMS]))
+    environment = {
+        **os.environ,
+        "MICROPYPATH": path,
+        "PYTHONPATH": path,
+        OPTIONS_VARIABLE: json.dumps(options),
+    }
+    return start_child(command, environment, cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def start_child(
+    command: list[str],
+    environment: dict[str, str] | None = None,
+    cwd: Path | None = None,
+    stdout: int | IO[bytes] | None = None,
+    stderr: int | IO[bytes] | None = None,
+) -> subprocess.Popen[bytes]:
+    """Start a process that a terminal's Ctrl-C does not reach, and that ends when we do.
+
+    The latter by the kernel on Linux; elsewhere only as far as we get to stop it.
+    """
     return subprocess.Popen(  # noqa: S603  our own command
         command,
-        env={
-            **os.environ,
-            "MICROPYPATH": path,
-            "PYTHONPATH": path,
-            OPTIONS_VARIABLE: json.dumps(options),
-        },
+        env=environment,
+        cwd=cwd,
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stdout=stdout,
+        stderr=stderr,
         start_new_session=True,
         preexec_fn=_end_with_parent if sys.platform == "linux" else None,
     )

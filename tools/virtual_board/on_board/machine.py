@@ -4,6 +4,7 @@ It stands where a chip's own module stands, on MicroPython's unix port and on CP
 chip's power and reset need is here: there are no pins.
 """
 
+import binascii
 import time
 
 import virtual_control
@@ -32,12 +33,13 @@ _CAUSES = {
 
 
 def power_up(watchdog_max_ms, retained_bytes, cause, retained) -> None:
-    """Tell what a chip knows when it starts."""
+    """Tell what a chip knows when it starts; `retained` in hex."""
     global WATCHDOG_MAX_MS, RETAINED_BYTES, _cause, _retained
     WATCHDOG_MAX_MS = watchdog_max_ms
     RETAINED_BYTES = retained_bytes
     _cause = cause
-    _retained = retained + bytes(retained_bytes - len(retained))
+    known = binascii.unhexlify(retained)
+    _retained = known + bytes(retained_bytes - len(known))
 
 
 def cause() -> str:
@@ -59,9 +61,9 @@ def retain(data) -> None:
     """Keep `data`, at most RETAINED_BYTES of it, until the power goes."""
     global _retained
     if len(data) > RETAINED_BYTES:
-        raise ValueError("at most %d bytes are retained" % RETAINED_BYTES)
+        raise ValueError(f"at most {RETAINED_BYTES} bytes are retained")
     _retained = bytes(data) + _retained[len(data) :]
-    virtual_control.say("retain", data="".join("%02x" % byte for byte in _retained))
+    virtual_control.say("retain", data=binascii.hexlify(_retained.rstrip(b"\0")).decode())
 
 
 def reset() -> None:
@@ -88,7 +90,7 @@ class WDT:
 
     def __init__(self, id=0, timeout=5000):
         if not 0 < timeout <= WATCHDOG_MAX_MS:
-            raise ValueError("timeout exceeds " + str(WATCHDOG_MAX_MS))
+            raise ValueError(f"timeout exceeds {WATCHDOG_MAX_MS}")
         virtual_control.say("watchdog", ms=timeout)
 
     def feed(self):

@@ -115,9 +115,7 @@ def main(options):
         options["watchdog_max_ms"],
         options["retained_bytes"],
         options["cause"],
-        bytes(
-            int(options["retained"][i : i + 2], 16) for i in range(0, len(options["retained"]), 2)
-        ),
+        options["retained"],
     )
     interrupted = False
     try:
@@ -129,7 +127,7 @@ def main(options):
         _watch(life, options["reports"])
         with open("main.py") as file:
             program = compile(file.read(), "main.py", "exec")
-        exec(program, {"__name__": "__main__"})
+        exec(program, {"__name__": "__main__"})  # noqa: S102  as a chip does
     except KeyboardInterrupt:
         interrupted = True
     except Exception as error:
@@ -138,14 +136,14 @@ def main(options):
             sys.print_exception(error, sys.stderr)
         else:
             sys.excepthook(type(error), error, error.__traceback__)
-    error = life.error
+    cause = life.error
     virtual_control.end(
         "end",
         interrupted=interrupted,
-        error=type(error).__name__ if error else None,
-        message=str(error) if error else None,
+        error=type(cause).__name__ if cause else None,
+        message=str(cause) if cause else None,
     )
 
 
 if __name__ == "__main__":
-    main(json.loads(os.getenv("LINKPOST_OPTIONS")))
+    main(json.loads(os.getenv("LINKPOST_OPTIONS", "{}")))

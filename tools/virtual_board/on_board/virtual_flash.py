@@ -19,7 +19,7 @@ class FileFlash:
     """
 
     def __init__(self, path, block_size, block_count, cut_at=0, wear=(0, 0, 0)):
-        self._file = open(path, "r+b")
+        self._file = open(path, "r+b")  # noqa: SIM115  as long as the power is on
         self._block_size = block_size
         self._block_count = block_count
         self._cut_at = cut_at
