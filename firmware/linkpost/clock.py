@@ -47,7 +47,8 @@ class Clock:
         """Set the RTC to that time, or the build's, if it is behind; it is then not right yet."""
         if not CLOCK_FLOOR_UNIX_MS <= unix_ms < CLOCK_CEILING_UNIX_MS:
             unix_ms = CLOCK_FLOOR_UNIX_MS
-        if self._port.unix_ms() < unix_ms:
+        # A clock that was set is not moved by what is on flash: that may stem from a wrong one.
+        if not self.is_right() and self._port.unix_ms() < unix_ms:
             self._port.mark_clock(False)
             self._port.set_unix_ms(unix_ms)
 

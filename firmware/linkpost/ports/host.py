@@ -69,7 +69,9 @@ class HostPort(Port):
         if self._machine is None:
             return
         if ms > self.watchdog_max_ms:
-            raise ConfigError("watchdog_s", "this board takes at most %d ms" % self.watchdog_max_ms)
+            raise ConfigError(
+                "watchdog_s", "this board takes at most %d ms" % self.watchdog_max_ms
+            )
         self._watchdog = self._machine.WDT(timeout=ms)
         self._watchdog_ms = ms
 

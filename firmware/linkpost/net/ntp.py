@@ -1,0 +1,158 @@
+"""The time from the network: SNTP (RFC 4330, RFC 5905) with the checks that make it believable.
+
+NTP is not authenticated. What is checked keeps out broken servers and whoever cannot see our
+packets; somebody on the path could still set a wrong time. That can make TLS refuse a connection,
+never accept a wrong peer: the certificate's chain and name do not depend on the clock.
+"""
+
+import errno
+import socket
+
+from micropython import const
+
+from ..clock import CLOCK_CEILING_UNIX_MS, CLOCK_FLOOR_UNIX_MS
+from ..errors import DeadlineError, DNSError, NetworkError, ProtocolError
+
+_PORT = const(123)
+_PACKET_BYTES = const(48)
+# Leap indicator 0, version 4, mode 3 (client).
+_REQUEST_HEAD = const(0x23)
+# NTP counts from 1900; its 32 bits of seconds begin again in February 2036.
+_UNIX_EPOCH_IN_NTP_S = const(2_208_988_800)
+_ERA_S = const(0x1_0000_0000)
+# One server's time to answer. From China a server abroad takes up to 0.5 s.
+_SERVER_MS = const(2_000)
+_SLICE_MS = const(20)
+# Name resolution cannot be cut into steps: on rp2 it takes up to 14 s (PLATFORM section 3).
+_RESOLVE_MS = const(15_000)
+
+# "No data yet", on all runtimes; Windows calls it by another number.
+_AGAIN = (errno.EAGAIN, getattr(errno, "EWOULDBLOCK", errno.EAGAIN))
+
+
+def fetch(servers, port, deadline, udp=socket) -> int:
+    """Return the time in Unix ms, from the first of the servers that answers and can be believed.
+
+    Args: servers, list of host names ("host" or "host:port"); port, for ticks, sleep, feeding and
+        random bytes; deadline, a `clock.Deadline` over all of it; udp, the socket module.
+    Raises: NetworkError that says for each server what was wrong; DeadlineError.
+    """
+    told = []
+    for server in servers:
+        if not deadline.left_ms():
+            raise DeadlineError("no time from NTP before the deadline. " + " ".join(told))
+        try:
+            return _ask(server, port, deadline, udp)
+        except (NetworkError, ProtocolError) as error:
+            told.append("%s: %s." % (server, error))
+    raise NetworkError("no time from NTP. " + " ".join(told))
+
+
+def parse_reply(packet, nonce: bytes) -> int:
+    """Return the server's time in Unix ms, with the checks of RFC 4330 section 5.
+
+    Args: packet, bytes as received; nonce, the 8 bytes sent as our transmit timestamp.
+    Raises: ProtocolError with what was wrong: another length, mode or version, not an answer to
+        us, a server that is not synchronised, kiss-of-death, a time that cannot be.
+    """
+    if len(packet) < _PACKET_BYTES:
+        raise ProtocolError("reply of %d bytes, not 48" % len(packet))
+    # Ours first: until it is, nothing else in the packet means anything.
+    if bytes(packet[24:32]) != nonce:
+        raise ProtocolError("not an answer to our question")
+    if packet[0] & 7 != 4:
+        raise ProtocolError("mode %d, not a server's" % (packet[0] & 7))
+    if packet[0] >> 3 & 7 not in (3, 4):
+        raise ProtocolError("version %d" % (packet[0] >> 3 & 7))
+    if packet[1] == 0:
+        # Kiss-of-death: the reference id is four letters, RATE, DENY, RSTR ...
+        letters = "".join([chr(c) if 32 < c < 127 else "?" for c in packet[12:16]])
+        raise ProtocolError("the server sent us away (%s)" % letters)
+    if packet[1] > 15 or packet[0] >> 6 == 3:
+        raise ProtocolError("the server has no right time itself")
+    seconds = _number(packet, 40)
+    fraction = _number(packet, 44)
+    if not seconds and not fraction:
+        raise ProtocolError("no time in the reply")
+    unix_s = seconds - _UNIX_EPOCH_IN_NTP_S
+    if unix_s * 1000 < CLOCK_FLOOR_UNIX_MS:
+        # Before this firmware was built: the next era, or a wrong clock. The ceiling tells.
+        unix_s += _ERA_S
+    unix_ms = unix_s * 1000 + (fraction * 1000 >> 32)
+    if not CLOCK_FLOOR_UNIX_MS <= unix_ms < CLOCK_CEILING_UNIX_MS:
+        raise ProtocolError("its time cannot be right")
+    return unix_ms
+
+
+def _number(packet, start):
+    value = 0
+    for byte in packet[start : start + 4]:
+        value = value << 8 | byte
+    return value
+
+
+def _ask(server, port, deadline, udp):
+    address = _resolve(server, port, deadline, udp)
+    question = bytearray(_PACKET_BYTES)
+    question[0] = _REQUEST_HEAD
+    # Random instead of our time: a server sends it back as it is, so it is a nonce that only the
+    # path can know, and it does not tell what our clock shows.
+    nonce = port.random_bytes(8)
+    question[40:48] = nonce
+    try:
+        sock = udp.socket(udp.AF_INET, udp.SOCK_DGRAM)
+    except OSError as error:
+        raise NetworkError("no socket", error.args[0])
+    try:
+        sock.setblocking(False)
+        start = port.ticks_ms()
+        sock.sendto(question, address)
+        unix_ms = _receive(sock, nonce, port, start, min(_SERVER_MS, deadline.left_ms()))
+        # Half the way there and back; the slices make it exact to 10 ms.
+        return unix_ms + port.ticks_diff(port.ticks_ms(), start) // 2
+    except OSError as error:
+        raise NetworkError("error %s" % error.args[0], error.args[0])
+    finally:
+        sock.close()
+
+
+def _resolve(server, port, deadline, udp):
+    host, _, number = server.partition(":")
+    # A name that cannot be resolved must not end in a reset by the watchdog.
+    port.feed_for(_RESOLVE_MS)
+    try:
+        # Asked as for TCP: rp2 knows no other kind, and the address is the same.
+        return udp.getaddrinfo(host, int(number or _PORT), udp.AF_INET, udp.SOCK_STREAM)[0][-1]
+    except OSError as error:
+        raise DNSError("its name was not found", error.args[0])
+    finally:
+        port.feed_for(0)
+
+
+def _receive(sock, nonce, port, start, limit_ms):
+    """Return the time of the first good answer; others are looked over until the limit."""
+    wrong = None
+    while True:
+        port.feed()
+        try:
+            packet, _ = sock.recvfrom(512)
+        except OSError as error:
+            if error.args[0] not in _AGAIN:
+                raise
+            packet = None
+        if packet is not None:
+            try:
+                return parse_reply(packet, nonce)
+            except ProtocolError as error:
+                wrong = error
+                # An answer to our very question will not get better; anything else may be a
+                # stranger's, and the right one may still come.
+                if len(packet) >= _PACKET_BYTES and bytes(packet[24:32]) == nonce:
+                    raise
+        left_ms = limit_ms - port.ticks_diff(port.ticks_ms(), start)
+        if left_ms <= 0:
+            if wrong is not None:
+                raise wrong
+            raise NetworkError("no answer")
+        if packet is None:
+            port.sleep_ms(min(_SLICE_MS, left_ms))
