@@ -1,0 +1,19 @@
+"""The chip's own temperature: no wiring, and a few degrees above the room's."""
+
+from ..errors import SensorError
+
+
+class OnChip:
+    """Reads `temperature` in degrees Celsius, one decimal."""
+
+    kind = "onchip"
+    OPTIONS = {}
+
+    def __init__(self, port):
+        self._port = port
+
+    def read(self):
+        temperature = self._port.chip_temperature()
+        if temperature is None:
+            raise SensorError("this machine has no temperature sensor of its own")
+        return {"temperature": round(temperature, 1)}
