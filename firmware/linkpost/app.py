@@ -13,8 +13,8 @@ from .log import Log
 # The first send after a boot waits up to this, or up to `send_s` where that is less: three hundred
 # boards after a blackout would meet 40000.
 _FIRST_SEND_JITTER_MS = 10_000
-# With interval_s 0 a reading is taken as soon as the one before is sent; while nothing can be sent,
-# this often, so that an outage does not wear out the flash.
+# With interval_s 0 a reading is taken as soon as the one before is sent; while nothing can be
+# sent, this often, so that an outage does not wear out the flash.
 _FASTEST_WAITING_MS = 1_000
 # One request and what it may need before it: connection, authentication, a second send.
 _SEND_DEADLINE_MS = 30_000
@@ -126,6 +126,7 @@ class App:
         sample = _Schedule(port, 0)
         jitter = min(config.send_ms, _FIRST_SEND_JITTER_MS)
         send = _Schedule(port, self._backoff.jitter_ms(jitter))
+        booted = False  # the jitter of the first send has passed
         try:
             while reports is None or self.accepted < reports:
                 port.feed()
@@ -134,7 +135,10 @@ class App:
                     waiting = self.last_error is not None
                     fastest = _FASTEST_WAITING_MS if waiting else 0
                     sample.again(max(config.interval_ms, fastest))
+                    if booted and not waiting and config.send_ms <= config.interval_ms:
+                        send.after(0)
                 if send.left_ms() == 0:
+                    booted = True
                     self._send(send)
                 left = min(sample.left_ms(), send.left_ms())
                 if left:

@@ -12,9 +12,9 @@ Rules of the reply parser (RFC 9112):
 from micropython import const
 
 from ..errors import ProtocolError
+from .line import CR, Line
 
 _HEAD_MAX = const(4096)  # bytes of status line and headers; the platform's are under 400
-_LINE_MAX = const(128)  # bytes kept of one line; longer ones are of headers that do not matter
 _CHUNK_LINE_MAX = const(64)  # size and extensions of one chunk
 BODY_MAX_BYTES = const(1024)  # a token of 512 characters and its JSON; messages are under 100
 
@@ -26,9 +26,6 @@ _CHUNK_DATA = const(4)
 _CHUNK_END = const(5)
 _TRAILER = const(6)
 _DONE = const(7)
-
-_CR = const(13)
-_LF = const(10)
 
 
 def encode_head(path: bytes, host: str, fields: tuple) -> bytes:
@@ -71,7 +68,7 @@ class Reply:
 
     def __init__(self):
         self.body = bytearray(BODY_MAX_BYTES)
-        self._line = bytearray(_LINE_MAX)
+        self._line = Line()
         self._date = bytearray(29)  # an IMF-fixdate is 29 characters, RFC 9110 section 5.6.7
         self.clear()
 
@@ -83,8 +80,7 @@ class Reply:
         self._clear_head()
 
     def _clear_head(self):
-        self._line_length = 0  # of the line so far, more than _LINE_MAX where it was cut
-        self._previous = 0  # the byte before this one
+        self._line.start()
         self.status = 0
         self.length = 0
         self._expected = -1  # Content-Length, or what is left of a chunk
@@ -105,9 +101,10 @@ class Reply:
         state = self._state
         if state == _HEAD:
             # What is missing of CR LF CR LF.
-            if self._line_length:
-                return 3 if self._previous == _CR else 4
-            return 1 if self._previous == _CR else 2
+            line = self._line
+            if line.length:
+                return 3 if line.previous == CR else 4
+            return 1 if line.previous == CR else 2
         if state in (_BODY, _CHUNK_DATA):
             return self._expected
         if state == _DONE:
@@ -153,87 +150,53 @@ class Reply:
         self._head_bytes += 1
         if self._head_bytes > _HEAD_MAX:
             raise ProtocolError("the head of the reply is over %d bytes" % _HEAD_MAX)
-        if self._take_line(byte, _HEAD_MAX):
+        if self._line.take(byte, _HEAD_MAX):
             if self.status == 0:
                 self._take_status()
-            elif self._line_length:
+            elif self._line.length:
                 self._take_header()
             else:
                 self._end_head()
-            self._line_length = 0
-
-    def _take_line(self, byte, limit):
-        # Collect one line; True at its end. Only CR LF ends a line, and no control bytes: lone
-        # ones are how one reply is made to look like two.
-        if byte == _LF:
-            if self._previous != _CR:
-                raise ProtocolError("the reply has a line end without CR")
-            self._previous = _LF
-            return True
-        if self._previous == _CR or (byte < 32 and byte != _CR and byte != 9):
-            raise ProtocolError("the reply has a control character in its head")
-        self._previous = byte
-        if byte != _CR:
-            if self._line_length < _LINE_MAX:
-                self._line[self._line_length] = byte
-            self._line_length += 1
-            if self._line_length > limit:
-                raise ProtocolError("the reply has a line over %d bytes" % limit)
-        return False
+                return
+            self._line.length = 0
 
     def _take_status(self):
         # HTTP/1.x SP 3DIGIT [SP reason]: the platform leaves the reason out.
         line = self._line
-        length = self._line_length
-        if length < 12 or not self._line_starts(b"http/1.") or line[8] != 32:
+        text = line.bytes
+        if line.length < 12 or not line.starts(b"http/1.") or text[8] != 32:
             raise ProtocolError("the peer does not speak HTTP/1.1")
-        if length > 12 and line[12] != 32:
-            raise ProtocolError("the reply has no three-digit status")
-        status = 0
-        for i in range(9, 12):
-            digit = line[i] - 48
-            if not 0 <= digit <= 9:
-                raise ProtocolError("the reply has no three-digit status")
-            status = status * 10 + digit
-        if status < 100:
+        status = line.integer(9, 12)
+        if status < 100 or (line.length > 12 and text[12] != 32):
             raise ProtocolError("the reply has no three-digit status")
         self.status = status
-        self.keep_alive = line[7] != 48  # HTTP/1.0 closes unless it says otherwise
+        self.keep_alive = text[7] != 48  # HTTP/1.0 closes unless it says otherwise
 
     def _take_header(self):
-        if self._line_starts(b"content-length:"):
-            self._take_content_length()
-        elif self._line_starts(b"transfer-encoding:"):
-            if not self._value_is(18, b"chunked") or self._chunked:
+        line = self._line
+        if line.starts(b"content-length:"):
+            if self._expected >= 0:
+                raise ProtocolError("the reply has two Content-Lengths")
+            start = line.value_start(15)
+            end = line.value_end()
+            self._expected = line.integer(start, end) if 1 <= end - start <= 9 else -1
+            if self._expected < 0:
+                raise ProtocolError("the reply's Content-Length is no number within bounds")
+        elif line.starts(b"transfer-encoding:"):
+            if not line.value_is(18, b"chunked") or self._chunked:
                 raise ProtocolError("the reply has a Transfer-Encoding other than chunked")
             self._chunked = True
-        elif self._line_starts(b"connection:"):
-            if self._value_has(11, b"close"):
+        elif line.starts(b"connection:"):
+            if line.value_has(11, b"close"):
                 self.keep_alive = False
-            elif self._value_has(11, b"keep-alive"):
+            elif line.value_has(11, b"keep-alive"):
                 self.keep_alive = True
-        elif self._line_starts(b"date:"):
-            start = self._skip_spaces(5)
-            if self._value_end() - start == len(self._date):
+        elif line.starts(b"date:"):
+            start = line.value_start(5)
+            if line.value_end() - start == len(self._date):
                 for i in range(len(self._date)):
-                    self._date[i] = self._line[start + i] & 127
+                    self._date[i] = line.bytes[start + i] & 127
                 self._has_date = True
-
-    def _take_content_length(self):
-        i = self._skip_spaces(15)
-        end = self._value_end()
-        if self._expected >= 0:
-            raise ProtocolError("the reply has two Content-Lengths")
-        if not 1 <= end - i <= 9:
-            raise ProtocolError("the reply's Content-Length is no number within bounds")
-        number = 0
-        while i < end:
-            digit = self._line[i] - 48
-            if not 0 <= digit <= 9:
-                raise ProtocolError("the reply's Content-Length is no number within bounds")
-            number = number * 10 + digit
-            i += 1
-        self._expected = number
 
     def _end_head(self):
         if self._chunked and self._expected >= 0:
@@ -286,92 +249,24 @@ class Reply:
 
     def _start_chunk_line(self, state):
         self._state = state
-        self._line_length = 0
-        self._previous = 0
+        self._line.start()
 
     def _take_chunk_line(self, byte):
-        if not self._take_line(byte, _CHUNK_LINE_MAX):
+        if not self._line.take(byte, _CHUNK_LINE_MAX):
             return
         if self._state == _CHUNK_SIZE:
-            self._expected = self._chunk_size()
+            self._expected = self._line.chunk_size()
             if self._expected > BODY_MAX_BYTES - self.length:
                 self._refuse_body()
             self._start_chunk_line(_CHUNK_DATA if self._expected else _TRAILER)
         elif self._state == _CHUNK_END:
-            if self._line_length:
+            if self._line.length:
                 raise ProtocolError("the reply has a chunk longer than its size")
             self._start_chunk_line(_CHUNK_SIZE)
-        elif self._line_length == 0:  # the empty line after the trailers
+        elif self._line.length == 0:  # the empty line after the trailers
             self._state = _DONE
         else:
-            self._head_bytes += self._line_length
+            self._head_bytes += self._line.length
             if self._head_bytes > _HEAD_MAX:
                 raise ProtocolError("the trailers of the reply are over %d bytes" % _HEAD_MAX)
             self._start_chunk_line(_TRAILER)
-
-    def _chunk_size(self):
-        size = 0
-        i = 0
-        while i < self._line_length:
-            byte = self._line[i]
-            if 48 <= byte <= 57:
-                digit = byte - 48
-            elif 97 <= byte | 32 <= 102:
-                digit = (byte | 32) - 87
-            else:
-                break
-            size = size * 16 + digit
-            i += 1
-            if i > 6:
-                self._refuse_body()
-        # Behind the size only extensions, which mean nothing here.
-        if i == 0 or (i < self._line_length and self._line[i] not in b"; \t"):
-            raise ProtocolError("the reply has a chunk without a size")
-        return size
-
-    # -- one line, compared in place --------------------------------------------------------------
-
-    def _line_starts(self, lower):
-        if self._line_length < len(lower):
-            return False
-        return self._matches(0, lower)
-
-    def _matches(self, at, lower):
-        line = self._line
-        for byte in lower:
-            have = line[at]
-            if have != byte and (not 65 <= have <= 90 or have + 32 != byte):
-                return False
-            at += 1
-        return True
-
-    def _skip_spaces(self, at):
-        end = self._value_end()
-        while at < end and (self._line[at] == 32 or self._line[at] == 9):
-            at += 1
-        return at
-
-    def _value_end(self):
-        if self._line_length > _LINE_MAX:
-            raise ProtocolError("the reply has a header over %d bytes" % _LINE_MAX)
-        end = self._line_length
-        while end and (self._line[end - 1] == 32 or self._line[end - 1] == 9):
-            end -= 1
-        return end
-
-    def _value_is(self, at, lower):
-        at = self._skip_spaces(at)
-        return self._value_end() - at == len(lower) and self._matches(at, lower)
-
-    def _value_has(self, at, lower):
-        # One word of a comma-separated list.
-        end = self._value_end()
-        while at < end:
-            at = self._skip_spaces(at)
-            stop = at
-            while stop < end and self._line[stop] != 44:
-                stop += 1
-            if stop - at >= len(lower) and self._matches(at, lower):
-                return True
-            at = stop + 1
-        return False

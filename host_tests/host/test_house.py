@@ -1,0 +1,121 @@
+"""The house keeps its shape: imports point one way, modules stay small, parts stay in their room."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+FIRMWARE = ROOT / "firmware"
+MODULES = sorted(FIRMWARE.rglob("*.py"))
+TOOLS = sorted((ROOT / "tools").rglob("*.py"))
+
+# main -> boot -> app -> delivery -> client -> {net, storage} -> protocol -> leaves -> errors.
+# A module may import only what stands on a lower floor; equal floors only within their own room.
+_FLOORS = {
+    "main": 9,
+    "linkpost": 9,  # the package itself: it names all, and loads when asked
+    "boot": 8,
+    "app": 7,
+    "delivery": 6,
+    "client": 5,
+    "config": 4,
+    "ports": 4,
+    "sensors": 4,
+    "net": 3,
+    "storage": 3,
+    "protocol": 2,
+    "clock": 1,
+    "log": 1,
+    "backoff": 1,
+    "version": 1,
+    "certs": 1,
+    "errors": 0,
+}
+# The rooms that may import what reaches outside; a name here nowhere else.
+_ONLY_IN = {
+    "socket": {"net"},
+    "tls": {"net"},
+    "select": {"net"},
+    "network": {"ports"},
+    "esp32": {"ports"},
+    "rp2": {"ports"},
+    "machine": {"ports", "sensors"},
+}
+_LINES_MAX = 320  # STYLE: under about 300
+_FILES_ONLY_IN = {"storage"}
+
+
+def _room(path: Path) -> str:
+    parts = path.relative_to(FIRMWARE).with_suffix("").parts
+    if parts[0] != "linkpost":
+        return parts[0]
+    return "linkpost" if parts[1:] in ((), ("__init__",)) else parts[1]
+
+
+def _imports(path: Path) -> set[str]:
+    """Every module imported, absolute, also inside functions."""
+    package = path.relative_to(FIRMWARE).with_suffix("").parts[:-1]
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            module = ".".join((*base, *([node.module] if node.module else [])))
+            found.add(module)
+            found.update(f"{module}.{alias.name}" for alias in node.names)
+    return found
+
+
+def _imported_rooms(path: Path) -> set[str]:
+    rooms = set()
+    for name in _imports(path):
+        parts = name.split(".")
+        if parts[0] == "linkpost" and len(parts) > 1 and parts[1] in _FLOORS:
+            rooms.add(parts[1])
+    return rooms
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(FIRMWARE)))
+def test_imports_point_down(path):
+    room = _room(path)
+    for imported in _imported_rooms(path):
+        if imported != room:
+            assert _FLOORS[imported] < _FLOORS[room], f"{room} must not import {imported}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(FIRMWARE)))
+def test_rooms_keep_what_reaches_outside(path):
+    room = _room(path)
+    for name in _imports(path):
+        rooms = _ONLY_IN.get(name.split(".")[0])
+        assert rooms is None or room in rooms, f"{room} must not import {name}"
+    opens = any(
+        isinstance(node, ast.Call) and getattr(node.func, "id", "") == "open"
+        for node in ast.walk(ast.parse(path.read_text()))
+    )
+    assert not opens or room in _FILES_ONLY_IN, f"{room} must not open files"
+
+
+def test_ports_and_sensors_are_handed_in():
+    for path in MODULES:
+        if _room(path) not in ("ports", "sensors", "app", "client", "boot", "config", "linkpost"):
+            assert not _imported_rooms(path) & {"ports", "sensors"}, path
+
+
+def test_arrow_that_points_up_is_seen(tmp_path, monkeypatch):
+    monkeypatch.setattr("test_house.FIRMWARE", tmp_path)
+    path = tmp_path / "linkpost" / "protocol" / "http.py"
+    path.parent.mkdir(parents=True)
+    path.write_text("from ..net import transport\ndef f():\n    from ..app import App\n")
+    assert _imported_rooms(path) == {"net", "app"}
+    with pytest.raises(AssertionError):
+        test_imports_point_down(path)
+
+
+@pytest.mark.parametrize("path", MODULES + TOOLS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_module_is_one_thought_long(path):
+    assert len(path.read_text().splitlines()) <= _LINES_MAX
