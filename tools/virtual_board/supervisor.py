@@ -27,6 +27,9 @@ MARK = b"\x01"
 # How long a board may take to stop after Ctrl-C; then its power is cut.
 GRACE_S = 5.0
 
+# What a board says last; a life that says none of these has crashed, or we ended it.
+_ENDS = ("end", "reset", "deep sleep", "power cut")
+
 # Why a run ended.
 DONE = "done"  # main.py returned: the reports were accepted, or the board's error says why not
 INTERRUPTED = "interrupted"
@@ -219,7 +222,7 @@ class Supervisor:
                     bites_at = time.monotonic() + watchdog_s
                 elif what == "retain":
                     self._retained = value["data"]
-                else:
+                elif what in _ENDS:
                     end = value
                     bites_at = None
         process.wait()

@@ -41,12 +41,19 @@ def _use_folder(options):
     sys.path[:0] = [options["flash"], options["flash"] + "/lib"]
 
 
-def _use_port(options):
+def _use_port(options, life):
     """Let the firmware find this board when it asks which chip it runs on."""
     from linkpost import ports
     from linkpost.ports.host import HostPort
 
-    port = HostPort(machine)
+    class BoardPort(HostPort):
+        def feed(self):
+            # Called between all steps: the moment to say what was accepted meanwhile, so that a
+            # life that the watchdog ends still counts.
+            super().feed()
+            life.say_progress()
+
+    port = BoardPort(machine)
     port.can_deep_sleep = options["can_deep_sleep"]
     ports.detect = lambda: port
 
@@ -68,8 +75,8 @@ def _watch(life, reports):
 
     class WatchedApp(App):
         def __init__(self, *arguments, **named):
-            life.app = self
             life.remember(super().__init__, arguments, named)
+            life.app = self
 
         def run(self, *arguments, **named):
             if reports and not arguments:
@@ -87,6 +94,7 @@ class _Life:
         self.app = None
         self.flash = None
         self.error = None
+        self._accepted = 0
 
     def remember(self, function, arguments, named):
         """Call it; keep the error that comes out of it, which `main.py` only logs."""
@@ -95,6 +103,11 @@ class _Life:
         except Exception as error:
             self.error = error
             raise
+
+    def say_progress(self):
+        if self.app and self.app.accepted != self._accepted:
+            self._accepted = self.app.accepted
+            virtual_control.say("counts", **self.counts())
 
     def counts(self):
         names = ("accepted", "quarantined", "pending", "dropped")
@@ -123,7 +136,7 @@ def main(options):
             life.flash = _mount_flash(options)
         else:
             _use_folder(options)
-        _use_port(options)
+        _use_port(options, life)
         _watch(life, options["reports"])
         with open("main.py") as file:
             program = compile(file.read(), "main.py", "exec")
