@@ -61,7 +61,7 @@ class Payload:
     def readinto(self, view):
         if self._left <= self._half:
             if self._fault == "raises":
-                raise OSError(5)
+                raise OSError(5, "EIO")
             if self._fault == "memory":
                 raise MemoryError
             if self._fault == "interrupt":

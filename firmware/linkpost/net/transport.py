@@ -146,7 +146,7 @@ class Transport:
         # Boards have no getsockopt, and not every chip flags a failed connect: reading tells.
         try:
             if self._socket.recv(1) == b"":
-                return self._open_next(OSError(errno.ECONNRESET))
+                return self._open_next(OSError(errno.ECONNRESET, "closed"))
         except OSError as error:
             if error.errno not in _NOT_YET:
                 return self._open_next(error)
