@@ -6,6 +6,7 @@ import json
 import pytest
 import trustme
 from cryptography import x509
+
 from tools import board_files, firmware, mpy
 from tools.failures import CommandError
 

@@ -4,6 +4,7 @@ import os
 import stat
 
 import pytest
+
 from tools.failures import CommandError
 from tools.virtual_board import image
 from tools.virtual_board.kinds import KINDS
@@ -128,3 +129,15 @@ def test_image_that_is_a_folder_is_refused(tmp_path):
     with pytest.raises(CommandError, match="cannot read") as caught:
         image.refresh_image(tmp_path, ESP32, FILES)
     assert caught.value.exit_code == 2
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such locks")
+@pytest.mark.parametrize("make", [lambda path: path.write_bytes(b""), lambda path: path.mkdir()])
+def test_flash_in_use_is_refused_to_a_second_board_until_it_is_free(tmp_path, make):
+    path = tmp_path / "board"
+    with image.in_use(path):  # no flash yet: nothing to keep others off
+        make(path)
+    with image.in_use(path), pytest.raises(CommandError, match="in use"), image.in_use(path):
+        pytest.fail("two boards on one flash")
+    with image.in_use(path):
+        pass

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from tools import failures, firmware
 from tools.mpy import compile_mpy
 from tools.virtual_board import command, image, runtimes, supervisor

@@ -88,9 +88,11 @@ def run(
 ) -> int:
     """Run the firmware until Ctrl-C, --reports or --timeout.
 
+    \b
     The log goes to standard error. The last line on standard output is
-    `board: A accepted, R quarantined, P pending, D dropped`, or after --cut-power-at
-    `board: power cut at flash operation N`.
+      board: A accepted, R quarantined, P pending, D dropped
+    or after --cut-power-at
+      board: power cut at flash operation N
 
     \b
     Exit codes: 0 done, 2 configuration, 6 the --timeout passed (3 if the board's latest failure
@@ -113,10 +115,12 @@ def run(
         timeout_s=timeout,
         cut_at=cut_power_at or 0,
     )
-    put_files(setup, config, ca)
+    with image.in_use(flash):
+        put_files(setup, config, ca)
     supervisor = Supervisor(setup, lambda line: print(line, file=sys.stderr, flush=True))
     stop_on_signals(supervisor)
-    outcome = supervisor.run()
+    with image.in_use(flash):  # a refreshed image is a new file
+        outcome = supervisor.run()
     code = exit_code(outcome)
     if code and outcome.message and outcome.reason != POWER_CUT:
         print(f"linkpost: {outcome.message}", file=sys.stderr)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +85,30 @@ def open_image(path: Path, kind: BoardKind) -> LittleFS:
     except LittleFSError as error:
         raise _not_an_image(path, kind) from error
     return file_system
+
+
+@contextlib.contextmanager
+def in_use(path: Path) -> Iterator[None]:
+    """Keep other virtual boards off this flash meanwhile, where there is one yet.
+
+    Two boards on one flash would overwrite each other's file system. Not on Windows: it has no
+    such locks on folders. Raises: CommandError where another board has it.
+    """
+    if sys.platform == "win32" or not path.exists():
+        yield
+        return
+    import fcntl
+
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise CommandError(
+            f"{path} is in use by another virtual board: stop that one, or give another --flash"
+        ) from error
+    finally:
+        os.close(descriptor)
 
 
 class _Memory(UserContext):
