@@ -1,0 +1,220 @@
+"""`linkpost emulator`: the command line."""
+
+from __future__ import annotations
+
+import logging
+import os
+import string
+import sys
+from pathlib import Path
+
+import click
+
+from tools.devices_csv import Triple, check_triple, read_devices
+from tools.emulator import rules, wire
+from tools.emulator.platform import TOKEN_TTL_S, Policy
+from tools.failures import CommandError
+
+_PORT = click.IntRange(0, 65535)
+
+
+def data_dir() -> Path:
+    """Return where this user's programs keep data: XDG on Linux, each system's own elsewhere."""
+    home = Path.home()
+    if sys.platform == "darwin":
+        return home / "Library" / "Application Support" / "linkpost"
+    if os.name == "nt":
+        return Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local") / "linkpost"
+    chosen = os.environ.get("XDG_DATA_HOME", "")
+    base = Path(chosen) if Path(chosen).is_absolute() else home / ".local" / "share"
+    return base / "linkpost"
+
+
+@click.command(
+    epilog="Default places: the user's data directory, which is $XDG_DATA_HOME/linkpost or"
+    " ~/.local/share/linkpost on Linux, ~/Library/Application Support/linkpost on macOS,"
+    " %LOCALAPPDATA%\\linkpost on Windows."
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address for devices.")
+@click.option("--port", type=_PORT, default=8443, show_default=True, help="0: a free one.")
+@click.option(
+    "--console-host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Address of the console. It asks for no password.",
+)
+@click.option("--console-port", type=_PORT, default=8080, show_default=True, help="0: a free one.")
+@click.option(
+    "--device",
+    "device_texts",
+    metavar="PK,DN,SECRET",
+    multiple=True,
+    help="A throw-away test device; repeatable. Real secrets belong in --devices.",
+)
+@click.option(
+    "--devices",
+    "devices_file",
+    type=click.Path(path_type=Path),
+    help="The console's device list: CSV with DeviceName, DeviceSecret, ProductKey.",
+)
+@click.option(
+    "--db",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Devices, tokens, messages. Default: emulator.db in the data directory.",
+)
+@click.option(
+    "--cert-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="CA and server certificate. Default: emulator-certs in the data directory.",
+)
+@click.option(
+    "--san",
+    "names",
+    metavar="NAME",
+    multiple=True,
+    help="What boards call this machine, name or IP address; repeatable. Always there:"
+    " localhost, 127.0.0.1, ::1.",
+)
+@click.option(
+    "--token-ttl",
+    type=click.IntRange(1, 10**9),
+    default=TOKEN_TTL_S,
+    show_default=True,
+    help="Seconds that a token is valid.",
+)
+@click.option("--void-old-tokens", is_flag=True, help="A new token voids the device's others.")
+@click.option(
+    "--topic",
+    "topics",
+    metavar="PATTERN",
+    multiple=True,
+    help="What a device may publish to; + is one level, # the rest; repeatable."
+    f"  [default: {', '.join(rules.DEFAULT_TOPICS)}]",
+)
+@click.option(
+    "--rate-limit",
+    type=click.FloatRange(0, min_open=True),
+    help="Requests per second of a device, above which 40000 answers.  [default: none]",
+)
+@click.option("--keep-alive", is_flag=True, help="Keep connections, as the service does not.")
+@click.option(
+    "--legacy-ciphers",
+    is_flag=True,
+    help="Also TLS 1.2 with static RSA and AES-CBC, which the vendor's C SDKs need.",
+)
+@click.option(
+    "--request-timeout",
+    type=click.FloatRange(0.1, 3600),
+    default=wire.Bounds.request_s,
+    show_default=True,
+    help="Seconds for a handshake, and for a request from first byte to last.",
+)
+@click.option(
+    "--idle-timeout",
+    type=click.FloatRange(0.1, 3600),
+    default=wire.Bounds.idle_s,
+    show_default=True,
+    help="Seconds that a connection may wait for a request.",
+)
+@click.option(
+    "--ready-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Written when both ports listen: JSON with platform, console, ca, db.",
+)
+@click.option("--quiet", is_flag=True, help="No line per request on standard error.")
+def emulator(
+    host: str,
+    port: int,
+    console_host: str,
+    console_port: int,
+    device_texts: tuple[str, ...],
+    devices_file: Path | None,
+    db: Path | None,
+    cert_dir: Path | None,
+    names: tuple[str, ...],
+    token_ttl: int,
+    void_old_tokens: bool,
+    topics: tuple[str, ...],
+    rate_limit: float | None,
+    keep_alive: bool,
+    legacy_ciphers: bool,
+    request_timeout: float,
+    idle_timeout: float,
+    ready_file: Path | None,
+    quiet: bool,
+) -> int:
+    """The platform on this machine, over TLS, with a console.
+
+    Devices, tokens and messages survive a restart, and so does the CA.
+
+    \b
+    Example: linkpost emulator --device a1B2c3D4e5F,sensor01,0123456789abcdef
+    For a board in the same Wi-Fi: linkpost emulator --host 0.0.0.0 --san 192.168.1.20
+    """
+    from tools.emulator import server  # pays for FastAPI, which `--help` does not need
+
+    logging.basicConfig(
+        stream=sys.stderr,
+        format="%(asctime)s %(message)s",
+        datefmt="%H:%M:%S",
+        level=logging.WARNING if quiet else logging.INFO,
+    )
+    devices = [_parse_device(text) for text in device_texts]
+    if devices_file:
+        devices += read_devices(devices_file)
+    options = server.Options(
+        host=host,
+        port=port,
+        console_host=console_host,
+        console_port=console_port,
+        db=db or data_dir() / "emulator.db",
+        cert_dir=cert_dir or data_dir() / "emulator-certs",
+        devices=devices,
+        names=names,
+        policy=Policy(
+            token_ttl_s=token_ttl,
+            void_old_tokens=void_old_tokens,
+            topics=tuple(_check_pattern(topic) for topic in topics) or rules.DEFAULT_TOPICS,
+            requests_per_s=rate_limit,
+        ),
+        bounds=wire.Bounds(request_s=request_timeout, idle_s=idle_timeout),
+        legacy_ciphers=legacy_ciphers,
+        keep_alive=keep_alive,
+        ready_file=ready_file,
+    )
+
+    def announce(ready: dict[str, str]) -> None:
+        click.echo(f"platform: https://{ready['platform']}")
+        click.echo(f"console:  {ready['console']}")
+        click.echo(f"CA:       {ready['ca']}")
+        click.echo(f"database: {ready['db']}")
+        if host in ("0.0.0.0", "::") and not names:  # noqa: S104
+            click.echo("hint: boards check the name they connect to; add it with --san", err=True)
+
+    return server.run(options, announce)
+
+
+def _parse_device(text: str) -> Triple:
+    parts = [part.strip() for part in text.split(",", 2)]
+    if len(parts) != 3:
+        raise CommandError("--device needs PRODUCT_KEY,DEVICE_NAME,DEVICE_SECRET")
+    triple = Triple(*parts)
+    problem = check_triple(triple)
+    if problem:
+        raise CommandError(f"--device: {problem}")
+    return triple
+
+
+def _check_pattern(pattern: str) -> str:
+    try:
+        fields = {name for _, name, _, _ in string.Formatter().parse(pattern) if name is not None}
+    except ValueError:
+        fields = {pattern}
+    levels = pattern.split("/")
+    if fields - {"product_key", "device_name"} or levels[0] or "" in levels[1:]:
+        raise CommandError(
+            f"--topic {pattern!r}: write it as /{{product_key}}/{{device_name}}/user/update"
+        )
+    if "#" in pattern[:-1] or (pattern.endswith("#") and levels[-1] != "#"):
+        raise CommandError(f"--topic {pattern!r}: # stands alone and last")
+    return pattern

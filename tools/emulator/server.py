@@ -1,0 +1,267 @@
+"""The emulator put together: two ports, one event loop, a ready file, a clean end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import json
+import logging
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import uvicorn
+
+from tools.devices_csv import Triple
+from tools.emulator import certs, wire
+from tools.emulator.connection import Service, serve
+from tools.emulator.console import make_console
+from tools.emulator.faults import FaultBook
+from tools.emulator.platform import Platform, Policy
+from tools.emulator.store import Store
+from tools.emulator.tls_stream import TLSStream
+from tools.failures import DONE, INTERRUPTED, NETWORK, CommandError
+
+_log = logging.getLogger("linkpost.emulator")
+_END_S = 2.0  # what open connections get at the end
+# Where a name resolves to both families, a client may take either.
+_SECOND_HOST = {"127.0.0.1": "::1", "localhost": "::1", "0.0.0.0": "::"}  # noqa: S104
+_FREE_PORT_TRIES = 20
+
+
+@dataclass
+class Options:
+    """What the command line says."""
+
+    host: str
+    port: int
+    console_host: str
+    console_port: int
+    db: Path
+    cert_dir: Path
+    devices: list[Triple] = field(default_factory=list)
+    names: tuple[str, ...] = ()
+    policy: Policy = field(default_factory=Policy)
+    bounds: wire.Bounds = field(default_factory=wire.Bounds)
+    legacy_ciphers: bool = False
+    keep_alive: bool = False
+    ready_file: Path | None = None
+
+
+def run(options: Options, announce: Callable[[dict[str, str]], None]) -> int:
+    """Run until Ctrl-C or SIGTERM; return the exit code.
+
+    Args: announce is called once both ports listen, with what the ready file holds.
+    Raises CommandError where it cannot start.
+    """
+    if options.ready_file:
+        options.ready_file.unlink(missing_ok=True)
+    names = options.names
+    if options.host not in ("0.0.0.0", "::"):  # noqa: S104
+        names = (*names, options.host)
+    ca_path, server_path = certs.ensure_certificates(options.cert_dir, names)
+    store = Store(options.db)
+    try:
+        platform = Platform(store, options.policy)
+        platform.start(options.devices)
+        service = Service(
+            context=certs.make_context(server_path, legacy_ciphers=options.legacy_ciphers),
+            platform=platform,
+            faults=FaultBook(),
+            keep_alive=options.keep_alive,
+            bounds=options.bounds,
+        )
+        return asyncio.run(_run(options, service, store, ca_path, announce))
+    finally:
+        store.close()
+        if options.ready_file:
+            options.ready_file.unlink(missing_ok=True)
+
+
+async def _run(
+    options: Options,
+    service: Service,
+    store: Store,
+    ca_path: Path,
+    announce: Callable[[dict[str, str]], None],
+) -> int:
+    end: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    platform_sockets = _listen(options.host, options.port, "--port")
+    console_sockets = _listen(options.console_host, options.console_port, "--console-port")
+    port = platform_sockets[0].getsockname()[1]
+    console_port = console_sockets[0].getsockname()[1]
+    ready = {
+        "platform": _join(_reachable(options.host, "localhost"), port),
+        "console": f"http://{_join(_reachable(options.console_host, '127.0.0.1'), console_port)}",
+        "ca": str(ca_path.absolute()),
+        "db": str(options.db.absolute()),
+    }
+    connections = _Connections(service)
+    servers = [
+        await asyncio.start_server(connections.accept, sock=listener)
+        for listener in platform_sockets
+    ]
+    about = {
+        "platform": f"https://{ready['platform']}",
+        "CA": ready["ca"],
+        "database": ready["db"],
+    }
+    console = _Console(make_console(store, service, about))
+    console_task = asyncio.create_task(console.serve(console_sockets))
+    with _signals(end):
+        console_task.add_done_callback(lambda task: _settle(end, NETWORK))
+        await console.has_started.wait()
+        if options.ready_file:
+            write_ready_file(options.ready_file, ready)
+        announce(ready)
+        code = await end
+    for server in servers:
+        server.close()
+    await connections.end()
+    console.should_exit = True
+    await console_task
+    return code
+
+
+class _Connections:
+    """The open connections: bounded in number, ended at the end."""
+
+    def __init__(self, service: Service):
+        self._service = service
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        stream = TLSStream(reader, writer, self._service.context)
+        self._service.platform.totals.connections += 1
+        if len(self._tasks) >= self._service.most_connections:
+            _log.warning("%d connections are open; one more was closed", len(self._tasks))
+            await stream.drop(reset=True)
+            return
+        task = asyncio.current_task()
+        if task is not None:
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        try:
+            await serve(stream, self._service)
+        except asyncio.CancelledError:  # the emulator ends
+            await stream.drop()
+
+    async def end(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=_END_S)
+
+
+class _Console(uvicorn.Server):
+    """uvicorn in our loop: it says when it has started, and leaves the signals to us."""
+
+    def __init__(self, app):
+        super().__init__(
+            uvicorn.Config(
+                app, log_level="warning", access_log=False, lifespan="off", log_config=None,
+                timeout_graceful_shutdown=1,
+            )
+        )  # fmt: skip
+        self.has_started = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.has_started.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@contextlib.contextmanager
+def _signals(end: asyncio.Future[int]) -> Iterator[None]:
+    """End with 0 on SIGTERM and 130 on Ctrl-C. A second signal finds the system's own answer."""
+    loop = asyncio.get_running_loop()
+    before = {}
+
+    def stop(number: int, frame: object = None) -> None:
+        code = INTERRUPTED if number == signal.SIGINT else DONE
+        signal.signal(number, signal.SIG_DFL)
+        loop.call_soon_threadsafe(_settle, end, code)
+
+    # Not loop.add_signal_handler: Windows has none.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        before[number] = signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _settle(end: asyncio.Future[int], code: int) -> None:
+    if not end.done():
+        end.set_result(code)
+
+
+def _listen(host: str, port: int, option: str) -> list[socket.socket]:
+    """Return listening sockets: one, or two where the host has a name in both families."""
+    for _ in range(_FREE_PORT_TRIES):
+        first = _bind(host, port, option)
+        second_host = _SECOND_HOST.get(host)
+        if second_host is None or not socket.has_ipv6:
+            return [first]
+        try:
+            return [first, _bind(second_host, first.getsockname()[1], option)]
+        except CommandError as error:
+            in_use = getattr(error.__cause__, "errno", None) == errno.EADDRINUSE
+            if port or not in_use:  # no IPv6 here, or the port is someone else's there
+                return [first]
+            first.close()
+    raise CommandError("no port is free in both IPv4 and IPv6; choose one", NETWORK)
+
+
+def _bind(host: str, port: int, option: str) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except OSError as error:
+        raise CommandError(
+            f"host {host!r} is not known here: {error.strerror}", NETWORK
+        ) from error
+    listener = socket.socket(family, kind, protocol)
+    try:
+        if os.name == "posix":  # on Windows it would let two programs share the port
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.bind(address)
+        listener.listen(128)
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            hint = f"port {port} is in use; choose another with {option}, 0 for a free one"
+        elif isinstance(error, PermissionError):
+            hint = f"port {port} is not allowed for this user; choose another with {option}"
+        else:
+            hint = f"cannot listen on {host}: {error.strerror}"
+        raise CommandError(hint, NETWORK) from error
+    listener.setblocking(False)
+    return listener
+
+
+def _reachable(host: str, local: str) -> str:
+    """Return the name under which a client on this machine reaches a listener on `host`."""
+    return local if host in ("127.0.0.1", "::1", "localhost", "0.0.0.0", "::") else host  # noqa: S104
+
+
+def _join(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def write_ready_file(path: Path, ready: dict[str, str]) -> None:
+    """Write the ready file whole: a reader sees all of it or none."""
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part.write_text(json.dumps(ready) + "\n")
+    os.replace(part, path)

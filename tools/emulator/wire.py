@@ -1,0 +1,146 @@
+"""HTTP on the wire: requests parsed by h11 within bounds, replies written as the service does."""
+
+from __future__ import annotations
+
+import asyncio
+import email.utils
+import json
+import secrets
+from dataclasses import dataclass
+
+import h11
+
+from tools.emulator import rules
+from tools.emulator.platform import Answer, Request
+from tools.emulator.tls_stream import TLSStream
+
+_HEAD_MAX_BYTES = 16384
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """How long a peer may take; seconds."""
+
+    request_s: float = 30.0  # for a handshake; for a request from its first byte to its last
+    idle_s: float = 60.0  # between the requests of a kept connection
+
+
+class BadRequestError(Exception):
+    """What arrived is not HTTP, or took too long. `status` is the reply that says so."""
+
+    def __init__(self, status: int):
+        super().__init__(status)
+        self.status = status
+
+
+@dataclass
+class Received:
+    """A request, and what its connection may do next."""
+
+    request: Request
+    may_keep: bool  # the peer did not ask to close, and the whole body has arrived
+    rest: bytes = b""  # what arrived after it
+
+
+async def read_request(stream: TLSStream, rest: bytes, bounds: Bounds) -> Received | None:
+    """Return the next request, or None where the peer closed before one.
+
+    Args: rest is what arrived after the request before this one.
+    Raises BadRequestError; OSError where the connection broke.
+    """
+    http = h11.Connection(h11.SERVER, max_incomplete_event_size=_HEAD_MAX_BYTES)
+    if not rest:
+        try:
+            async with asyncio.timeout(bounds.idle_s):
+                rest = await stream.read()
+        except TimeoutError:
+            return None
+        if not rest:
+            return None
+    http.receive_data(rest)
+    try:
+        async with asyncio.timeout(bounds.request_s):
+            return await _read(http, stream)
+    except TimeoutError:
+        raise BadRequestError(408) from None
+    except h11.RemoteProtocolError as error:
+        raise BadRequestError(error.error_status_hint) from error
+
+
+async def _read(http: h11.Connection, stream: TLSStream) -> Received | None:
+    head: h11.Request | None = None
+    body = bytearray()
+    while True:
+        try:
+            event = http.next_event()
+        except h11.RemoteProtocolError:
+            if head is None:
+                raise
+            # The peer ended inside the body: the Content-Length does not match.
+            return Received(_request(head, None), may_keep=False)
+        if event is h11.NEED_DATA:
+            if http.they_are_waiting_for_100_continue:
+                http.send(h11.InformationalResponse(status_code=100, headers=[]))
+                await stream.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            http.receive_data(await stream.read())
+        elif isinstance(event, h11.Request):
+            head = event
+            if _declared_length(head) > rules.PAYLOAD_MAX_BYTES:
+                return Received(_request(head, None), may_keep=False)
+            if head.http_version < b"1.1" and not _has_header(head, b"content-length"):
+                return Received(_request(head, None), may_keep=False)
+        elif isinstance(event, h11.Data):
+            body += event.data
+            if head is not None and len(body) > rules.PAYLOAD_MAX_BYTES:
+                return Received(_request(head, None), may_keep=False)
+        elif isinstance(event, h11.EndOfMessage) and head is not None:
+            keep = http.their_state is not h11.MUST_CLOSE
+            return Received(_request(head, bytes(body)), keep, bytes(http.trailing_data[0]))
+        else:  # the connection ended before a request
+            return None
+
+
+def _request(head: h11.Request, body: bytes | None) -> Request:
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in head.headers}
+    return Request(head.method.decode("latin-1"), head.target.decode("latin-1"), headers, body)
+
+
+def _has_header(head: h11.Request, name: bytes) -> bool:
+    return any(known == name for known, _ in head.headers)
+
+
+def _declared_length(head: h11.Request) -> int:
+    return next((int(v) for n, v in head.headers if n == b"content-length"), 0)
+
+
+def encode_body(answer: Answer) -> bytes:
+    """Return the compact JSON of the reply, its fields in the order of the recorded ones."""
+    if answer.code is None:
+        return b""
+    fields: dict[str, object] = {"code": answer.code}
+    if answer.info is not None:
+        fields["info"] = answer.info
+    fields["message"] = rules.MESSAGES.get(answer.code, "error")
+    return json.dumps(fields, separators=(",", ":")).encode()
+
+
+def encode_head(
+    status: int, length: int | None, *, keep: bool, extra: tuple[tuple[str, str], ...] = ()
+) -> bytes:
+    """Return the head of a reply as recorded: no reason phrase, the service's set of headers.
+
+    Args: length None leaves Content-Length out; extra headers come last.
+    """
+    headers = [
+        ("Date", email.utils.formatdate(usegmt=True)),
+        ("Content-Type", "application/json"),
+        *([("Content-Length", str(length))] if length is not None else []),
+        ("Connection", "keep-alive" if keep else "close"),
+        ("Server", "Tengine"),
+        ("EagleEye-TraceId", secrets.token_hex(15)),
+        ("Timing-Allow-Origin", "*"),
+        *([("Allow", "POST")] if status == 405 else []),
+        *extra,
+    ]
+    lines = [f"HTTP/1.1 {status}", *(f"{name}: {value}" for name, value in headers)]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
