@@ -75,24 +75,22 @@ class ChipPort(Port):
 
     def light_sleep(self, ms):
         self.stop_station()
-        start = self._time.ticks_ms()
-        slept_ms = 0
-        while slept_ms < ms:
+        # By uptime, which the pieces keep from losing a wrap of the ticks.
+        end_ms = self.uptime_ms() + ms
+        left_ms = ms
+        while left_ms > 0:
             self.feed()
-            piece_ms = min(ms - slept_ms, _SLEEP_PIECE_MS)
+            piece_ms = min(left_ms, _SLEEP_PIECE_MS)
             if self._watchdog is not None:
                 piece_ms = min(piece_ms, self._watchdog_ms // 2)
             self._machine.lightsleep(piece_ms)
-            # Ticks are compared from piece to piece, as a long sleep is more than they can span.
-            now = self._time.ticks_ms()
-            passed_ms = self._time.ticks_diff(now, start)
-            start = now
-            slept_ms += passed_ms
-            if passed_ms < piece_ms and slept_ms < ms:
+            slept_ms = left_ms - (end_ms - self.uptime_ms())
+            left_ms -= slept_ms
+            if slept_ms < piece_ms:
                 # It may have come back at once, without sleeping at all.
-                self._time.sleep_ms(min(_SLEEP_AGAIN_MS, ms - slept_ms))
+                self._time.sleep_ms(min(_SLEEP_AGAIN_MS, left_ms))
+                left_ms = end_ms - self.uptime_ms()
         self.feed()
-        self.uptime_ms()
 
     # -- watchdog and reset -------------------------------------------------------------------
 
