@@ -69,6 +69,8 @@ class _Reporter:
 
     def __init__(self, console: str):
         self._url = f"{console}/api/messages?device={_PRODUCT_KEY}/{_DEVICE_NAME}"
+        # Whatever proxy this machine has, the console is on this machine.
+        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         self._last_id = 0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -90,7 +92,7 @@ class _Reporter:
 
     def _print_new(self) -> None:
         url = f"{self._url}&after={self._last_id}"
-        with urllib.request.urlopen(url, timeout=5) as reply:  # noqa: S310  our own emulator
+        with self._opener.open(url, timeout=5) as reply:
             messages = json.load(reply)
         for message in messages:
             self._last_id = max(self._last_id, message["id"])
@@ -123,7 +125,7 @@ def _emulator(folder: Path, secret: str) -> Iterator[dict[str, str]]:
     arguments += ["--device", f"{_PRODUCT_KEY},{_DEVICE_NAME},{secret}"]
     with log_path.open("wb") as log:
         process = runtimes.start_child(
-            [sys.executable, "-c", "from tools.cli import main; main()", *arguments],
+            [sys.executable, "-m", "tools", *arguments],
             cwd=Path(__file__).parent.parent,
             stdout=log,
             stderr=log,

@@ -77,6 +77,8 @@ def send(
     if answer["what"] == "failed":
         error = answer["error"]
         message = answer["message"] or error
+        if answer["reason"] == "untrusted" and ca is None:
+            message += " (an emulator's CA, or a proxy's, is given with --ca)"
         raise failures.CommandError(message, failures.exit_code_of(error))
     if answer["message_id"] is None:
         print("linkpost: accepted; the platform gave no message id", file=sys.stderr)

@@ -14,7 +14,9 @@ def main(options):
     try:
         virtual_control.say("sent", message_id=_publish(options))
     except Exception as error:
-        virtual_control.say("failed", error=type(error).__name__, message=str(error))
+        reason = getattr(error, "reason", None)
+        name = type(error).__name__
+        virtual_control.say("failed", error=name, message=str(error), reason=reason)
 
 
 def _publish(options):
