@@ -1,0 +1,332 @@
+"""The Wi-Fi state machine on fakes of both chips' drivers, traps included."""
+
+import fakes_chip
+import fakes_wifi
+from linkpost.clock import Deadline
+from linkpost.errors import NetworkError
+from linkpost.net.wifi import Wifi
+from linkpost.ports.esp32 import ESP32Port
+from linkpost.ports.rp2 import RP2Port
+
+LAB = {"ssid": "lab", "password": "opensesame"}
+HALL = {"ssid": "hall", "password": "swordfish"}
+BOTH = (fakes_chip.ESP32Chip, fakes_chip.RP2Chip)
+
+
+def lab_air():
+    return fakes_wifi.Air(lab=("opensesame", True))
+
+
+def boot(make_chip, air, chip=None):
+    """Make a port on a chip that hears that air."""
+    chip = chip or make_chip()
+    if make_chip is fakes_chip.ESP32Chip:
+        network = fakes_wifi.Network(chip, air, fakes_wifi.ESP32Station)
+        return ESP32Port(chip.machine, network, fakes_chip.ESP32Module(), chip.time)
+    network = fakes_wifi.Network(chip, air, fakes_wifi.CYW43Station)
+    return RP2Port(chip.machine, network, chip.implementation, chip.time)
+
+
+def connect(wifi, port, ms=120_000):
+    wifi.connect(Deadline(port, ms))
+
+
+def refused(wifi, port, ms=120_000):
+    """Connect in vain; return the error."""
+    try:
+        connect(wifi, port, ms)
+    except NetworkError as error:
+        return error
+    raise AssertionError("connected")
+
+
+def test_connect_network_there_is_up():
+    for chip in BOTH:
+        port = boot(chip, lab_air())
+        wifi = Wifi(port, [LAB], "CN", "board-7")
+        assert not wifi.is_up()
+        connect(wifi, port)
+        assert wifi.is_up() and wifi.step(), port.name
+        assert wifi.ssid() == "lab" and wifi.rssi() == -61 and wifi.reason == ""
+        assert port.station().country_at_start == "CN"
+        assert port.station().hostname_at_start == "board-7"
+
+
+def test_step_never_blocks():
+    for chip in BOTH:
+        port = boot(chip, lab_air())
+        wifi = Wifi(port, [LAB])
+        start = port.ticks_ms()
+        for _ in range(100):
+            wifi.step()
+        assert port.ticks_ms() == start
+
+
+def test_connect_watchdog_runs_is_fed():
+    for chip in BOTH:
+        air = fakes_wifi.Air()
+        port = boot(chip, air)
+        port.start_watchdog(2_000)
+        refused(Wifi(port, [LAB, HALL]), port)  # a reset would pass through this
+
+
+def test_connect_no_access_point_says_so_and_names_the_band():
+    for chip in BOTH:
+        port = boot(chip, fakes_wifi.Air())
+        wifi = Wifi(port, [LAB])
+        error = refused(wifi, port)
+        assert str(error) == 'Wi-Fi "lab" not found. 5 GHz only? This chip needs 2.4 GHz.'
+        assert error.errno == {"esp32": 201, "rp2": -2}[port.name]
+        assert wifi.reason == "not found" and not wifi.is_up()
+
+
+def test_connect_wrong_password_says_so_and_not_the_password():
+    for chip in BOTH:
+        port = boot(chip, lab_air())
+        wifi = Wifi(port, [{"ssid": "lab", "password": "0pensesame"}])
+        error = refused(wifi, port)
+        assert str(error) == 'Wi-Fi "lab" refused the password.'
+        assert wifi.reason == "wrong password"
+        assert "0pensesame" not in repr(wifi) + repr(error)
+
+
+def test_connect_no_dhcp_says_so():
+    for chip in BOTH:
+        port = boot(chip, fakes_wifi.Air(lab=("opensesame", False)))
+        wifi = Wifi(port, [LAB])
+        error = refused(wifi, port)
+        assert str(error) == 'Wi-Fi "lab" joined, but it gave no address (DHCP).'
+        assert wifi.reason == "no address"
+
+
+def test_connect_access_point_that_is_silent_ends_by_itself():
+    for chip in BOTH:
+        air = lab_air()
+        air.join_ms = 3_600_000
+        port = boot(chip, air)
+        error = refused(Wifi(port, [LAB]), port)
+        assert str(error) == 'Wi-Fi "lab" did not answer.'
+        assert port.uptime_ms() < 25_000
+
+
+def test_connect_open_network_needs_no_password():
+    for chip in BOTH:
+        port = boot(chip, fakes_wifi.Air(cafe=(None, True)))
+        connect(Wifi(port, [{"ssid": "cafe"}]), port)
+
+
+def test_connect_first_network_missing_takes_the_second():
+    for chip in BOTH:
+        port = boot(chip, fakes_wifi.Air(hall=("swordfish", True)))
+        wifi = Wifi(port, [LAB, HALL])
+        connect(wifi, port)
+        assert wifi.ssid() == "hall"
+        assert port.station().connects == ["lab", "hall"]
+
+
+def test_connect_both_there_prefers_the_first():
+    for chip in BOTH:
+        air = fakes_wifi.Air(lab=("opensesame", True), hall=("swordfish", True))
+        port = boot(chip, air)
+        wifi = Wifi(port, [LAB, HALL])
+        connect(wifi, port)
+        assert wifi.ssid() == "lab" and port.station().connects == ["lab"]
+
+
+def test_connect_all_fail_says_why_for_each():
+    for chip in BOTH:
+        port = boot(chip, fakes_wifi.Air(hall=("other", True)))
+        error = refused(Wifi(port, [LAB, HALL]), port)
+        assert '"lab" not found' in str(error) and '"hall" refused' in str(error)
+
+
+def test_connect_deadline_ends_it_and_says_how_far_it_came():
+    for chip in BOTH:
+        port = boot(chip, fakes_wifi.Air(lab=("opensesame", False)))
+        wifi = Wifi(port, [LAB])
+        start = port.uptime_ms()
+        error = refused(wifi, port, 4_000)
+        assert 4_000 <= port.uptime_ms() - start < 4_200
+        assert "no address" in str(error), error
+
+
+def test_connect_after_a_deadline_begins_anew_and_works():
+    # The ESP32 raises on a second connect() unless it was disconnected.
+    for chip in BOTH:
+        air = lab_air()
+        air.join_ms = 9_000
+        port = boot(chip, air)
+        wifi = Wifi(port, [LAB])
+        refused(wifi, port, 5_000)
+        air.join_ms = 1_000
+        connect(wifi, port)
+        assert wifi.is_up()
+
+
+def test_connect_driver_busy_with_another_network_is_disconnected_first():
+    for chip in BOTH:
+        port = boot(chip, lab_air())
+        port.start_station("", "", False)
+        port.station().connect("another", "")
+        connect(Wifi(port, [LAB]), port)
+
+
+def test_connect_joined_already_is_taken_as_it_is():
+    for chip in BOTH:
+        port = boot(chip, lab_air())
+        connect(Wifi(port, [LAB]), port)
+        after_soft_reset = Wifi(port, [HALL, LAB])
+        assert after_soft_reset.step()
+        assert after_soft_reset.ssid() == "lab"
+        assert port.station().connects == ["lab"]
+
+
+def test_connect_joined_to_a_strange_network_leaves_it():
+    for chip in BOTH:
+        air = fakes_wifi.Air(lab=("opensesame", True), cafe=("", True))
+        port = boot(chip, air)
+        connect(Wifi(port, [{"ssid": "cafe", "password": ""}]), port)
+        wifi = Wifi(port, [LAB])
+        assert not wifi.step()
+        connect(wifi, port)
+        assert port.station().connects == ["cafe", "lab"]
+
+
+def test_link_driver_says_gone_is_made_anew():
+    for chip in BOTH:
+        port = boot(chip, lab_air())
+        wifi = Wifi(port, [LAB])
+        connect(wifi, port)
+        port.station().disconnect()
+        assert not wifi.is_up()
+        connect(wifi, port)
+        assert wifi.is_up()
+
+
+def test_link_requests_fail_is_made_anew_though_the_driver_says_connected():
+    for chip in BOTH:
+        port = boot(chip, lab_air())
+        wifi = Wifi(port, [LAB])
+        connect(wifi, port)
+        wifi.request_failed()
+        assert wifi.is_up()  # one may be the platform's
+        wifi.request_failed()
+        assert port.station().isconnected() and not wifi.is_up()
+        connect(wifi, port)
+        assert port.station().connects == ["lab", "lab"]
+
+
+def test_link_requests_fail_and_succeed_in_turn_stays():
+    port = boot(fakes_chip.RP2Chip, lab_air())
+    wifi = Wifi(port, [LAB])
+    connect(wifi, port)
+    for _ in range(20):
+        wifi.request_failed()
+        wifi.request_succeeded()
+    assert wifi.is_up() and wifi.failures == 0
+
+
+def test_failures_three_in_a_row_cycle_the_interface():
+    for chip in BOTH:
+        port = boot(chip, fakes_wifi.Air())
+        wifi = Wifi(port, [LAB])
+        for _ in range(3):
+            refused(wifi, port)
+        assert port.station().starts == 1, port.name
+        refused(wifi, port)
+        assert port.station().starts == 2, port.name
+
+
+def test_failures_links_without_requests_count_too():
+    # Joins every time, and nothing ever gets through: only further down can help.
+    for chip in BOTH:
+        port = boot(chip, lab_air())
+        wifi = Wifi(port, [LAB])
+        for _ in range(3):
+            connect(wifi, port)
+            wifi.request_failed()
+            wifi.request_failed()
+        connect(wifi, port)
+        assert port.station().starts == 2, port.name
+        assert not wifi.wants_reset
+        for _ in range(9):
+            connect(wifi, port)
+            wifi.request_failed()
+            wifi.request_failed()
+        assert wifi.wants_reset
+
+
+def test_failures_twelve_in_a_row_want_a_reset_and_success_ends_the_row():
+    port = boot(fakes_chip.ESP32Chip, lab_air())
+    wifi = Wifi(port, [{"ssid": "lab", "password": "wrong"}])
+    for _ in range(11):
+        refused(wifi, port)
+    assert not wifi.wants_reset
+    refused(wifi, port)
+    assert wifi.wants_reset
+    wifi.request_succeeded()
+    assert not wifi.wants_reset
+
+
+def test_failed_round_leaves_the_driver_idle():
+    # It must not go on trying by itself for ever, as the ESP32 does.
+    for chip in BOTH:
+        port = boot(chip, fakes_wifi.Air())
+        refused(Wifi(port, [LAB]), port)
+        assert port.wifi_status() == "idle", port.name
+
+
+def test_off_and_on_again():
+    for chip in BOTH:
+        port = boot(chip, lab_air())
+        wifi = Wifi(port, [LAB])
+        connect(wifi, port)
+        wifi.off()
+        assert not port.station().powered and not wifi.is_up()
+        connect(wifi, port)
+        assert wifi.is_up()
+
+
+def test_light_sleep_link_lost_is_noticed_and_made_anew():
+    for chip in BOTH:
+        port = boot(chip, lab_air())
+        wifi = Wifi(port, [LAB])
+        connect(wifi, port)
+        port.light_sleep(60_000)
+        assert not wifi.is_up()
+        connect(wifi, port)
+
+
+def test_driver_raises_everywhere_ends_in_a_network_error():
+    class Broken(fakes_wifi.ESP32Station):
+        def active(self, up=None):
+            raise OSError("Wifi Unknown Error 0x0101")
+
+        def disconnect(self):
+            raise OSError("Wifi Internal Error")
+
+    chip = fakes_chip.ESP32Chip()
+    network = fakes_wifi.Network(chip, lab_air(), Broken)
+    port = ESP32Port(chip.machine, network, fakes_chip.ESP32Module(), chip.time)
+    wifi = Wifi(port, [LAB, HALL])
+    for _ in range(13):  # cycling the interface fails as well
+        error = refused(wifi, port)
+        assert "failed" in str(error) and error.errno is None
+    assert wifi.wants_reset
+
+
+def test_connect_refused_by_the_driver_goes_on_to_the_next_network():
+    class Picky(fakes_wifi.CYW43Station):
+        def connect(self, ssid, key=None):
+            if ssid == "lab":
+                raise OSError(-5)
+            super().connect(ssid, key)
+
+    chip = fakes_chip.RP2Chip()
+    air = fakes_wifi.Air(lab=("opensesame", True), hall=("swordfish", True))
+    network = fakes_wifi.Network(chip, air, Picky)
+    port = RP2Port(chip.machine, network, chip.implementation, chip.time)
+    wifi = Wifi(port, [LAB, HALL])
+    connect(wifi, port)
+    assert wifi.ssid() == "hall"
+    assert refused(Wifi(port, [LAB, LAB]), port).errno == -5
