@@ -13,6 +13,7 @@ import socket
 import ssl
 import struct
 import threading
+import warnings
 from collections.abc import Callable
 
 import trustme
@@ -22,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 APPLICATION_DATA = 23  # TLS record type, RFC 5246 section 6.2.1
-_ACCEPT_S = 0.2  # how often a listening thread looks whether the test is over
+_ACCEPT_S = 0.02  # how often a listening thread looks whether the test is over
 _CHUNK = 65536
 
 REPLY_BODY = b'{"code":0,"message":"success","info":{"messageId":892687470447040000}}'
@@ -41,8 +42,9 @@ class Gone(Exception):
 class Authority:
     """A certificate authority of one test run, and the server contexts it vouches for."""
 
-    def __init__(self) -> None:
-        self.ca = trustme.CA()
+    def __init__(self, key_type: trustme.KeyType = trustme.KeyType.ECDSA) -> None:
+        self.ca = trustme.CA(key_type=key_type)
+        self._key_type = key_type
 
     @property
     def der(self) -> bytes:
@@ -57,7 +59,10 @@ class Authority:
     ) -> ssl.SSLContext:
         """Return a server's context with a certificate for those names (default: localhost)."""
         leaf = self.ca.issue_cert(
-            *(names or ("localhost",)), not_before=not_before, not_after=not_after
+            *(names or ("localhost",)),
+            not_before=not_before,
+            not_after=not_after,
+            key_type=self._key_type,
         )
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         leaf.configure_cert(context)
@@ -97,8 +102,10 @@ def self_signed(tmp_path, name: str = "localhost") -> ssl.SSLContext:
 def tls_1_1_only(context: ssl.SSLContext) -> ssl.SSLContext:
     """Make that context speak nothing newer than TLS 1.1."""
     context.set_ciphers("ALL:@SECLEVEL=0")
-    context.minimum_version = ssl.TLSVersion.TLSv1
-    context.maximum_version = ssl.TLSVersion.TLSv1_1
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # which is the point
+        context.minimum_version = ssl.TLSVersion.TLSv1
+        context.maximum_version = ssl.TLSVersion.TLSv1_1
     return context
 
 
@@ -115,7 +122,8 @@ class Connection:
         self.pace_s: float | None = None
         self.records: list[tuple[int, int]] = []
         self.requests: list[bytes] = []
-        self.sent_bytes = 0
+        self.sent_bytes = 0  # on TCP
+        self.received_bytes = 0
         self._over = over
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
@@ -137,6 +145,7 @@ class Connection:
                 raise Gone from error
             if not data:
                 raise Gone
+            self.received_bytes += len(data)
             return data
         raise Gone
 

@@ -1,0 +1,122 @@
+"""What sockets and mbedTLS raise, and which of our errors it becomes."""
+
+import errno
+
+from linkpost.errors import (
+    TLS_EXPIRED,
+    TLS_HANDSHAKE,
+    TLS_MEMORY,
+    TLS_NO_ANCHOR,
+    TLS_NOT_YET_VALID,
+    TLS_UNTRUSTED,
+    TLS_WRONG_HOST,
+    DNSError,
+    LinkpostError,
+    NetworkError,
+    TLSError,
+)
+from linkpost.net import failures
+
+# 2000-01-01, where esp32's clock starts: PLATFORM section 4.
+UNSET_UNIX_MS = 946_684_800_000
+
+UNTRUSTED = "The certificate is not correctly signed by the trusted CA"
+WRONG_HOST = "The certificate Common Name (CN) does not match with the expected CN"
+EXPIRED = "The certificate validity has expired"
+FUTURE = "The certificate validity starts in the future"
+WEAK = "The certificate is signed with an unacceptable hash."
+
+
+def tls_error(error, handshaken=False):
+    return failures.tls_error(error, "iot.example", handshaken, UNSET_UNIX_MS)
+
+
+def test_certificate_words_become_reasons_the_gravest_first():
+    # mbedTLS' sentences, one a line: library/x509_crt.c, seen in PLATFORM section 2.
+    cases = (
+        ((UNTRUSTED,), TLS_UNTRUSTED),
+        ((WRONG_HOST,), TLS_WRONG_HOST),
+        ((EXPIRED,), TLS_EXPIRED),
+        ((FUTURE,), TLS_NOT_YET_VALID),
+        ((WEAK,), TLS_UNTRUSTED),
+        ((EXPIRED, WRONG_HOST, UNTRUSTED), TLS_UNTRUSTED),
+        ((EXPIRED, WRONG_HOST), TLS_WRONG_HOST),
+    )
+    for lines, reason in cases:
+        error = tls_error(ValueError("\n" + "\n".join(lines) + "\n"))
+        assert type(error) is TLSError, lines
+        assert error.reason == reason, lines
+        assert "iot.example" in str(error), lines
+        assert "\n" not in str(error), lines
+
+
+def test_dates_that_do_not_fit_show_the_boards_clock():
+    for line in (EXPIRED, FUTURE):
+        assert "2000-01-01" in str(tls_error(ValueError("\n%s\n" % line)))
+    assert "clock" not in str(tls_error(ValueError("\n%s\n" % UNTRUSTED)))
+
+
+def test_the_clocks_date_is_right_around_leap_days():
+    day_ms = 86_400_000
+    # Days since 1970, from `date -d`.
+    cases = (
+        (0, (1970, 1, 1)),
+        (58, (1970, 2, 28)),
+        (59, (1970, 3, 1)),
+        (11016, (2000, 2, 29)),
+        (18627, (2020, 12, 31)),
+        (18628, (2021, 1, 1)),
+        (19781, (2024, 2, 28)),
+        (19782, (2024, 2, 29)),
+        (19783, (2024, 3, 1)),
+        (20088, (2024, 12, 31)),
+        (20089, (2025, 1, 1)),
+    )
+    for days, date in cases:
+        assert failures._date(days * day_ms) == date, days
+        assert failures._date(days * day_ms + day_ms - 1) == date, days
+
+
+def test_tls_numbers_become_reasons():
+    cases = (
+        (-30336, "MBEDTLS_ERR_SSL_CA_CHAIN_REQUIRED", TLS_NO_ANCHOR),
+        (-9984, "MBEDTLS_ERR_X509_CERT_VERIFY_FAILED", TLS_UNTRUSTED),
+        (-30592, "MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE", TLS_HANDSHAKE),
+        (-28288, "MBEDTLS_ERR_SSL_BAD_PROTOCOL_VERSION", TLS_HANDSHAKE),
+        (errno.ENOMEM, "ENOMEM", TLS_MEMORY),
+        (-0x7F00, "SSL_ALLOC_FAILED", TLS_MEMORY),
+        (-0x2880, "X509_ALLOC_FAILED", TLS_MEMORY),
+        (-0x4D80, "ECP_ALLOC_FAILED", TLS_MEMORY),
+        (-0x4290, "RSA_PUBLIC_FAILED and MPI_ALLOC_FAILED", TLS_MEMORY),
+    )
+    for number, name, reason in cases:
+        error = tls_error(OSError(number, name))
+        assert type(error) is TLSError, name
+        assert error.reason == reason, name
+
+
+def test_sockets_numbers_become_network_errors_with_the_number():
+    cases = (
+        (errno.ECONNRESET, "broke"),
+        (errno.ECONNREFUSED, "refused"),
+        (errno.EHOSTUNREACH, "reached"),
+        (-29312, "closed"),  # MBEDTLS_ERR_SSL_CONN_EOF
+        (12345, "failed"),
+    )
+    for number, word in cases:
+        error = tls_error(OSError(number, "x"))
+        assert type(error) is NetworkError, number
+        assert error.errno == number
+        assert word in str(error), str(error)
+        assert "iot.example" in str(error)
+
+
+def test_tls_failure_of_a_connection_in_use_is_a_broken_connection():
+    for number in (-30592, -0x7180, -9984):
+        assert type(tls_error(OSError(number, "x"), handshaken=True)) is NetworkError
+
+
+def test_errors_without_a_number_are_still_ours():
+    assert isinstance(tls_error(OSError("stream operation not supported")), LinkpostError)
+    assert isinstance(failures.dns_error(OSError(), "iot.example"), DNSError)
+    assert isinstance(failures.network_error(None, "iot.example"), NetworkError)
