@@ -28,7 +28,13 @@ _MODULE_OF = {
 
 
 def __getattr__(name):
-    if name not in _MODULE_OF:
-        raise AttributeError(name)
-    full = "linkpost." + _MODULE_OF[name]
-    return getattr(__import__(full, None, None, (name,)), name)
+    if name in _MODULE_OF:
+        full = "linkpost." + _MODULE_OF[name]
+        return getattr(__import__(full, None, None, (name,)), name)
+    # `from linkpost import ports`: MicroPython asks here before it looks for a module.
+    if not name.startswith("_"):
+        try:
+            return __import__("linkpost." + name, None, None, (name,))
+        except ImportError:
+            pass
+    raise AttributeError(name)
