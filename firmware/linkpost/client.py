@@ -6,7 +6,8 @@ from .clock import Deadline
 from .config import PAYLOAD_MAX_BYTES
 from .errors import RETRY_NEVER, ConfigError, LinkpostError, StorageError
 from .log import Log
-from .net.transport import Transport, connect, exchange
+from .net.blocking import connect, exchange
+from .net.transport import Transport
 from .protocol.http import Reply
 from .protocol.replies import TOKEN_MAX
 from .protocol.session import DONE, SEND_AUTH, SEND_TOPIC, Credentials, Session, head_max_bytes

@@ -16,7 +16,8 @@ from linkpost.errors import (
 )
 from linkpost.net import transport as module
 from linkpost.net import trust
-from linkpost.net.transport import READY, WANT_READ, WANT_WRITE, Transport, connect, exchange, wait
+from linkpost.net.blocking import connect, exchange, wait
+from linkpost.net.transport import READY, WANT_READ, WANT_WRITE, Transport
 
 HEAD = b"POST /x HTTP/1.1\r\nContent-Length: 0\r\n\r\n"
 POLLIN = 1

@@ -10,7 +10,8 @@ import time
 
 from linkpost.clock import Deadline
 from linkpost.errors import LinkpostError, NetworkError, ProtocolError, TLSError
-from linkpost.net import transport as transport_module
+from linkpost.net.blocking import connect, exchange
+from linkpost.net.transport import Transport
 from linkpost.ports.host import HostPort
 
 
@@ -80,9 +81,7 @@ def run(spec):
     """Do what `spec` says; return what came of it, ready for JSON."""
     port = CountingPort()
     anchors = [_read(name) for name in spec["anchors"]]
-    transport = transport_module.Transport(
-        spec.get("host", "localhost"), spec["port"], lambda: iter(anchors), port
-    )
+    transport = Transport(spec.get("host", "localhost"), spec["port"], lambda: iter(anchors), port)
     result = {"requests": 0, "reused": [], "alive": []}
     reply = None
     start = port.ticks_ms()
@@ -113,7 +112,7 @@ def run(spec):
 
 def _request(transport, spec, reply, deadline):
     if not transport.connected:
-        transport_module.connect(transport, deadline)
+        connect(transport, deadline)
     length = spec.get("body", 0)
     head = b"POST /x HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % length
     body = None
@@ -126,7 +125,7 @@ def _request(transport, spec, reply, deadline):
     # The head counts only up to its length; what lies behind it must not leave.
     buffer = bytearray(head + b"behind")
     gc.collect()
-    transport_module.exchange(transport, buffer, len(head), body, streamed, reply, deadline)
+    exchange(transport, buffer, len(head), body, streamed, reply, deadline)
 
 
 def _read(name):

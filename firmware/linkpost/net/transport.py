@@ -1,9 +1,8 @@
-"""One TLS connection to the platform, in steps that never wait; and the blocking drivers.
+"""One TLS connection to the platform, in steps that never wait.
 
 A timeout on the socket does not bound a TLS call: mbedTLS loops inside one C call for as long as
 a peer drips bytes. So the socket never blocks, a step does what can be done now and says what it
-waits for, and whoever drives the steps looks after deadline and watchdog in between. The steps
-hold all the logic; an asyncio driver awaits where `wait` polls.
+waits for, and whoever drives the steps looks after deadline and watchdog in between (`blocking`).
 
 Rules:
   1. The peer is verified, always: chain, host name and dates. There is no switch.
@@ -29,9 +28,6 @@ from .trust import make_context
 READY = const(0)
 WANT_READ = const(1)
 WANT_WRITE = const(2)
-
-# At most this long between two looks at deadline and watchdog, ms. rp2's watchdog ends at 8388.
-SLICE_MS = const(200)
 
 # `Transport.phase`; `failures` has a word for each, in this order.
 _CLOSED = const(0)
@@ -317,52 +313,3 @@ class Transport:
         from . import failures
 
         return failures.tls_error(error, self.host, phase > _HANDSHAKE, self._port.unix_ms())
-
-
-def wait(transport, want: int, deadline, feed) -> None:
-    """Wait one slice for what a step wanted. It may return early: then the step just says so.
-
-    Args: deadline, a `clock.Deadline` over the whole request; feed, called once.
-    Raises: DeadlineError, with the connection closed.
-    """
-    feed()
-    left_ms = deadline.left_ms()
-    if left_ms == 0:
-        from . import failures
-
-        error = failures.deadline_error(transport.host, transport.phase, deadline.ms)
-        transport.close()
-        raise error
-    transport.poll(want, min(left_ms, SLICE_MS))
-
-
-def connect(transport, deadline) -> None:
-    """Open the connection, blocking. Raises: as `connect_step`, and DeadlineError."""
-    try:
-        want = transport.connect_step()
-        while want != READY:
-            wait(transport, want, deadline, transport.feed)
-            want = transport.connect_step()
-    except BaseException:
-        transport.close()  # an interrupt may come between two steps
-        raise
-
-
-def exchange(transport, head, length: int, body, body_bytes: int, reply, deadline) -> None:
-    """Send one request and read its reply, blocking; the arguments are those of the steps.
-
-    Raises: as `write_step` and `read_step`, and DeadlineError.
-    """
-    try:
-        transport.begin(head, length, body, body_bytes)
-        want = transport.write_step()
-        while want != READY:
-            wait(transport, want, deadline, transport.feed)
-            want = transport.write_step()
-        want = transport.read_step(reply)
-        while want != READY:
-            wait(transport, want, deadline, transport.feed)
-            want = transport.read_step(reply)
-    except BaseException:
-        transport.close()
-        raise
