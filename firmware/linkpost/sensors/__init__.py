@@ -73,7 +73,7 @@ def _options(spec, key, sensor_class):
             raise ConfigError(
                 "%s.%s" % (key, option), "unknown; %s takes %s" % (spec["type"], takes)
             )
-        # A bool is an int to isinstance; no option here wants one.
+        # On CPython a bool is an int; no option here wants one.
         if isinstance(value, bool) or not isinstance(value, known[option][0]):
             raise ConfigError("%s.%s" % (key, option), "this value has the wrong type")
     for option in known:
@@ -117,5 +117,5 @@ def _check(name, value):
         # NaN differs from itself, infinity minus infinity is NaN.
         if value - value != 0:
             raise SensorError("%s is not a finite number" % name)
-    elif not isinstance(value, (int, str)):  # bool is an int
+    elif not isinstance(value, (int, bool, str)):  # on MicroPython a bool is no int
         raise SensorError("%s is a %s, not a number, text or bool" % (name, type(value).__name__))

@@ -60,14 +60,17 @@ class DS18X20:
         return found[0]
 
     def _temperature(self, rom):
+        rom_id = hexlify(bytes(rom)).decode()
         try:
             degrees = self._bus.read_temp(rom)
-        except Exception:
-            raise SensorError("thermometer %s: wrong CRC" % hexlify(bytes(rom)).decode())
+        except self._no_answer:
+            raise SensorError("thermometer %s does not answer" % rom_id)
+        except Exception as error:  # the driver's CRC error is a bare Exception
+            if "CRC" not in str(error):
+                raise
+            raise SensorError("thermometer %s: wrong CRC" % rom_id)
         if degrees == _POWER_ON_DEGREES:
-            raise SensorError(
-                "85 degrees: power-on value, the conversion failed; check the supply"
-            )
+            raise SensorError("85 degrees is the power-on value: no conversion; check the supply")
         if not -55 <= degrees <= 125:
             raise SensorError("%s degrees is out of the sensor's range" % degrees)
         return round(degrees, 2)
