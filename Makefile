@@ -30,23 +30,40 @@ demo: setup  ## Emulator and a virtual board that reports into it; REPORTS=5 end
 test: setup  ## Every test, on CPython and on real MicroPython
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
-check: setup lint types  ## Lint, types, import arrows, module sizes
+check: setup lint types  ## Lint and types; import arrows and module sizes are tests of `make test` too
+	$(BIN)/python -m pytest -q host_tests/host/test_house.py
 
 lint:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(VENV)/.stubs
-	$(BIN)/mypy
+# The firmware against the stubs of each port (their files have the same names, so one folder
+# each), without the files of the other ports; the tools against CPython's.
+types: typings/.ready
+	$(BIN)/mypy tools
+	$(call firmware-types,esp32,ports/(rp2|host)\.py)
+	$(call firmware-types,rp2-rpi-pico-w,ports/(esp32|host)\.py)
+	$(call firmware-types,unix,ports/(rp2|esp32|chip)\.py)
 
-$(VENV)/.stubs: requirements-stubs.txt | setup
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade --no-deps \
-		--require-hashes --target typings -r requirements-stubs.txt
+firmware-types = MYPYPATH=typings/$(1) $(BIN)/mypy --config-file mypy-firmware.ini \
+	--custom-typeshed-dir typings/$(1) --cache-dir .mypy_cache/$(1) --exclude '$(2)' firmware
+
+typings/.ready: requirements-stubs.txt | setup
+	rm -rf typings
+	for port in esp32 rp2-rpi-pico-w unix; do \
+		awk "/^[a-z]/ {keep = /^micropython-$$port-stubs/ || /^micropython-stdlib-stubs/} keep" \
+			requirements-stubs.txt > .venv/stubs-$$port.txt; \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+			--require-hashes --target typings/$$port -r .venv/stubs-$$port.txt || exit 1; \
+	done
 	@touch $@
 
 lock:  ## Pin the newest versions of everything, with hashes (needs uv)
 	uv pip compile pyproject.toml --extra micropython --extra dev --universal \
 		--python-version 3.11 --generate-hashes --no-header --no-annotate --upgrade -o requirements.txt
+	printf 'micropython-%s-stubs\n' esp32 rp2-rpi-pico-w unix | uv pip compile - \
+		--python-version 3.11 --generate-hashes --no-header --no-annotate --upgrade \
+		-o requirements-stubs.txt
 
 clean:  ## Remove what make made
 	rm -rf $(VENV) build typings *.egg-info

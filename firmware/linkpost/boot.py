@@ -41,7 +41,9 @@ def run(start, port=None) -> None:
 
 
 def _show(error):
-    if hasattr(sys, "print_exception"):  # MicroPython
-        sys.print_exception(error)
+    # CPython has no sys.print_exception; its own hook prints the same.
+    show = getattr(sys, "print_exception", None)
+    if show:
+        show(error)
     else:
-        sys.excepthook(type(error), error, error.__traceback__)
+        getattr(sys, "excepthook")(type(error), error, error.__traceback__)  # noqa: B009
