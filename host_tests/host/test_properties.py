@@ -1,0 +1,189 @@
+"""Properties of what reads bytes from the network: any split is the same, any bytes end well."""
+
+from __future__ import annotations
+
+import json
+
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from linkpost.errors import LinkpostError, ProtocolError
+from linkpost.protocol.http import BODY_MAX_BYTES, Reply
+from linkpost.protocol.replies import Answer
+from linkpost.storage.tokens import TokenStore
+
+_NAMES = st.sampled_from(
+    ["Date", "Server", "X", "Connection", "Content-Type", "EagleEye-TraceId", "connection"]
+)
+_VALUES = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=200)
+
+
+@st.composite
+def replies(draw) -> tuple[bytes, int, bytes]:
+    """A reply that keeps the rules: bytes, status, body."""
+    body = draw(st.binary(max_size=BODY_MAX_BYTES))
+    status = draw(st.sampled_from([200, 200, 200, 204, 302, 404, 503]))
+    head = f"HTTP/1.{draw(st.sampled_from('01'))} {status}"
+    head += draw(st.sampled_from(["", " ", " OK", " a reason with words"])) + "\r\n"
+    lines = [f"{draw(_NAMES)}:{draw(_VALUES)}" for _ in range(draw(st.integers(0, 5)))]
+    lines = [line for line in lines if len(line) <= 128]
+    if draw(st.booleans()):
+        lines.insert(draw(st.integers(0, len(lines))), f"content-length: {len(body)}")
+        tail = body
+    else:
+        lines.append("Transfer-Encoding: chunked")
+        tail = b""
+        at = 0
+        while at < len(body):
+            size = draw(st.integers(1, len(body) - at))
+            tail += b"%X\r\n" % size + body[at : at + size] + b"\r\n"
+            at += size
+        tail += b"0\r\n\r\n"
+    if status != 200:
+        tail = body = b""
+    data = (head + "".join(line + "\r\n" for line in lines) + "\r\n").encode() + tail
+    return data, status, body
+
+
+def _result(reply: Reply) -> tuple:
+    return reply.done, reply.status, bytes(reply.body[: reply.length]), reply.keep_alive
+
+
+@given(replies(), st.data())
+def test_reply_any_split_gives_the_same_result(made, data):
+    raw, status, body = made
+    whole = Reply()
+    whole.feed(raw)
+    assert _result(whole)[:3] == (True, status, body)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(raw)), max_size=8)))
+    split = Reply()
+    for start, end in zip([0, *cuts], [*cuts, len(raw)], strict=True):
+        split.feed(raw[start:end])
+    assert _result(split) == _result(whole)
+
+
+@given(replies(), st.binary(min_size=1, max_size=50), st.integers(1, 64))
+def test_reply_read_by_room_never_passes_its_end(made, behind, step):
+    raw, status, body = made
+    reply = Reply()
+    at = 0
+    stream = raw + behind
+    while not reply.done:
+        count = min(reply.room(), step)
+        assert count > 0
+        reply.feed(stream[at : at + count])
+        at += count
+    assert at == len(raw)
+    assert _result(reply)[1:3] == (status, body)
+
+
+def _feed_to_the_end(data: bytes) -> Reply | None:
+    reply = Reply()
+    try:
+        reply.feed(data)
+        if not reply.done:
+            reply.eof()
+    except ProtocolError:
+        return None
+    return reply
+
+
+@settings(max_examples=500)
+@given(
+    st.one_of(
+        st.binary(max_size=3000),
+        st.binary(max_size=3000).map(lambda data: b"HTTP/1.1 200\r\n" + data),
+        st.binary(max_size=2000).map(
+            lambda data: b"HTTP/1.1 200\r\nTransfer-Encoding: chunked\r\n\r\n" + data
+        ),
+    )
+)
+@example(b"HTTP/1.1 200\r\nContent-Length: 99999999999999999999\r\n\r\n")
+@example(b"HTTP/1.1 200\r\n" + b"\r\n".join([b"a: b"] * 3000))
+def test_reply_any_bytes_end_in_a_reply_or_a_protocol_error_within_bounds(data):
+    reply = _feed_to_the_end(data)
+    if reply is not None:
+        assert reply.done
+        assert 100 <= reply.status <= 999
+        assert reply.length <= len(reply.body) == BODY_MAX_BYTES
+
+
+@given(replies(), st.data())
+def test_reply_mutated_ends_in_a_reply_or_a_protocol_error(made, data):
+    raw = bytearray(made[0])
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(raw) - 1))
+        raw[at] = data.draw(st.integers(0, 255))
+    reply = _feed_to_the_end(bytes(raw))
+    assert reply is None or reply.done
+
+
+_JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4)
+    ),
+    max_leaves=10,
+)
+
+
+@given(
+    st.integers(0, 999_999_999),
+    st.text(max_size=60),
+    st.integers(0, 10**19) | st.none(),
+    st.dictionaries(
+        st.text(max_size=10).filter(lambda k: k not in ("code", "message", "info")), _JSON
+    ),
+    st.booleans(),
+    st.booleans(),
+)
+def test_answer_reads_what_json_wrote(code, message, message_id, more, as_text, spaces):
+    info = (
+        None if message_id is None else {"messageId": str(message_id) if as_text else message_id}
+    )
+    tree = {**more, "info": info, "message": message, "code": code}
+    text = json.dumps(tree, separators=(", ", ": ") if spaces else (",", ":"), ensure_ascii=False)
+    data = text.encode(errors="surrogatepass")
+    answer = Answer()
+    try:
+        answer.parse(data, len(data))
+    except ProtocolError as error:
+        assert "deep" in str(error)  # the one bound that such a tree can pass
+        return
+    assert answer.code == code
+    assert answer.message_id == (None if message_id is None else str(message_id))
+    try:
+        assert answer.message == message
+    except ProtocolError:
+        assert any("\ud800" <= c <= "\udfff" for c in message)
+
+
+@settings(max_examples=500)
+@given(
+    st.binary(max_size=300)
+    | st.text('{}[]":,\\ \n0123456789truefalsnullcodemessageinfotoken', max_size=200).map(
+        str.encode
+    )
+)
+def test_answer_any_bytes_end_in_an_answer_or_a_protocol_error(data):
+    answer = Answer()
+    try:
+        answer.parse(data, len(data))
+        assert isinstance(answer.code, int)
+        assert isinstance(answer.message, str)
+        assert answer.token is None or 1 <= len(answer.token) <= 512
+    except ProtocolError:
+        pass
+
+
+@given(st.binary(max_size=2000))
+def test_token_file_of_any_bytes_is_a_token_or_none(tmp_path_factory, data):
+    path = tmp_path_factory.getbasetemp() / "token"
+    path.write_bytes(data)
+    try:
+        assert TokenStore(str(path), ("a", "b")).load() is None
+    except LinkpostError as error:  # pragma: no cover
+        raise AssertionError(error) from error
