@@ -25,6 +25,8 @@ from cryptography.x509.oid import NameOID
 APPLICATION_DATA = 23  # TLS record type, RFC 5246 section 6.2.1
 _ACCEPT_S = 0.02  # how often a listening thread looks whether the test is over
 _CHUNK = 65536
+# Where a reply is cut: a prime, so that a client that reads n at a time meets a short read there.
+_CUT = 61
 
 REPLY_BODY = b'{"code":0,"message":"success","info":{"messageId":892687470447040000}}'
 
@@ -153,13 +155,18 @@ class Connection:
         """Send on TCP, below TLS, at the connection's pace."""
         step = len(data) if self.pace_s is None else 1
         for at in range(0, len(data), step or 1):
-            if self.pace_s and self._over.wait(self.pace_s):
-                raise Gone
+            if self.pace_s:
+                self.pause(self.pace_s)
             try:
                 self.raw.sendall(data[at : at + step])
             except OSError as error:
                 raise Gone from error
             self.sent_bytes += step
+
+    def pause(self, seconds: float) -> None:
+        """Do nothing for that long, or until the test is over."""
+        if self._over.wait(seconds):
+            raise Gone
 
     def reset(self) -> None:
         """End with RST."""
@@ -247,13 +254,15 @@ Script = Callable[[Connection], None]
 class Peer:
     """A listening port whose connections follow a script. Use it as a context manager."""
 
-    def __init__(self, context: ssl.SSLContext, script: Script):
+    def __init__(self, context: ssl.SSLContext, script: Script, receive_buffer: int | None = None):
         self.connections: list[Connection] = []
         self._context = context
         self._script = script
         self._over = threading.Event()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._listener.settimeout(_ACCEPT_S)
+        if receive_buffer:  # before a connection is accepted, or it has its own by then
+            self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.port: int = self._listener.getsockname()[1]
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
 
@@ -352,8 +361,8 @@ def reset_in_reply(connection: Connection) -> None:
     """Send half of the reply, wait until it was read, then RST."""
     connection.handshake()
     connection.read_request()
-    connection.send(reply()[:60])
-    connection._over.wait(0.2)  # an RST would overtake what is still in the client's buffer
+    connection.send(reply()[:_CUT])
+    connection.pause(0.2)  # an RST would overtake what is still in the client's buffer
     connection.reset()
 
 
@@ -361,6 +370,6 @@ def end_tls_in_reply(connection: Connection) -> None:
     """Send half of the reply and close_notify, and wait for the client to close."""
     connection.handshake()
     connection.read_request()
-    connection.send(reply()[:60])
+    connection.send(reply()[:_CUT])
     connection.close_notify()
     connection.wait_for_close()

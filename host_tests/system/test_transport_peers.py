@@ -16,6 +16,7 @@ from tls_server import (
     drip_handshake,
     drip_reply,
     end_tls_in_reply,
+    reply,
     reset_before_reply,
     reset_in_handshake,
     reset_in_reply,
@@ -112,7 +113,7 @@ def test_waiting_is_asleep_and_fed(runtime, script, authority, anchors):
 def test_peer_that_stops_reading_ends_at_the_deadline(runtime, authority, anchors):
     def deaf(connection: Connection) -> None:
         connection.handshake()
-        connection._over.wait(30)
+        connection.pause(30)
 
     with Peer(authority.context(), deaf) as peer:
         result = errand(
@@ -234,6 +235,23 @@ def test_streamed_body_arrives_whole_in_full_records(runtime, length, authority,
         assert connection.requests == [request, request]
         if runtime == "micropython":
             assert connection.application_records() == 2 * (1 + (length + 4095) // 4096)
+
+
+@both_runtimes
+def test_streamed_body_arrives_whole_at_a_peer_slower_than_us(runtime, authority, anchors):
+    def slow(connection: Connection) -> None:
+        connection.handshake()
+        connection.pause(0.4)  # until then nothing is read, and the client's buffers are full
+        connection.read_request()
+        connection.send(reply())
+
+    length = 1 << 20
+    with Peer(authority.context(), slow, receive_buffer=4096) as peer:
+        result = errand(runtime, peer.port, anchors, body=length, streamed=True)
+        assert result["requests"] == 1, result
+        assert result["ms"] >= 300
+        (connection,) = peer.connections
+        assert connection.requests[0].endswith(b"\r\n\r\n" + b"x" * length)
 
 
 def test_largest_payload_goes_through_a_heap_smaller_than_itself(authority, anchors):

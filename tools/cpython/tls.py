@@ -2,8 +2,8 @@
 
 It does what the boards do, not what Python does:
   - TLS 1.2 only, certificates required, SNI and host name from `server_hostname`.
-  - A socket set to non-blocking gives None where MicroPython gives None. `readinto` and `read`
-    fill what they were asked for and go on behind a short read, swallowing a close_notify there.
+  - A socket set to non-blocking gives None where MicroPython gives None; `readinto` and `read`
+    fill what they were asked for as far as there is something.
   - What goes wrong is raised as mbedTLS' numbers and words (extmod/modtls_mbedtls.c):
       untrusted, wrong host, dates   ValueError, mbedTLS' sentence for each
       no anchor                      OSError(-0x7680, "MBEDTLS_ERR_SSL_CA_CHAIN_REQUIRED")
