@@ -417,7 +417,7 @@ class RP2Machine(Machine):
     def lightsleep(self, ms):
         if ms >= (1 << 32) // 1000:
             raise ValueError("sleep too long")
-        if self.chip.wlan is not None and self.chip.wlan.powered:
+        if self.chip.wlan is not None and self.chip.wlan.polls:
             return  # CYW43 has a poll pending
         if self.chip.early_returns:
             self.chip.early_returns -= 1

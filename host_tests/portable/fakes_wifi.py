@@ -28,6 +28,7 @@ class _Station:
         self._air = air
         self._network = network
         self.powered = False
+        self.polls = False  # the driver has work pending, and a light sleep comes back at once
         self.starts = 0
         self.connects = []
         self.settings = {}
@@ -130,6 +131,8 @@ class CYW43Station(_Station):
     def active(self, up=None):
         if up is None:
             return self.status() != 0
+        # Down is not gone: the driver goes on polling until deinit().
+        self.polls = True
         return super().active(up)
 
     def connect(self, ssid, key=None):
@@ -142,6 +145,7 @@ class CYW43Station(_Station):
 
     def deinit(self):
         self.powered = False
+        self.polls = False
         self._forget()
 
     def status(self, what=None):

@@ -104,14 +104,30 @@ def test_build_what_is_wrong_is_named_by_its_key():
         ([{"type": "analog", "pin": 5}], "sensors[0]"),  # no ADC there
         ([{"type": "onchip", "pin": 4}], "sensors[0].pin"),
         ([{"type": "onchip", "name": 4}], "sensors[0].name"),
-        ([{"type": "onchip", "name": "a"}, {"type": "onchip"}], "sensors[1].name"),
-        ([{"type": "onchip"}, {"type": "onchip", "name": "a"}], "sensors[0].name"),
+        ([{"type": "onchip"}, {"type": "onchip"}], "sensors[1].name"),
         (
-            [{"type": "onchip", "name": "a"}, {"type": "system", "name": "a"}],
+            [{"type": "onchip", "name": "a"}, {"type": "onchip", "name": "a"}],
             "sensors[1].name",
         ),
+        # No machine that runs these tests has the drivers of MicroPython's chips.
+        ([{"type": "dht22", "pin": 4}], "sensors[0].type"),
+        ([{"type": "ds18x20", "pin": 4}], "sensors[0].type"),
     ):
         assert config_error(specs).key == key, specs
+
+
+def test_build_one_type_twice_needs_one_name_and_types_may_share_one():
+    specs = [{"type": "onchip"}, {"type": "onchip", "name": "a"}, {"type": "system", "name": "a"}]
+    assert [name for name, _ in build(specs, esp32_port())] == ["", "a", "a"]
+
+
+def test_build_file_of_the_type_not_on_the_board_says_deploy():
+    TYPES["lost"] = ("lost", "Lost")
+    try:
+        error = config_error([{"type": "lost"}])
+    finally:
+        del TYPES["lost"]
+    assert error.key == "sensors[0].type" and "deploy again" in str(error)
 
 
 def test_build_on_the_desktop_a_sensor_with_a_pin_is_refused_in_words():

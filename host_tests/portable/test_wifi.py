@@ -8,8 +8,8 @@ from linkpost.net.wifi import Wifi
 from linkpost.ports.esp32 import ESP32Port
 from linkpost.ports.rp2 import RP2Port
 
-LAB = {"ssid": "lab", "password": "opensesame"}
-HALL = {"ssid": "hall", "password": "swordfish"}
+LAB = ("lab", "opensesame")
+HALL = ("hall", "swordfish")
 BOTH = (fakes_chip.ESP32Chip, fakes_chip.RP2Chip)
 
 
@@ -42,9 +42,13 @@ def refused(wifi, port, ms=120_000):
 
 def test_connect_network_there_is_up():
     for chip in BOTH:
-        port = boot(chip, lab_air())
+        air = fakes_wifi.Air()
+        port = boot(chip, air)
         wifi = Wifi(port, [LAB], "CN", "board-7")
         assert not wifi.is_up()
+        refused(wifi, port)
+        assert wifi.reason == "not found"
+        air.points.update(lab_air().points)
         connect(wifi, port)
         assert wifi.is_up() and wifi.step(), port.name
         assert wifi.ssid() == "lab" and wifi.rssi() == -61 and wifi.reason == ""
@@ -83,7 +87,7 @@ def test_connect_no_access_point_says_so_and_names_the_band():
 def test_connect_wrong_password_says_so_and_not_the_password():
     for chip in BOTH:
         port = boot(chip, lab_air())
-        wifi = Wifi(port, [{"ssid": "lab", "password": "0pensesame"}])
+        wifi = Wifi(port, [("lab", "0pensesame")])
         error = refused(wifi, port)
         assert str(error) == 'Wi-Fi "lab" refused the password.'
         assert wifi.reason == "wrong password"
@@ -112,7 +116,7 @@ def test_connect_access_point_that_is_silent_ends_by_itself():
 def test_connect_open_network_needs_no_password():
     for chip in BOTH:
         port = boot(chip, fakes_wifi.Air(cafe=(None, True)))
-        connect(Wifi(port, [{"ssid": "cafe"}]), port)
+        connect(Wifi(port, [("cafe", "")]), port)
 
 
 def test_connect_first_network_missing_takes_the_second():
@@ -183,9 +187,9 @@ def test_connect_joined_already_is_taken_as_it_is():
 
 def test_connect_joined_to_a_strange_network_leaves_it():
     for chip in BOTH:
-        air = fakes_wifi.Air(lab=("opensesame", True), cafe=("", True))
+        air = fakes_wifi.Air(lab=("opensesame", True), cafe=(None, True))
         port = boot(chip, air)
-        connect(Wifi(port, [{"ssid": "cafe", "password": ""}]), port)
+        connect(Wifi(port, [("cafe", "")]), port)
         wifi = Wifi(port, [LAB])
         assert not wifi.step()
         connect(wifi, port)
@@ -258,7 +262,7 @@ def test_failures_links_without_requests_count_too():
 
 def test_failures_twelve_in_a_row_want_a_reset_and_success_ends_the_row():
     port = boot(fakes_chip.ESP32Chip, lab_air())
-    wifi = Wifi(port, [{"ssid": "lab", "password": "wrong"}])
+    wifi = Wifi(port, [("lab", "wrong")])
     for _ in range(11):
         refused(wifi, port)
     assert not wifi.wants_reset

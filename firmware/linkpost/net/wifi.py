@@ -54,15 +54,15 @@ class Wifi:
 
     Args:
         port: its station is used; `port.station()` must not be None.
-        networks: list of {"ssid": text, "password": text or absent}, in order of preference.
-        country: two letters such as "CN", or "". hostname: up to 32 characters, or "".
+        networks: list of (ssid, password), in order of preference; "" where it is open.
+        country: two letters such as "CN", or None. hostname: up to 32 characters, or None.
         power_save: True lets the radio sleep between beacons: less current, slower replies.
 
     `reason` holds the port's word for the last failure, "" while all is well; `wants_reset` says
     that only a reset of the chip is left to try. Passwords are in no message.
     """
 
-    def __init__(self, port, networks, country="", hostname="", power_save=False):
+    def __init__(self, port, networks, country=None, hostname=None, power_save=False):
         self._port = port
         self._station = port.station()
         self._networks = networks
@@ -89,7 +89,7 @@ class Wifi:
 
     def ssid(self) -> str:
         """Return the name of the network that is joined or being tried."""
-        return self._networks[self._network]["ssid"]
+        return self._networks[self._network][0]
 
     def rssi(self):
         """Return the signal in dBm, or None while not joined."""
@@ -177,7 +177,7 @@ class Wifi:
         except (OSError, ValueError):  # the interface is down
             return False
         for i, network in enumerate(self._networks):
-            if network["ssid"] == joined:
+            if network[0] == joined:
                 self._network = i
                 return True
         return False
@@ -197,9 +197,9 @@ class Wifi:
         self._enter(_SETTLING)
 
     def _connect(self):
-        network = self._networks[self._network]
+        ssid, password = self._networks[self._network]
         try:
-            self._station.connect(network["ssid"], network.get("password"))
+            self._station.connect(ssid, password or None)
         except OSError as error:
             self._next("failed", _number(error))
             return

@@ -163,8 +163,8 @@ class Port:
     def station(self):
         """Return the Wi-Fi station interface (`network.WLAN`), or None on the host."""
 
-    def start_station(self, country: str, hostname: str, power_save: bool) -> None:
-        """Set country and host name ("" leaves them) and power-save, and power the radio up.
+    def start_station(self, country, hostname, power_save: bool) -> None:
+        """Set country and host name (None leaves them) and power-save, and power the radio up.
 
         Raises: OSError, as the chip's driver does.
         """

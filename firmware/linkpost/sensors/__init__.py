@@ -34,32 +34,40 @@ def build(specs, port) -> list:
     """Turn the config's `sensors` into a list of (name, sensor); name is "" where none is given.
 
     Raises: ConfigError that names the key, for an unknown type or option, a wrong type of value,
-        a name missing where a type repeats, a name given twice, or a pin the chip refuses.
+        a name missing where a type repeats, a pin the chip refuses, or a driver it has not.
     """
-    kinds = [spec.get("type") for spec in specs]
     built = []
+    taken = []
     for i, spec in enumerate(specs):
         key = "sensors[%d]" % i
         kind = spec.get("type")
         if kind not in TYPES:
             raise ConfigError(key + ".type", "expected one of %s" % ", ".join(sorted(TYPES)))
-        name = spec.get("name", "")
+        name = spec.get("name") or ""
         if not isinstance(name, str):
             raise ConfigError(key + ".name", "expected text")
-        if not name and kinds.count(kind) > 1:
-            raise ConfigError(key + ".name", "needed, as there are several %s" % kind)
-        if name and name in [other for other, _ in built]:
-            raise ConfigError(key + ".name", "this name is used twice")
-        file, class_name = TYPES[kind]
+        if (kind, name) in taken:
+            raise ConfigError(key + ".name", "needed: another %s has the same" % kind)
+        taken.append((kind, name))
+        built.append((name, _make(spec, key, port)))
+    return built
+
+
+def _make(spec, key, port):
+    file, class_name = TYPES[spec["type"]]
+    try:
         # The fourth argument makes __import__ return the leaf, on both interpreters.
         module = __import__("%s.%s" % (__name__, file), None, None, (class_name,))
-        sensor_class = getattr(module, class_name)
-        options = _options(spec, key, sensor_class)
-        try:
-            built.append((name, sensor_class(port, **options)))
-        except ValueError as error:  # how machine.Pin refuses a pin, and how a sensor refuses
-            raise ConfigError(key, str(error))
-    return built
+    except ImportError:
+        raise ConfigError(key + ".type", "this board lacks the file for it; deploy again")
+    sensor_class = getattr(module, class_name)
+    options = _options(spec, key, sensor_class)
+    try:
+        return sensor_class(port, **options)
+    except ValueError as error:  # how machine.Pin refuses a pin, and how a sensor refuses
+        raise ConfigError(key, str(error))
+    except ImportError as error:  # the firmware's own driver
+        raise ConfigError(key + ".type", "not on this machine: %s" % error)
 
 
 def _options(spec, key, sensor_class):
