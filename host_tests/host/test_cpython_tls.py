@@ -5,7 +5,7 @@ import socket
 
 import pytest
 import tls
-from tls_server import Authority, Peer, answer_once, close_in_handshake
+from tls_server import Authority, Connection, Peer, answer_once, close_in_handshake, reply
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +82,32 @@ def test_write_and_read_take_bounds_as_micropython_does(authority):
         assert buffer == b"HTTP____"
         assert sock.recv(5) == b"/1.1 "
         assert sock.read(3) == b"200"
+        assert peer.connections[0].requests == [request]
+        sock.close()
+
+
+def test_write_that_the_socket_takes_in_parts_arrives_whole_and_once(authority):
+    def slow(connection: Connection) -> None:
+        connection.handshake()
+        connection.pause(0.3)  # until then nothing is read, and the buffers are full
+        connection.read_request()
+        connection.send(reply())
+
+    body = bytes(range(256)) * 4096
+    request = b"POST / HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+    with Peer(authority.context(), slow, receive_buffer=4096) as peer:
+        sock = connected(peer.port, authority.der)
+        sock._raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 5000)
+        at = full = 0
+        while at < len(request):
+            count = sock.write(request, at, 10000)
+            if count is None:
+                full += at > 0
+                select.select([], [sock._raw], [], 0.01)  # or, in the handshake, the other way
+            else:
+                at += count
+        assert full > 1
+        assert until_not_none(sock, sock.read, 4) == b"HTTP"
         assert peer.connections[0].requests == [request]
         sock.close()
 

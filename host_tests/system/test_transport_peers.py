@@ -249,7 +249,7 @@ def test_streamed_body_arrives_whole_at_a_peer_slower_than_us(runtime, authority
     with Peer(authority.context(), slow, receive_buffer=4096) as peer:
         result = errand(runtime, peer.port, anchors, body=length, streamed=True)
         assert result["requests"] == 1, result
-        assert result["ms"] >= 300
+        assert result["longest_ms"] >= 100  # it did wait, a slice at a time
         (connection,) = peer.connections
         assert connection.requests[0].endswith(b"\r\n\r\n" + b"x" * length)
 
