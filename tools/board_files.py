@@ -19,6 +19,12 @@ from tools.mpy import compile_mpy
 # and goes; everything else on the flash (token, outbox, user) is not ours.
 OWNED_FOLDERS = ("lib/linkpost", "certs")
 
+# What a chip's own port file stands on.
+_PORT_FILES = {
+    "host": ("__init__", "base", "host"),
+    "esp32": ("__init__", "base", "chip", "esp32"),
+    "rp2": ("__init__", "base", "chip", "rp2"),
+}
 _PURE_DIGESTS = ("protocol/md5.py", "protocol/sha1.py")
 
 
@@ -95,7 +101,7 @@ def _is_wanted(module: str, sensors: list[str], chip: str, native_digests: bool)
     if module in _PURE_DIGESTS:
         return not native_digests
     if folder == "ports":
-        return stem in ("__init__", "base", chip)
+        return stem in _PORT_FILES[chip]
     if folder == "sensors":
         return stem == "__init__" or stem in sensors
     return True

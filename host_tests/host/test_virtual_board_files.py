@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import re
 
 import pytest
 import trustme
@@ -45,6 +46,17 @@ def test_files_the_config_does_not_use_are_left_out():
     for name in ("sensors/onchip", "sensors/dht", "ports/esp32", "ports/rp2", "protocol/md5"):
         assert f"lib/linkpost/{name}.mpy" not in names
     assert not [name for name in names if name.startswith("lib/linkpost/certs")]
+
+
+@pytest.mark.parametrize("chip", ["host", "esp32", "rp2"])
+def test_files_of_a_chip_have_every_port_module_that_they_import(chip):
+    files = files_for(chip=chip, byte_code=False)
+    ports = {name: text.decode() for name, text in files.items() if "/ports/" in name}
+    assert f"lib/linkpost/ports/{chip}.py" in ports
+    del ports["lib/linkpost/ports/__init__.py"]  # it names every chip, and imports one
+    for source in ports.values():
+        for module in re.findall(r"^\s*from \.(\w+) import", source, re.MULTILINE):
+            assert f"lib/linkpost/ports/{module}.py" in ports
 
 
 def test_files_for_a_board_without_native_digests_have_ours():

@@ -437,3 +437,23 @@ while True:
     while state.exists() and state.read_text().rpartition(")")[2].split()[0] != "Z":
         assert time.monotonic() < deadline, "the board outlived its supervisor"
         time.sleep(0.01)
+
+
+@both_runtimes
+def test_message_that_the_end_cuts_short_is_not_taken(tmp_path, runtime):
+    end = {"micropython": "os.system('kill -9 $PPID')", "cpython": "os._exit(3)"}
+    body = f"""
+import sys
+sys.stderr.write('\\x01{{"what": "retain", "da')
+getattr(sys.stderr, "flush", int)()
+{end[runtime]}
+"""
+    assert Board(tmp_path, runtime, body).run().reason == supervisor.CRASHED
+
+
+@both_runtimes
+def test_stop_before_the_board_has_started_ends_the_run(tmp_path, runtime, monkeypatch):
+    monkeypatch.setattr(supervisor, "GRACE_S", 1.0)
+    board = Board(tmp_path, runtime, "port.sleep_ms(100000)")
+    board.supervisor.stop()
+    assert board.run().reason == supervisor.INTERRUPTED

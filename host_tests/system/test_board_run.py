@@ -22,6 +22,9 @@ class Device:
         self._emulator = emulator
         self._key = f"{PRODUCT_KEY}/{name}"
 
+    def fault(self, **fault):
+        self._emulator.fault(device=self._key, **fault)
+
     def view(self):
         return self._emulator.devices()[self._key]
 
@@ -117,6 +120,16 @@ def test_board_whose_power_was_cut_starts_again_and_goes_on(device, tmp_path):
         # What a cut let travel twice is a duplicate; a number never means two readings.
         assert numbered.setdefault((reading["stream"], reading["seq"]), reading) == reading
     assert len(numbered) >= 4
+
+
+@both_runtimes
+def test_board_with_a_watchdog_is_not_bitten_while_the_platform_is_slow(device, tmp_path, runtime):
+    device.fault(endpoint="topic", kind="delay", ms=2500, times=1)
+    arguments = ("--reports", 2, "--runtime", runtime)
+    result = run(*board_of(device, tmp_path, *arguments, watchdog_s=1))
+    assert result.returncode == 0, result.stderr
+    assert "watchdog" not in result.stderr
+    assert device.view()["requests"]["auth"] == 1
 
 
 @both_runtimes

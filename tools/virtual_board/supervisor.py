@@ -8,6 +8,7 @@ doing, and starts the next.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import queue
 import subprocess
@@ -297,8 +298,9 @@ class Supervisor:
 
     def _read_messages(self, pipe: IO[bytes]) -> None:
         for line in pipe:
-            if line.startswith(MARK):
-                self._events.put(("said", json.loads(line[1:])))
-            else:
+            if not line.startswith(MARK):
                 self._events.put(("log", line.decode(errors="replace").rstrip("\r\n")))
+                continue
+            with contextlib.suppress(ValueError):  # a message that a kill has cut short
+                self._events.put(("said", json.loads(line[1:])))
         self._events.put(("closed", None))
