@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import warnings
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from cryptography import x509
@@ -19,12 +20,6 @@ from tools.mpy import compile_mpy
 # and goes; everything else on the flash (token, outbox, user) is not ours.
 OWNED_FOLDERS = ("lib/linkpost", "certs")
 
-# What a chip's own port file stands on.
-_PORT_FILES = {
-    "host": ("__init__", "base", "host"),
-    "esp32": ("__init__", "base", "chip", "esp32"),
-    "rp2": ("__init__", "base", "chip", "rp2"),
-}
 _PURE_DIGESTS = ("protocol/md5.py", "protocol/sha1.py")
 
 
@@ -66,14 +61,8 @@ def files_for(
         ca: a PEM file of further trust anchors.
     Raises: CommandError for a CA file that is missing or holds no certificate.
     """
-    package = firmware.package_dir()
-    sensors = _sensor_files(config)
     files = {"main.py": firmware.main_py().read_bytes()}
-    for path in sorted(package.rglob("*.py")):
-        module = path.relative_to(package).as_posix()
-        if not _is_wanted(module, sensors, chip, native_digests):
-            continue
-        source = path.read_bytes()
+    for module, source in _modules_for(config, chip, native_digests).items():
         if byte_code:
             name = f"linkpost/{module}"
             files[f"lib/linkpost/{module[:-3]}.mpy"] = compile_mpy(source, name)
@@ -93,18 +82,42 @@ def anchors(ca: Path | None = None) -> dict[str, bytes]:
     return files
 
 
-def _is_wanted(module: str, sensors: list[str], chip: str, native_digests: bool) -> bool:
-    folder, _, name = module.rpartition("/")
-    stem = name.removesuffix(".py")
-    if folder == "certs":  # a package only for our own wheel
-        return False
-    if module in _PURE_DIGESTS:
-        return not native_digests
-    if folder == "ports":
-        return stem in _PORT_FILES[chip]
-    if folder == "sensors":
-        return stem == "__init__" or stem in sensors
-    return True
+def _modules_for(config: dict[str, Any], chip: str, native_digests: bool) -> dict[str, bytes]:
+    """Return source by path in the package: what is used, and all that this imports at once."""
+    package = firmware.package_dir()
+    sources = {
+        path.relative_to(package).as_posix(): path.read_bytes()
+        for path in sorted(package.rglob("*.py"))
+        if path.parent.name != "certs"  # a package only for our own wheel
+    }
+    optional = {module for module in sources if module.startswith(("ports/", "sensors/"))}
+    optional -= {"ports/__init__.py", "sensors/__init__.py", f"ports/{chip}.py"}
+    optional -= {f"sensors/{name}.py" for name in _sensor_files(config)}
+    if native_digests:
+        optional |= set(_PURE_DIGESTS)
+    found = sources.keys() - optional
+    left = list(found)
+    while left:
+        module = left.pop()
+        needed = _imported_at_once(module, sources[module]) & sources.keys() - found
+        found |= needed
+        left += needed
+    return {module: sources[module] for module in sources if module in found}
+
+
+def _imported_at_once(module: str, source: bytes) -> set[str]:
+    """Return the paths that a module's own import imports, and some that are no module.
+
+    An import inside a function, or in a `try` for what may be missing, is not among them.
+    """
+    paths = set()
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.ImportFrom) and node.level:
+            folder = PurePosixPath(module).parents[node.level - 1]
+            target = folder.joinpath(*(node.module or "").split("."))
+            paths.add(f"{target}.py")
+            paths.update(f"{target / name.name}.py" for name in node.names)
+    return paths
 
 
 def _sensor_files(config: dict[str, Any]) -> list[str]:
