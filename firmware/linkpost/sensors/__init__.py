@@ -26,8 +26,11 @@ _RESERVED = ("stream", "seq", "time", "error")
 
 
 def files(specs) -> list:
-    """Return the files of this folder, without suffix, that the config's `sensors` need."""
-    return sorted({TYPES[spec["type"]][0] for spec in specs})
+    """Return the files of this folder, without suffix, that the config's `sensors` need.
+
+    `system` is always one: the app reports it at each boot.
+    """
+    return sorted({"system"} | {TYPES[spec["type"]][0] for spec in specs})
 
 
 def build(specs, port) -> list:
@@ -110,6 +113,8 @@ def read_all(sensors) -> dict:
             errors[_label(name, sensor)] = str(error)
         except OSError as error:
             errors[_label(name, sensor)] = "I/O error %s" % (error.args[0] if error.args else "")
+        except Exception as error:  # a person's own sensor may raise anything, and stops no board
+            errors[_label(name, sensor)] = "%s: %s" % (type(error).__name__, error)
     if errors:
         values["error"] = errors
     return values

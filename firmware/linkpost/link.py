@@ -1,0 +1,104 @@
+"""The way to the platform before the first request: Wi-Fi, and a clock to check dates by.
+
+Nothing here waits for long: the app goes on sampling between two steps.
+"""
+
+from .clock import Deadline
+from .errors import (
+    TLS_EXPIRED,
+    TLS_NOT_YET_VALID,
+    LinkpostError,
+    NetworkError,
+    TLSError,
+)
+
+# NTP is asked again at most this often while the clock is not right; the `Date` of a reply may set
+# it before.
+_NTP_AGAIN_MS = 300_000
+_NTP_DEADLINE_MS = 6_000
+
+
+class Link:
+    """Wi-Fi where the config has networks and the port a radio; else the machine's own network.
+
+    Args: config, port, clock, log.
+    """
+
+    def __init__(self, config, port, clock, log):
+        self._config = config
+        self._port = port
+        self._clock = clock
+        self._log = log
+        self._ntp_since = None
+        self._wifi = None
+        if config.networks and port.station() is not None:
+            from .net.wifi import Wifi
+
+            self._wifi = Wifi(port, config.networks, config.country or "", config.hostname or "")
+        self._was_up = self._wifi is None
+
+    def step(self) -> bool:
+        """Do the next small thing; True once a request can be made.
+
+        Raises: NetworkError where no network could be joined.
+        """
+        if self._wifi is not None:
+            up = self._wifi.step()
+            if up and not self._was_up:
+                self._log.info("wifi", "up", "ssid", self._wifi.ssid(), "rssi", self._wifi.rssi())
+            self._was_up = up
+            if not up:
+                return False
+        if not self._clock.is_right():
+            self._ask_ntp()
+        return True
+
+    def _ask_ntp(self):
+        now = self._port.ticks_ms()
+        since = self._ntp_since
+        if since is not None and self._port.ticks_diff(now, since) < _NTP_AGAIN_MS:
+            return
+        self._ntp_since = now
+        from .net.ntp import fetch
+
+        try:
+            unix_ms = fetch(self._config.ntp, self._port, Deadline(self._port, _NTP_DEADLINE_MS))
+        except LinkpostError as error:
+            # Not fatal: TLS is judged by the floor, and a reply over it sets the clock.
+            self._log.warning("clock", "not set by NTP", "why", error)
+            return
+        if self._clock.set_unix_ms(unix_ms):
+            self._log.info("clock", "set by NTP", "unix_ms", unix_ms)
+
+    def succeeded(self, date) -> None:
+        """Take note of a reply over verified TLS; `date` is its Date header, or None."""
+        if self._wifi is not None:
+            self._wifi.request_succeeded()
+        if date is None or self._clock.is_right():
+            return
+        if self._clock.set_from_http_date(date):
+            self._log.info("clock", "set by the platform", "date", date)
+
+    def failed(self, error) -> None:
+        """Take note of a request that failed, and of why."""
+        if self._wifi is not None and isinstance(error, NetworkError):
+            self._wifi.request_failed()
+        if isinstance(error, TLSError) and error.reason in (TLS_EXPIRED, TLS_NOT_YET_VALID):
+            self._clock.doubt()
+            self._ntp_since = None
+
+    @property
+    def wants_reset(self) -> bool:
+        """Tell whether only a reset of the chip is left to try."""
+        return self._wifi is not None and self._wifi.wants_reset
+
+    @property
+    def is_joined(self) -> bool:
+        """Tell whether there is a network, as far as the board can see."""
+        return self._was_up
+
+    def off(self) -> None:
+        """Power the radio down, before sleep."""
+        if self._wifi is not None:
+            self._wifi.off()
+            self._was_up = False
