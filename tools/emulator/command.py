@@ -60,12 +60,12 @@ def data_dir() -> Path:
 @click.option(
     "--db",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Devices, tokens, messages. Default: emulator.db in the data directory.",
+    help="Devices, tokens, messages. Default: emulator/emulator.db in the data directory.",
 )
 @click.option(
     "--cert-dir",
     type=click.Path(path_type=Path, file_okay=False),
-    help="CA and server certificate. Default: emulator-certs in the data directory.",
+    help="CA and server certificate. Default: emulator/certs in the data directory.",
 )
 @click.option(
     "--san",
@@ -167,8 +167,8 @@ def emulator(
         port=port,
         console_host=console_host,
         console_port=console_port,
-        db=db or data_dir() / "emulator.db",
-        cert_dir=cert_dir or data_dir() / "emulator-certs",
+        db=db or data_dir() / "emulator" / "emulator.db",
+        cert_dir=cert_dir or data_dir() / "emulator" / "certs",
         devices=devices,
         names=names,
         policy=Policy(

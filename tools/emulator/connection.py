@@ -44,14 +44,19 @@ async def serve(stream: TLSStream, service: Service) -> None:
         await _shake_hands(stream, service)
     except (OSError, TimeoutError) as error:  # an SSLError is an OSError
         service.platform.totals.handshakes_failed += 1
-        _log.info("handshake failed: %s", getattr(error, "reason", None) or type(error).__name__)
+        _log.info("handshake failed: %s", _name(error))
         await stream.drop()
         return
     try:
         await _serve_requests(stream, service)
     except (OSError, TimeoutError) as error:
-        _log.info("connection broke: %s", type(error).__name__)
+        # In TLS 1.3 a client that refuses our certificate says so only now.
+        _log.info("connection broke: %s", _name(error))
         await stream.drop()
+
+
+def _name(error: BaseException) -> str:
+    return getattr(error, "reason", None) or type(error).__name__
 
 
 async def _shake_hands(stream: TLSStream, service: Service) -> None:
@@ -97,6 +102,14 @@ class _Exchange:
         self.keep = keep
 
     async def run(self) -> bool:
+        try:
+            return await self._run()
+        except sqlite3.Error as error:  # a full disk: the device has to keep its message
+            _log.error("the database failed: %s", error)
+            await self._reply(Answer(code=rules.UNKNOWN_ERROR))
+            return True
+
+    async def _run(self) -> bool:
         device = self._service.platform.identify(self._request)
         fault = None
         if self._request.endpoint:
@@ -111,11 +124,7 @@ class _Exchange:
             return await self._go_wrong(fault, device)
 
     def _answer(self, device: Device | None, code: int | None = None) -> Answer:
-        try:
-            answer = self._service.platform.answer(self._request, device, code)
-        except sqlite3.Error as error:  # a full disk: the device has to keep its message
-            _log.error("the database failed: %s", error)
-            answer = Answer(code=rules.UNKNOWN_ERROR)
+        answer = self._service.platform.answer(self._request, device, code)
         _log.info(
             "%s %s %s",
             device.key if device else "unknown device",

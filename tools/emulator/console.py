@@ -156,7 +156,7 @@ def make_console(store: Store, service: Service, about: dict[str, str]) -> FastA
     @app.get("/api/faults")
     async def list_faults() -> list[Fault]:
         """The faults that are set, in the order in which they are tried."""
-        return service.faults.list()
+        return service.faults.waiting()
 
     @app.post("/api/faults", status_code=201)
     async def add_fault(fault: FaultRequest) -> Fault:

@@ -143,7 +143,7 @@ class FaultBook:
         self._faults[fault.id] = fault
         return fault
 
-    def list(self) -> list[Fault]:
+    def waiting(self) -> list[Fault]:
         return list(self._faults.values())
 
     def clear(self) -> None:

@@ -38,6 +38,7 @@ MESSAGES = {
 
 PAYLOAD_MAX_BYTES = 131072
 CLIENT_ID_MAX = 64
+TOPIC_MAX_BYTES = 128
 TIMESTAMP_WINDOW_MS = 15 * 60 * 1000
 
 AUTH_TYPE = "application/json"
@@ -87,7 +88,9 @@ def parse_auth(body: bytes) -> AuthFields | None:
         fields = json.loads(body.decode(), parse_int=str, parse_float=str)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(fields, dict) or not all(isinstance(v, str) for v in fields.values()):
+    if not isinstance(fields, dict):
+        return None
+    if not all(isinstance(v, str) and _is_text(v) for v in (*fields, *fields.values())):
         return None
     if not all(fields.get(name) for name in ("productKey", "deviceName", "clientId", "sign")):
         return None
@@ -98,6 +101,11 @@ def parse_auth(body: bytes) -> AuthFields | None:
     if "timestamp" in fields and not re.fullmatch(r"[0-9]{1,16}", fields["timestamp"]):
         return None
     return AuthFields(fields)
+
+
+def _is_text(text: str) -> bool:
+    r"""Tell whether it can be encoded: JSON's \ud800 alone makes a string that cannot."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def encode_content(fields: dict[str, str]) -> bytes:
@@ -121,7 +129,9 @@ def may_publish(
     topic: str, product_key: str, device_name: str, allowed: tuple[str, ...] = DEFAULT_TOPICS
 ) -> bool:
     """Tell whether that device has Publish permission for the topic."""
-    if not topic.startswith("/") or not all("!" <= c <= "~" and c not in "?#+" for c in topic):
+    if not topic.startswith("/") or len(topic) > TOPIC_MAX_BYTES:
+        return False
+    if not all("!" <= c <= "~" and c not in "?#+" for c in topic):
         return False
     levels = topic.split("/")[1:]
     if not all(levels):

@@ -59,7 +59,7 @@ def run(options: Options, announce: Callable[[dict[str, str]], None]) -> int:
     Raises CommandError where it cannot start.
     """
     if options.ready_file:
-        options.ready_file.unlink(missing_ok=True)
+        _remove_stale(options.ready_file)
     names = options.names
     if options.host not in ("0.0.0.0", "::"):  # noqa: S104
         names = (*names, options.host)
@@ -258,6 +258,15 @@ def _reachable(host: str, local: str) -> str:
 
 def _join(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _remove_stale(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise CommandError(f"--ready-file {path}: {error.strerror}") from error
+    if not path.parent.is_dir():
+        raise CommandError(f"--ready-file {path}: there is no such directory")
 
 
 def write_ready_file(path: Path, ready: dict[str, str]) -> None:

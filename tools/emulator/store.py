@@ -137,10 +137,11 @@ class Store:
         self._db.execute("BEGIN IMMEDIATE")
         try:
             yield
+            self._db.execute("COMMIT")
         except BaseException:
-            self._db.execute("ROLLBACK")
+            if self._db.in_transaction:  # some failures, a full disk's, have ended it already
+                self._db.execute("ROLLBACK")
             raise
-        self._db.execute("COMMIT")
 
     def add_device(self, triple: Triple) -> None:
         """Register the device, or give a known one that secret."""
@@ -167,7 +168,10 @@ class Store:
             " authentications, accepted FROM device ORDER BY id"
         )
         return [
-            DeviceState(_device(row[:5]), *row[5:10], refusals.get(row[0], {})) for row in rows
+            DeviceState(
+                _device(row[:5]), row[5], row[6], row[7], row[8], row[9], refusals.get(row[0], {})
+            )
+            for row in rows
         ]
 
     def set_enabled(self, device: Device, enabled: bool) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import ssl
 import struct
@@ -45,7 +46,8 @@ class TLSStream:
                 break
             except ssl.SSLWantReadError:
                 await self._flush(byte_interval_s)
-                await self._fill()
+                if not await self._fill():
+                    raise ConnectionResetError("closed during the handshake") from None
             except ssl.SSLError:
                 await self._flush()  # the alert says to the peer what was wrong
                 raise
@@ -58,8 +60,9 @@ class TLSStream:
                 return self._tls.read(_CHUNK)
             except ssl.SSLWantReadError:
                 await self._flush()
-                await self._fill()
-            except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+                if not await self._fill():
+                    return b""
+            except ssl.SSLZeroReturnError:
                 return b""
 
     async def write(self, data: bytes, byte_interval_s: float = 0.0) -> None:
@@ -84,8 +87,9 @@ class TLSStream:
         """Close without a goodbye; `reset` makes TCP say that the connection broke."""
         if reset:
             raw = self._writer.get_extra_info("socket")
+            linger = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
             with contextlib.suppress(OSError):
-                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
             self._writer.transport.abort()
         self._writer.close()
         with contextlib.suppress(OSError):
@@ -96,12 +100,15 @@ class TLSStream:
         while await self._reader.read(_CHUNK):
             pass
 
-    async def _fill(self) -> None:
+    async def _fill(self) -> bool:
+        """Pass on what arrived; False at the end.
+
+        The end is not passed on: OpenSSL takes one without a goodbye for an attack and would then
+        not send the reply that a peer which only closed its own direction waits for.
+        """
         data = await self._reader.read(_CHUNK)
-        if data:
-            self._incoming.write(data)
-        else:
-            self._incoming.write_eof()
+        self._incoming.write(data)
+        return bool(data)
 
     async def _flush(self, byte_interval_s: float = 0.0) -> None:
         data = self._outgoing.read()

@@ -87,7 +87,8 @@ async def _read(http: h11.Connection, stream: TLSStream) -> Received | None:
             head = event
             if _declared_length(head) > rules.PAYLOAD_MAX_BYTES:
                 return Received(_request(head, None), may_keep=False)
-            if head.http_version < b"1.1" and not _has_header(head, b"content-length"):
+            if not _has_header(head, b"content-length", b"transfer-encoding"):
+                # HTTP/1.0 may end a body with the connection; the platform wants its length.
                 return Received(_request(head, None), may_keep=False)
         elif isinstance(event, h11.Data):
             body += event.data
@@ -105,8 +106,8 @@ def _request(head: h11.Request, body: bytes | None) -> Request:
     return Request(head.method.decode("latin-1"), head.target.decode("latin-1"), headers, body)
 
 
-def _has_header(head: h11.Request, name: bytes) -> bool:
-    return any(known == name for known, _ in head.headers)
+def _has_header(head: h11.Request, *names: bytes) -> bool:
+    return any(name in names for name, _ in head.headers)
 
 
 def _declared_length(head: h11.Request) -> int:

@@ -1,0 +1,79 @@
+"""The console's device list."""
+
+from __future__ import annotations
+
+import pytest
+
+from tools.devices_csv import Triple, read_devices
+from tools.failures import USAGE, CommandError
+
+A = Triple("a1pk", "sensor01", "secret-of-one")
+B = Triple("a1pk", "b.c@d:e-f_2", "x" * 32)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "DeviceName,DeviceSecret,ProductKey\nsensor01,secret-of-one,a1pk\nb.c@d:e-f_2,{x},a1pk\n",
+        (
+            "\ufeffDeviceName,DeviceSecret,ProductKey\r\nsensor01,secret-of-one,a1pk\r\n"
+            "b.c@d:e-f_2,{x},a1pk"
+        ),
+        (
+            "\nProductKey, DeviceName ,Status,DeviceSecret\n\na1pk,sensor01,on, secret-of-one\n"
+            "a1pk,b.c@d:e-f_2,,{x},more\n,,\n"
+        ),
+        (
+            '"DeviceName","DeviceSecret","ProductKey","Note"\n"sensor01","secret-of-one","a1pk","a\nb"'
+            '\n"b.c@d:e-f_2","{x}","a1pk",""\n'
+        ),
+    ],
+)
+def test_device_list_in_any_shape_the_console_or_a_person_gives(tmp_path, content):
+    path = tmp_path / "devices.csv"
+    path.write_bytes(content.replace("{x}", "x" * 32).encode())
+    assert read_devices(path) == [A, B]
+
+
+def test_bad_rows_are_all_listed_with_their_lines_and_without_secrets(tmp_path):
+    path = tmp_path / "devices.csv"
+    path.write_text(
+        "DeviceName,DeviceSecret,ProductKey,Note\n"  # 1
+        'sensor01,hidden1,a1pk,"two\nlines"\n'  # 2 and 3
+        "abc,hidden2,a1pk,\n"  # 4: the name is too short
+        "sensor02,,a1pk,\n"  # 5: no secret
+        "sensor03,hidden3\n"  # 6: too few cells
+        "sensor01,hidden4,a1pk,\n"  # 7: again
+        "sensor04,hid den5,a1pk,\n"  # 8
+        f"sensor05,{'hidden' * 6},a1pk,\n"  # 9
+        "sensor06,hidden6,a/b,\n"  # 10
+    )
+    with pytest.raises(CommandError) as caught:
+        read_devices(path)
+    text = str(caught.value)
+    assert caught.value.exit_code == USAGE
+    for line in range(4, 11):
+        assert f"line {line}: " in text, text
+    assert "line 2: " not in text
+    assert "on line 2 already" in text
+    assert "hid" not in text
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (b"", "lacks ProductKey, DeviceName, DeviceSecret"),
+        (b"DeviceName,ProductKey\nsensor01,a1pk\n", "lacks DeviceSecret"),
+        (b"DeviceName,DeviceSecret,ProductKey\n", "no devices"),
+        ("DeviceName,DeviceSecret,ProductKey\nü,x,y\n".encode("latin-1"), "UTF-8"),
+    ],
+)
+def test_file_that_is_no_device_list_is_refused_in_words(tmp_path, content, text):
+    path = tmp_path / "devices.csv"
+    path.write_bytes(content)
+    with pytest.raises(CommandError, match=text):
+        read_devices(path)
+
+
+def test_repr_of_a_device_holds_no_secret():
+    assert "secret" not in repr(A).replace("device_secret", "")

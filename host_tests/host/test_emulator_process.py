@@ -1,0 +1,292 @@
+"""The emulator as a program: what survives, how it starts and ends, who can connect."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import signal
+import socket
+import ssl
+import stat
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from emulator_client import (
+    RawClient,
+    auth_fields,
+    authenticate,
+    client_context,
+    encode_auth,
+    encode_publish,
+    exchange,
+)
+from emulator_process import EmulatorProcess
+
+from tools import cli
+from tools.emulator import command
+
+ROOT = Path(__file__).parent.parent.parent
+DEV1 = ("pk1", "dev1", "secret1")
+TOPIC = "/pk1/dev1/user/update"
+_posix = pytest.mark.skipif(os.name != "posix", reason="POSIX signals and file modes")
+
+
+@pytest.fixture(scope="module")
+def emulator():
+    with EmulatorProcess([DEV1], ["--legacy-ciphers", "--token-ttl", "5000"]) as process:
+        yield process
+
+
+def run_emulator(*arguments, timeout=60):
+    """Run the command where it is expected to end by itself."""
+    return subprocess.run(
+        [sys.executable, "-m", "tools", "emulator", *map(str, arguments)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+    )
+
+
+def test_restart_keeps_ca_token_messages_counters_and_ports(emulator):
+    token = authenticate(emulator, DEV1)
+    exchange(emulator, encode_publish(TOPIC, token, b"before"))
+    ca = Path(emulator.ca).read_bytes()
+    certificate = Path(emulator.ca).with_name("server.pem").read_bytes()
+    platform, messages, devices = emulator.platform, emulator.messages(), emulator.devices()
+    emulator.restart()
+    assert Path(emulator.ca).read_bytes() == ca
+    assert Path(emulator.ca).with_name("server.pem").read_bytes() == certificate
+    assert emulator.platform == platform
+    assert emulator.messages() == messages
+    assert emulator.devices() == devices
+    reply = exchange(emulator, encode_publish(TOPIC, token, b"after"))
+    assert reply.code == 0
+    assert reply.json["info"]["messageId"] > messages[-1]["id"]
+
+
+def test_kill_loses_no_message_that_was_accepted(emulator):
+    token = authenticate(emulator, DEV1)
+    for life in range(2):
+        acknowledged: list[tuple[int, str]] = []
+        enough = threading.Event()
+
+        def publish(life=life, acknowledged=acknowledged, enough=enough):
+            for number in itertools.count():
+                text = f"{life}.{number}"
+                try:
+                    reply = exchange(emulator, encode_publish(TOPIC, token, text.encode()))
+                    acknowledged.append((reply.json["info"]["messageId"], text))
+                except (OSError, ValueError, IndexError):  # killed at any point of the exchange
+                    return
+                if len(acknowledged) >= 20 + 7 * life:
+                    enough.set()
+
+        thread = threading.Thread(target=publish)
+        thread.start()
+        assert enough.wait(60)
+        emulator.kill()
+        thread.join(60)
+        emulator.start()
+        kept = {message["id"]: message["text"] for message in emulator.messages()}
+        assert len(acknowledged) >= 20
+        for message_id, text in acknowledged:
+            assert kept[message_id] == text
+
+
+def test_ready_file_and_output_say_what_a_person_needs(emulator):
+    ready = json.loads((emulator.directory / "ready.json").read_text())
+    assert ready == {
+        "platform": f"localhost:{emulator.port}",
+        "console": emulator.console,
+        "ca": emulator.ca,
+        "db": emulator.db,
+    }
+    for value in ready.values():
+        assert value in emulator.output
+
+
+@_posix
+def test_private_files_are_for_their_owner_only(emulator):
+    directory = Path(emulator.ca).parent
+    for path in (directory / "ca.key.pem", directory / "server.pem", Path(emulator.db)):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
+    assert b"PRIVATE" not in Path(emulator.ca).read_bytes()
+
+
+@_posix
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_signal_ends_cleanly_with_connections_open(emulator, number, code):
+    emulator.fault(kind="stall", endpoint="auth", times=1)
+    with RawClient(emulator) as client, RawClient(emulator) as idle:
+        client.send(encode_auth(auth_fields(DEV1)))
+        while emulator.faults():
+            pass
+        emulator.process.send_signal(number)
+        assert emulator.process.wait(20) == code
+        assert idle.read_to_end() == b""
+    assert not (emulator.directory / "ready.json").exists()
+    assert "Traceback" not in emulator.log
+    emulator.start()
+
+
+def test_port_in_use_is_one_clear_line(emulator, tmp_path):
+    places = ("--db", tmp_path / "db", "--cert-dir", tmp_path)
+    console_port = emulator.console.rpartition(":")[2]
+    for ports in (
+        ("--port", emulator.port, "--console-port", 0),
+        ("--port", 0, "--console-port", console_port),
+    ):
+        result = run_emulator(*ports, *places)
+        assert result.returncode == 4
+        assert len(result.stderr.splitlines()) == 1
+        assert "in use" in result.stderr
+    assert exchange(emulator, encode_auth(auth_fields(DEV1))).code == 0
+
+
+def test_usage_errors_exit_2_and_show_no_secret(tmp_path, capsys):
+    broken = tmp_path / "broken.db"
+    broken.write_bytes(b"not a database, but long enough to be read as one" * 100)
+    csv = tmp_path / "devices.csv"
+    csv.write_text("DeviceName,DeviceSecret,ProductKey\nx,hidden-secret,pk\nsensor01,,pk\n")
+    for arguments, text in (
+        (["--device", "pk1,dev1"], "--device"),
+        (["--device", "pk1,x,hidden-secret"], "device name"),
+        (["--devices", tmp_path / "none.csv"], "none.csv"),
+        (["--devices", csv], "line 3"),
+        (["--db", broken], "broken.db"),
+        (["--topic", "user/update"], "--topic"),
+        (["--san", "two words"], "--san"),
+        (["--token-ttl", "0"], "--token-ttl"),
+        (["--ready-file", tmp_path / "none" / "ready"], "--ready-file"),
+    ):
+        places = [] if "--db" in arguments else ["--db", tmp_path / "db"]
+        places += ["--cert-dir", tmp_path / "certs", "--port", 0, "--console-port", 0]
+        with pytest.raises(SystemExit) as ended:
+            cli.main(["emulator", *map(str, places + arguments)])
+        errors = capsys.readouterr().err
+        assert ended.value.code == 2, (arguments, errors)
+        assert text in errors
+        assert "hidden-secret" not in errors
+        assert "Traceback" not in errors
+
+
+def test_help_has_an_example_and_the_default_places():
+    result = run_emulator("--help")
+    assert result.returncode == 0
+    for text in (
+        "Example: linkpost emulator",
+        "emulator/emulator.db",
+        "emulator/certs",
+        "XDG_DATA_HOME",
+    ):
+        assert text in result.stdout
+
+
+@_posix
+def test_default_places_follow_the_platform(monkeypatch, tmp_path):
+    monkeypatch.setattr(command.sys, "platform", "linux")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    assert command.data_dir() == tmp_path / ".local" / "share" / "linkpost"
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    assert command.data_dir() == tmp_path / "data" / "linkpost"
+    monkeypatch.setenv("XDG_DATA_HOME", "relative")  # the specification says: ignore it
+    assert command.data_dir() == tmp_path / ".local" / "share" / "linkpost"
+    monkeypatch.setattr(command.sys, "platform", "darwin")
+    assert command.data_dir() == tmp_path / "Library" / "Application Support" / "linkpost"
+
+
+def test_legacy_ciphers_connect_only_where_chosen(emulator):
+    for cipher in ("AES128-SHA", "AES256-SHA", "AES128-SHA256", "AES256-SHA256"):
+        context = client_context(emulator, maximum_version=ssl.TLSVersion.TLSv1_2)
+        context.set_ciphers(f"{cipher}:@SECLEVEL=0")
+        with RawClient(emulator, context) as client:
+            assert client.tls.cipher()[0] == cipher
+            client.send(encode_auth(auth_fields(DEV1)))
+            assert b'"code":0' in client.read_to_end()
+    for cipher in ("ECDHE-RSA-AES128-GCM-SHA256", "ECDHE-RSA-AES256-SHA384"):
+        context = client_context(emulator, maximum_version=ssl.TLSVersion.TLSv1_2)
+        context.set_ciphers(cipher)
+        with RawClient(emulator, context) as client:
+            assert client.tls.cipher()[0] == cipher
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
+def test_legacy_ciphers_do_not_admit_tls_1_1(emulator):
+    context = client_context(emulator)
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    context.minimum_version = ssl.TLSVersion.TLSv1
+    context.maximum_version = ssl.TLSVersion.TLSv1_1
+    with pytest.raises(ssl.SSLError):
+        RawClient(emulator, context)
+
+
+def test_micropython_connects_and_checks_the_certificate(emulator):
+    interpreter = Path(sys.executable).with_name("micropython")
+    if not interpreter.exists():
+        pytest.skip("the MicroPython wheel is not installed on this machine")
+    der = emulator.directory / "ca.der"
+    der.write_bytes(ssl.PEM_cert_to_DER_cert(Path(emulator.ca).read_text()))
+    program = f"""
+import socket, tls
+raw = socket.socket()
+raw.connect(socket.getaddrinfo("127.0.0.1", {emulator.port}, 0, socket.SOCK_STREAM)[0][-1])
+context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
+context.load_verify_locations(open({str(der)!r}, "rb").read())
+peer = context.wrap_socket(raw, server_hostname="localhost")
+peer.write({encode_auth(auth_fields(DEV1))!r})
+print(peer.cipher(), peer.read())
+"""
+    result = subprocess.run(
+        [str(interpreter), "-c", program], capture_output=True, text=True, timeout=60
+    )
+    assert "ECDHE" in result.stdout, result
+    assert '"code":0' in result.stdout
+
+
+def test_unknown_ca_is_refused_by_the_client(emulator):
+    with pytest.raises(ssl.SSLCertVerificationError):
+        RawClient(emulator, ssl.create_default_context())
+
+
+def test_options_change_the_platform_and_names_reissue_the_certificate(tmp_path):
+    options = ["--san", "gateway.example", "--san", "192.0.2.7", "--keep-alive"]
+    options += ["--rate-limit", "1", "--void-old-tokens", "--topic", "/only/{device_name}"]
+    csv = tmp_path / "devices.csv"
+    csv.write_bytes("\ufeffDeviceSecret,DeviceName,ProductKey\nsecret9,dev9,pk9\n".encode())
+    options += ["--devices", str(csv)]
+    with EmulatorProcess([DEV1], options) as emulator:
+        assert list(emulator.devices()) == ["pk1/dev1", "pk9/dev9"]
+        context = client_context(emulator)
+        for name in ("gateway.example", "192.0.2.7", "127.0.0.1", "::1", "localhost"):
+            with (
+                socket.create_connection(("127.0.0.1", emulator.port), timeout=20) as raw,
+                context.wrap_socket(raw, server_hostname=name) as tls,
+            ):
+                assert tls.version()
+        with RawClient(emulator) as client:
+            client.send(encode_auth(auth_fields(DEV1)))
+            reply = client.read_reply()
+            assert reply.headers["Connection"] == "keep-alive"
+            assert reply.code == 0
+            # One request per second: the second in the same moment is one too many.
+            client.send(encode_auth(auth_fields(DEV1)))
+            assert client.read_reply().code == 40000
+        emulator.keep_alive(False)
+        token = authenticate(emulator, ("pk9", "dev9", "secret9"))
+        emulator.options = []
+        ca = Path(emulator.ca).read_bytes()
+        emulator.restart()
+        assert Path(emulator.ca).read_bytes() == ca
+        with (
+            socket.create_connection(("127.0.0.1", emulator.port), timeout=20) as raw,
+            pytest.raises(ssl.SSLCertVerificationError),
+        ):
+            context.wrap_socket(raw, server_hostname="gateway.example")
+        assert exchange(emulator, encode_publish("/pk9/dev9/x", token)).code == 0
