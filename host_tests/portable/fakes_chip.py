@@ -423,6 +423,8 @@ class RP2Machine(Machine):
             self.chip.early_returns -= 1
             return
         self.chip.slept_ms += ms
+        # The RTC stands still meanwhile (MicroPython 1.23 to 1.29, its issue 16519).
+        self.chip.rtc_base_ms -= ms
         self.chip.advance(ms)
 
 

@@ -114,6 +114,26 @@ def test_light_sleep_longer_than_ticks_span_sleeps_it_all():
     assert port.uptime_ms() == 20 * DAY_MS
 
 
+def test_light_sleep_rtc_that_stands_still_is_put_right():
+    chip = fakes_chip.RP2Chip()
+    port = boot(chip)
+    port.set_unix_ms(1_800_000_000_400)
+    for _ in range(1000):
+        port.light_sleep(60_123)
+        chip.advance(77)
+    # To the millisecond, though the RTC has whole seconds only ...
+    assert port.unix_ms() == 1_800_000_000_400 + 1000 * 60_200
+    # ... and the RTC, which TLS and another boot look at, to one second.
+    assert abs(boot(chip).unix_ms() - port.unix_ms()) <= 1000
+
+
+def test_light_sleep_before_the_time_is_set_goes_on_from_the_rtcs_start():
+    chip = fakes_chip.RP2Chip()
+    port = boot(chip)
+    port.light_sleep(3_600_000)
+    assert port.unix_ms() == 1_609_459_200_000 + 3_600_000
+
+
 def test_light_sleep_watchdog_runs_is_fed_in_time():
     for chip in both_chips():
         port = boot(chip)

@@ -651,6 +651,18 @@ def test_close_any_number_of_times_is_quiet():
         assert world.all_closed()
 
 
+def test_interrupt_below_tls_comes_out_as_itself():
+    # The gate gives mbedTLS a number instead, and mbedTLS fails with that.
+    with World() as world:
+        transport = connected(world)
+        transport.begin(bytearray(HEAD), len(HEAD))
+        world.writes = [os_error(errno.EIO)]
+        interrupt = KeyboardInterrupt()
+        transport._gate.raised = interrupt
+        assert raised(transport.write_step) is interrupt
+        assert world.all_closed()
+
+
 # -- kept connections -----------------------------------------------------------------------------
 
 

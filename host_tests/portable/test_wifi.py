@@ -94,6 +94,25 @@ def test_connect_wrong_password_says_so_and_not_the_password():
         assert "0pensesame" not in repr(wifi) + repr(error)
 
 
+def test_connect_first_try_fails_for_nothing_the_second_is_taken():
+    for chip in BOTH:
+        air = lab_air()
+        air.flukes = 1
+        port = boot(chip, air)
+        connect(Wifi(port, [LAB, HALL]), port)
+        assert port.station().connects == ["lab", "lab"]
+
+
+def test_connect_two_tries_with_two_reasons_tells_the_better_one():
+    for chip in BOTH:
+        air = fakes_wifi.Air(lab=("other", True))
+        air.flukes = 1
+        port = boot(chip, air)
+        wifi = Wifi(port, [LAB])
+        assert str(refused(wifi, port)) == 'Wi-Fi "lab" refused the password.'
+        assert port.station().connects == ["lab", "lab"]
+
+
 def test_connect_no_dhcp_says_so():
     for chip in BOTH:
         port = boot(chip, fakes_wifi.Air(lab=("opensesame", False)))
@@ -125,7 +144,7 @@ def test_connect_first_network_missing_takes_the_second():
         wifi = Wifi(port, [LAB, HALL])
         connect(wifi, port)
         assert wifi.ssid() == "hall"
-        assert port.station().connects == ["lab", "hall"]
+        assert port.station().connects == ["lab", "lab", "hall"]
 
 
 def test_connect_both_there_prefers_the_first():

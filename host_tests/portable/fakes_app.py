@@ -1,0 +1,168 @@
+"""What the app stands on, without hardware, network or flash: time passes only when it sleeps."""
+
+from linkpost.ports.base import POWER_ON, Port
+
+
+class Slept(BaseException):
+    """Deep sleep or a reset ended this life of the board."""
+
+
+class FakePort(Port):
+    """A board whose clock is right and whose time is a number."""
+
+    name = "fake"
+    can_light_sleep = True
+    can_deep_sleep = True
+    retained_bytes = 12
+
+    def __init__(self, cause=POWER_ON, retained=None, unix_ms=1_800_000_000_000):
+        self.now = 0
+        self.fed = 0
+        self.longest_unfed_ms = 0
+        self._fed_at = 0
+        self.cause = cause
+        self._retained = retained or bytes(12)
+        self._unix_ms = unix_ms
+        self.slept = []
+        self.watchdog_ms = None
+        self.fed_for = []
+        self._random = 0
+
+    def ticks_ms(self):
+        return self.now
+
+    def ticks_diff(self, later, earlier):
+        return later - earlier
+
+    def uptime_ms(self):
+        return self.now
+
+    def unix_ms(self):
+        return self._unix_ms + self.now
+
+    def set_unix_ms(self, unix_ms):
+        self._unix_ms = unix_ms - self.now
+
+    def _pass(self, ms):
+        self.now += ms
+        unfed = self.now - self._fed_at
+        if unfed > self.longest_unfed_ms:
+            self.longest_unfed_ms = unfed
+
+    def sleep_ms(self, ms):
+        assert 0 <= ms <= 500, ms
+        self._pass(ms)
+
+    def light_sleep(self, ms):
+        self.slept.append(("light", ms))
+        self.now += ms
+        self.feed()
+
+    def deep_sleep(self, ms):
+        self.slept.append(("deep", ms))
+        raise Slept
+
+    def start_watchdog(self, ms):
+        self.watchdog_ms = ms
+
+    def feed(self):
+        self.fed += 1
+        self._fed_at = self.now
+
+    def feed_for(self, ms):
+        self.fed_for.append(ms)
+
+    def reset(self):
+        self.slept.append(("reset", 0))
+        raise Slept
+
+    def reset_cause(self):
+        return self.cause
+
+    def retained(self):
+        return self._retained
+
+    def retain(self, data):
+        self._retained = bytes(data)
+
+    def unique_id(self):
+        return b"\x01\x02"
+
+    def heap_free(self):
+        return 100_000
+
+    def random_bytes(self, length):
+        # Fair and repeatable: a counter that walks through all values.
+        self._random = (self._random * 73 + 41) & 0xFFFFFF
+        return self._random.to_bytes(3, "big")[:length]
+
+
+class FakeOutbox:
+    """An outbox in RAM, with what `Delivery` and `App` use of it."""
+
+    stream = "0badcafe"
+
+    def __init__(self):
+        self.waiting = []
+        self.set_aside = []
+        self.next_seq = 1
+        self.dropped = 0
+        self.synced = 0
+        self.times = []
+
+    @property
+    def pending(self):
+        return len(self.waiting)
+
+    @property
+    def quarantined(self):
+        return len(self.set_aside)
+
+    def append(self, values, unix_ms, uptime_ms=None):
+        self.waiting.append((self.next_seq, unix_ms, values))
+        self.next_seq += 1
+        return self.next_seq - 1
+
+    def oldest(self):
+        return self.waiting[0] if self.waiting else None
+
+    def newest(self):
+        return self.waiting[-1] if self.waiting else None
+
+    def readings(self):
+        return iter(self.waiting)
+
+    def acknowledge(self, seq):
+        self.waiting = [reading for reading in self.waiting if reading[0] > seq]
+
+    def quarantine(self, seq):
+        self.set_aside.append(seq)
+        self.waiting = [reading for reading in self.waiting if reading[0] != seq]
+
+    def sync(self):
+        self.synced += 1
+
+
+class FakeClient:
+    """Takes payloads; `answer` (payload, number of the call) may raise."""
+
+    def __init__(self, port, answer=None, takes_ms=50):
+        self._port = port
+        self._answer = answer
+        self._takes_ms = takes_ms
+        self.sent = []  # (time, topic, payload)
+        self.closed = 0
+
+    def publish(self, topic, payload, deadline_ms=0):
+        assert deadline_ms > 0
+        self._port.now += self._takes_ms
+        self.sent.append((self._port.now, topic, payload))
+        if self._answer:
+            self._answer(payload, len(self.sent))
+        return "1207967842654323713"
+
+    def date(self):
+        return None
+
+    def close(self):
+        self.closed += 1

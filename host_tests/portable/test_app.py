@@ -1,0 +1,329 @@
+"""The loop on fake time: what it does when, and what stops it (nothing but a person)."""
+
+import json
+
+from fakes_app import FakeClient, FakeOutbox, FakePort, Slept
+from linkpost.app import App
+from linkpost.carried import Carried
+from linkpost.config import Config
+from linkpost.errors import AuthError, NetworkError, StorageError, ThrottledError
+from linkpost.log import Log
+from linkpost.ports.base import DEEP_SLEEP_WAKE, WATCHDOG_RESET
+
+
+class _Stop(BaseException):
+    """Ends a run that has no other end."""
+
+
+def _config(**more):
+    data = {
+        "endpoint": "platform.example",
+        "product_key": "pk1",
+        "device_name": "dev1",
+        "device_secret": "secret",
+        "sensors": [{"type": "simulated"}],
+    }
+    data.update(more)
+    return Config(data)
+
+
+class _Board:
+    """An app over fakes that stops after `until_ms`."""
+
+    def __init__(self, until_ms=3_600_000, answer=None, port=None, sensors=(), **config):
+        self.port = port or FakePort()
+        self.client = FakeClient(self.port, self._answer)
+        self.outbox = FakeOutbox()
+        self.lines = []
+        self._until_ms = until_ms
+        self._scripted = answer
+        log = Log(self.port, self._write)
+        self.app = App(
+            _config(**config),
+            sensors,
+            port=self.port,
+            client=self.client,
+            outbox=self.outbox,
+            log=log,
+        )
+
+    def _write(self, line):
+        self.lines.append(line)
+
+    def _answer(self, payload, number):
+        if self._scripted:
+            self._scripted(payload, number)
+
+    def run(self, reports=None):
+        feed = self.port.feed
+
+        def feed_or_stop():
+            feed()
+            if self.port.now > self._until_ms:
+                raise _Stop
+
+        self.port.feed = feed_or_stop
+        try:
+            self.app.run(reports)
+        except (_Stop, Slept):
+            pass
+        return self
+
+    def sent(self):
+        return [json.loads(payload) for _, _, payload in self.client.sent]
+
+    def has(self, text):
+        return [line for line in self.lines if text in line]
+
+
+def test_run_reports_stops_after_as_many_accepted():
+    board = _Board(interval_s=10).run(reports=3)
+    assert board.app.accepted == 3
+    assert [reading["seq"] for reading in board.sent()] == [1, 2, 3]
+    assert board.outbox.synced == 1
+    assert board.client.closed >= 1
+
+
+def test_run_samples_at_the_interval_and_sends_each_reading_when_taken():
+    board = _Board(until_ms=605_000, interval_s=60).run()
+    times = [at for at, _, _ in board.client.sent]
+    assert board.outbox.next_seq == 13  # the boot's own, and 0, 60, ... 600 s
+    assert board.outbox.pending == 0
+    for at in times[2:]:
+        assert at % 60_000 < 500, times
+
+
+def test_run_boot_stores_a_system_reading_first():
+    board = _Board(until_ms=60_000, port=FakePort(cause=WATCHDOG_RESET)).run()
+    first = board.sent()[0]
+    assert first["reset_cause"] == "watchdog"
+    assert first["dropped"] == 0
+    assert first["quarantined"] == 0
+    assert "version" in first
+
+
+def test_run_alink_boot_reading_carries_the_stream():
+    board = _Board(until_ms=60_000, format="alink").run()
+    assert board.sent()[0]["params"]["stream"]["value"] == "0badcafe"
+
+
+def test_run_first_send_is_jittered():
+    firsts = []
+    for start in range(0, 1 << 24, 1 << 20):
+        port = FakePort()
+        port._random = start
+        board = _Board(until_ms=20_000, port=port).run()
+        firsts.append(board.client.sent[0][0])
+    assert max(firsts) - min(firsts) > 5_000, firsts
+    assert max(firsts) < 11_000, firsts
+
+
+def test_run_send_s_apart_lets_readings_wait():
+    board = _Board(until_ms=1_250_000, interval_s=60, send_s=600).run()
+    times = [at for at, _, _ in board.client.sent]
+    bursts = [at for i, at in enumerate(times) if i == 0 or at - times[i - 1] > 10_000]
+    assert len(bursts) == 3, bursts
+    assert board.outbox.next_seq == 23
+
+
+def test_run_outage_goes_on_sampling_with_growing_pauses():
+    def down(payload, number):
+        raise NetworkError("down", 111)
+
+    board = _Board(until_ms=3_600_000, interval_s=60, answer=down).run()
+    assert board.outbox.pending == 62
+    # Full jitter up to 300 s: far fewer than one try per reading would be at 2 s, and not none.
+    assert 12 <= len(board.client.sent) <= 120, len(board.client.sent)
+    assert board.has("W send failed error=NetworkError")
+    assert isinstance(board.app.last_error, NetworkError)
+
+
+def test_run_after_an_outage_drains_everything_in_order():
+    def down_for_an_hour(payload, number):
+        if board.port.now < 3_600_000:
+            raise NetworkError("down", 111)
+
+    board = _Board(until_ms=5_400_000, interval_s=60, answer=down_for_an_hour)
+    board.run()
+    accepted = [json.loads(p)["seq"] for at, _, p in board.client.sent if at >= 3_600_000]
+    assert accepted == list(range(1, len(accepted) + 1))
+    assert board.outbox.pending == 0
+    assert board.app.last_error is None
+    assert len(board.has("backlog")) == 1
+
+
+def test_run_authentication_refused_is_asked_every_15_minutes_at_most():
+    def refused(payload, number):
+        raise AuthError(20000, "refused")
+
+    board = _Board(until_ms=7_200_000, interval_s=60, answer=refused).run()
+    assert 5 <= len(board.client.sent) <= 9, len(board.client.sent)
+    assert board.outbox.pending == 122
+
+
+def test_run_throttling_keeps_away_longer_than_an_outage():
+    def throttled(payload, number):
+        raise ThrottledError(40000, "request too many")
+
+    board = _Board(until_ms=7_200_000, interval_s=60, answer=throttled).run()
+    assert len(board.client.sent) <= 20, len(board.client.sent)
+
+
+def test_run_drain_of_a_backlog_does_not_stop_sampling():
+    board = _Board(until_ms=60_000, interval_s=1)
+    for i in range(500):
+        board.outbox.append({"n": i}, None)
+    board.run()
+    # 50 ms a request: the drain takes 25 s and more, and readings are taken meanwhile.
+    assert board.outbox.next_seq > 500 + 55
+
+
+def test_run_interval_0_sends_each_reading_before_the_next():
+    board = _Board(until_ms=5_000, interval_s=0).run()
+    assert len(board.client.sent) >= 90
+    assert board.outbox.pending <= 1
+
+
+def test_run_interval_0_in_an_outage_does_not_wear_out_the_flash():
+    def down(payload, number):
+        raise NetworkError("down")
+
+    board = _Board(until_ms=60_000, interval_s=0, answer=down).run()
+    assert board.outbox.pending <= 65
+
+
+class _Broken:
+    def __init__(self, error):
+        self._error = error
+
+    def read(self):
+        raise self._error
+
+
+def test_run_sensor_that_fails_gives_an_error_entry():
+    for error in (OSError(5), ValueError("bad"), ZeroDivisionError("x")):
+        board = _Board(until_ms=60_000, sensors=(_Broken(error),)).run()
+        reading = board.sent()[1]
+        assert "temperature" in reading
+        assert "_Broken" in reading["error"], reading
+        assert board.has("W sensor failed")
+
+
+def test_run_flash_that_refuses_is_logged_and_goes_on():
+    board = _Board(until_ms=300_000, interval_s=60)
+    store = board.outbox.append
+
+    def append(values, unix_ms, uptime_ms=None):
+        if 100_000 < board.port.now < 200_000:
+            raise StorageError("flash is full")
+        return store(values, unix_ms, uptime_ms)
+
+    board.outbox.append = append
+    board.run()
+    assert len(board.has("E store reading not stored")) == 2
+    assert len(board.client.sent) == 5
+
+
+def test_run_watchdog_is_fed_between_all_steps():
+    board = _Board(until_ms=600_000, watchdog_s=8).run()
+    assert board.port.watchdog_ms == 8_000
+    assert board.port.longest_unfed_ms <= 1_000, board.port.longest_unfed_ms
+
+
+def test_run_ctrl_c_leaves_the_outbox_in_order():
+    def interrupted(payload, number):
+        raise KeyboardInterrupt
+
+    board = _Board(answer=interrupted)
+    try:
+        board.app.run()
+    except KeyboardInterrupt:
+        assert board.outbox.synced == 1
+        assert board.client.closed == 1
+        return
+    raise AssertionError("went on")
+
+
+def test_run_light_sleep_between_readings():
+    board = _Board(until_ms=300_000, interval_s=60, sleep="light").run()
+    assert {kind for kind, _ in board.port.slept} == {"light"}
+    assert len(board.client.sent) >= 5
+    # Awake only for the requests and the first jitter.
+    assert sum([ms for _, ms in board.port.slept]) > 250_000
+
+
+def test_run_deep_sleep_sends_then_sleeps_to_the_next_reading():
+    board = _Board(interval_s=300, sleep="deep").run()
+    (kind, ms) = board.port.slept[-1]
+    assert kind == "deep"
+    assert 280_000 < ms <= 300_000
+    assert len(board.client.sent) == 2
+    assert board.outbox.synced >= 1
+    assert board.client.closed >= 1
+
+
+def test_run_wake_from_deep_sleep_samples_at_once_and_stores_no_boot_reading():
+    first = _Board(interval_s=300, sleep="deep").run()
+    port = FakePort(cause=DEEP_SLEEP_WAKE, retained=first.port.retained())
+    board = _Board(interval_s=300, sleep="deep", port=port).run()
+    readings = board.sent()
+    assert len(readings) == 1
+    assert "temperature" in readings[0]
+    assert board.client.sent[0][0] < 1_000, "no jitter after a sleep"
+
+
+def test_run_backoff_outlives_deep_sleep():
+    def down(payload, number):
+        raise NetworkError("down", 111)
+
+    retained = None
+    attempts = []
+    sends = 0
+    for life in range(12):
+        cause = DEEP_SLEEP_WAKE if life else "power on"
+        port = FakePort(cause=cause, retained=retained)
+        board = _Board(interval_s=20, sleep="deep", port=port, answer=down).run()
+        retained = port.retained()
+        attempts.append(Carried(port).attempts)
+        sends += len(board.client.sent)
+        assert port.slept[-1][0] == "deep"
+    assert attempts == sorted(attempts)
+    assert attempts[-1] >= 3
+    assert sends < 12 + 5, "sending waits longer than a reading's interval"
+
+
+def test_run_healthy_boot_clears_the_crash_count():
+    for seconds, answer, expected in ((30, NetworkError("down"), 3), (90, None, 0)):
+        port = FakePort()
+        carried = Carried(port)
+        carried.crashes = 3
+        carried.keep()
+
+        def fails(payload, number, error=answer):
+            if error:
+                raise error
+
+        _Board(until_ms=seconds * 1000, port=port, answer=fails).run()
+        assert Carried(port).crashes == expected, seconds
+
+
+def test_append_and_drain_are_a_loop_of_ones_own():
+    board = _Board()
+    assert board.app.append({"door": True}) == 1
+    board.app.drain(deadline_ms=1_000)
+    assert board.app.accepted == 1
+    assert board.sent()[0]["door"] is True
+
+
+def test_drain_that_fails_says_so_and_keeps_all():
+    def down(payload, number):
+        raise NetworkError("down")
+
+    board = _Board(answer=down)
+    board.app.append({"door": True})
+    try:
+        board.app.drain(deadline_ms=1_000)
+    except NetworkError:
+        assert board.app.pending == 1
+        return
+    raise AssertionError("no error")

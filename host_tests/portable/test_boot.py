@@ -1,0 +1,109 @@
+"""What a boot does around the app: hold flag, crash count, safe mode, the ways it can end."""
+
+import os
+
+from fakes_app import FakePort, Slept
+from linkpost import boot
+from linkpost.carried import Carried
+from linkpost.errors import ConfigError
+from linkpost.ports.base import DEEP_SLEEP_WAKE
+
+# What is expected to crash prints a traceback; not here.
+boot._show = lambda error: None
+
+
+def _crashes():
+    raise ValueError("a bug")
+
+
+def _boots(port, start):
+    """Boot; return how it ended."""
+    try:
+        boot.run(start, port)
+    except Slept:
+        return port.slept[-1][0]
+    except KeyboardInterrupt:
+        return "ctrl-c"
+    return "repl"
+
+
+class _Start:
+    def __init__(self, error=None):
+        self.calls = 0
+        self._error = error
+
+    def __call__(self):
+        self.calls += 1
+        if self._error:
+            raise self._error
+
+
+def test_boot_runs_the_app():
+    start = _Start()
+    assert _boots(FakePort(), start) == "repl"
+    assert start.calls == 1
+
+
+def test_boot_with_hold_flag_does_not_start_it():
+    with open("hold", "wb"):
+        pass
+    try:
+        start = _Start()
+        port = FakePort()
+        assert _boots(port, start) == "repl"
+        assert start.calls == 0
+        assert port.watchdog_ms is None
+    finally:
+        os.remove("hold")
+
+
+def test_boot_config_error_is_said_and_leaves_the_repl():
+    port = FakePort()
+    assert _boots(port, _Start(ConfigError("topic", "is bad"))) == "repl"
+    assert port.slept == []
+
+
+def test_boot_ctrl_c_keeps_a_watchdog_fed():
+    port = FakePort()
+    assert _boots(port, _Start(KeyboardInterrupt())) == "ctrl-c"
+    assert port.fed_for == [None]
+
+
+def test_boot_crash_resets_after_a_pause():
+    port = FakePort()
+    assert _boots(port, _crashes) == "reset"
+    assert port.now >= 10_000
+    assert Carried(port).crashes == 1
+
+
+def test_boot_that_crashed_five_times_waits_15_minutes_and_tries_again():
+    retained = None
+    for _ in range(boot.CRASHES_MAX):
+        port = FakePort(retained=retained)
+        assert _boots(port, _crashes) == "reset"
+        assert port.now < 60_000
+        retained = port.retained()
+    for _ in range(2):  # and so on
+        port = FakePort(retained=retained)
+        start = _Start(ValueError("a bug"))
+        assert _boots(port, start) == "reset"
+        assert port.now >= 900_000
+        assert port.watchdog_ms is None
+        assert start.calls == 1
+        retained = port.retained()
+
+
+def test_boot_loss_of_power_starts_the_count_over():
+    port = FakePort()
+    Carried(port).keep()
+    assert _boots(port, _Start()) == "repl"
+    assert Carried(port).crashes == 1
+
+
+def test_boot_wakes_from_deep_sleep_do_not_count():
+    retained = None
+    for _ in range(10):
+        port = FakePort(cause=DEEP_SLEEP_WAKE, retained=retained)
+        assert _boots(port, _Start()) == "repl"
+        retained = port.retained()
+    assert Carried(port).crashes == 0
