@@ -139,3 +139,23 @@ def test_mpy_where_nothing_can_be_kept_is_made(tmp_path, monkeypatch):
     (tmp_path / "file").write_bytes(b"")
     monkeypatch.setattr(mpy, "_kept_dir", lambda: tmp_path / "file" / "kept")
     assert mpy.compile_mpy(b"x = 1\n", "a.py")[:2] == b"M\x06"
+
+
+def test_files_that_optional_files_import_at_once_come_along(tmp_path, monkeypatch):
+    sources = {
+        "app.py": "from .sensors.a import A\ndef f():\n    from .sensors.lazy import L\n",
+        "sensors/__init__.py": "TYPES = {}\n",
+        "sensors/a.py": "from ..ports import one\n",
+        "ports/__init__.py": "",
+        "ports/one.py": "from .two import x, y\n",
+        "ports/two.py": "import sys\n",
+        "ports/three.py": "",
+        "sensors/lazy.py": "",
+    }
+    for name, text in sources.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.setattr(firmware, "package_dir", lambda: tmp_path)
+    monkeypatch.setattr(board_files, "_sensor_files", lambda config: [])
+    files = board_files._modules_for({}, "host", True)
+    assert sources.keys() - files.keys() == {"ports/three.py", "sensors/lazy.py"}
