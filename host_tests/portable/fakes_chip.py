@@ -43,6 +43,7 @@ class Chip:
     """What both chips share. `machine` is the fake module of the boot that runs now."""
 
     epoch = 1970
+    rtc_has_fractions = False
     # A soft Timer's callback runs while a blocking call waits, on rp2 only (PLATFORM section 3).
     timers_run_while_blocked = True
 
@@ -216,13 +217,16 @@ class RTC:
         self._chip = chip
 
     def datetime(self, fields):
-        year, month, day, _, hour, minute, second, _ = fields
+        year, month, day, _, hour, minute, second, microsecond = fields
         days = -719_468
         if month < 3:
             year, month = year - 1, month + 12
         days += year * 365 + year // 4 - year // 100 + year // 400
         days += (153 * (month - 3) + 2) // 5 + day - 1
-        self._chip.set_rtc_ms((days * 86_400 + hour * 3600 + minute * 60 + second) * 1000)
+        unix_ms = (days * 86_400 + hour * 3600 + minute * 60 + second) * 1000
+        if self._chip.rtc_has_fractions:
+            unix_ms += microsecond // 1000
+        self._chip.set_rtc_ms(unix_ms)
 
     def memory(self, data=None):
         return self._chip.rtc_memory_access(data)
@@ -235,6 +239,7 @@ class ESP32Chip(Chip):
     """Epoch 2000; clock and RTC memory outlive every reset but power-on."""
 
     epoch = 2000
+    rtc_has_fractions = True
     timers_run_while_blocked = False
     unique_id = b"\x24\x0a\xc4\x01\x02\x03"
     pin_names = tuple(range(40))

@@ -32,6 +32,8 @@ _SLICE_MS = const(100)
 _REQUESTS_PER_LINK = const(2)
 _FAILURES_PER_CYCLE = const(3)
 _FAILURES_PER_RESET = const(12)
+# A driver's first try often fails for nothing, with any of the reasons.
+_TRIES = const(2)
 
 _DOWN = const(0)  # nothing is going on; the next step begins
 _POWERED_DOWN = const(1)  # waits before powering up
@@ -39,6 +41,8 @@ _SETTLING = const(2)  # disconnected, waits before connect()
 _JOINING = const(3)
 _UP = const(4)
 
+# What is told of a network, and which of two tries' reasons tells more: the earlier one here.
+_TELLING = ("wrong password", "not found", "no address", "failed", "joining", "idle")
 _REASONS = {
     "not found": "not found. 5 GHz only? This chip needs 2.4 GHz",
     "wrong password": "refused the password",
@@ -72,7 +76,8 @@ class Wifi:
         self._state = _DOWN
         self._since = 0
         self._network = 0
-        self._status = ""
+        self._tries = 0
+        self._statuses = []
         self._told = []
         self._failed_requests = 0
         self.failures = 0
@@ -128,8 +133,8 @@ class Wifi:
             self._port.feed()
             left_ms = deadline.left_ms()
             if not left_ms:
-                self._tell(self._status)
-                self._fail()
+                self._tell()
+                self._fail(self._port.wifi_code())
             self._port.sleep_ms(min(_SLICE_MS, left_ms))
 
     def request_failed(self) -> None:
@@ -183,12 +188,17 @@ class Wifi:
         return False
 
     def _settle(self, network):
+        """Begin with that network: first leave what the driver may be about."""
         self._network = network
-        self._status = ""
+        self._tries = 0
+        self._statuses = []
+        self._leave()
+
+    def _leave(self):
         try:
             self._port.start_station(self._country, self._hostname, self._power_save)
         except OSError as error:
-            self._next("failed", _number(error))
+            self._tried("failed", _number(error))
             return
         try:
             self._station.disconnect()
@@ -201,37 +211,46 @@ class Wifi:
         try:
             self._station.connect(ssid, password or None)
         except OSError as error:
-            self._next("failed", _number(error))
+            self._tried("failed", _number(error))
             return
         self._enter(_JOINING)
 
     def _look(self):
         status = self._port.wifi_status()
-        self._status = status
         if status == "up":
             self.reason = ""
             self._enter(_UP)
-            return
-        if status in ("not found", "wrong password", "failed"):
-            patience_ms = 0
+        elif status in ("not found", "wrong password", "failed"):
+            self._tried(status, self._port.wifi_code())
         else:
-            patience_ms = _IDLE_MS if status == "idle" else _JOIN_MS
-        if self._passed_ms() >= patience_ms:
-            self._next(status, self._port.wifi_code())
+            if not self._statuses or self._statuses[-1] != status:
+                self._statuses.append(status)
+            if self._passed_ms() >= (_IDLE_MS if status == "idle" else _JOIN_MS):
+                self._next(self._port.wifi_code())
 
-    def _next(self, status, code):
+    def _tried(self, status, code):
+        """Note a try that failed with a reason; try once more, or go on."""
+        self._statuses.append(status)
+        self._tries += 1
+        if self._tries < _TRIES:
+            self._leave()
+        else:
+            self._next(code)
+
+    def _next(self, code):
         """Note why this network failed; go on to the next, or end the round."""
-        self._tell(status)
+        self._tell()
         if self._network + 1 < len(self._networks):
             self._settle(self._network + 1)
         else:
             self._fail(code)
 
-    def _tell(self, status):
-        self.reason = status or "joining"
+    def _tell(self):
+        seen = [word for word in _TELLING if word in self._statuses]
+        self.reason = seen[0] if seen else "joining"
         self._told.append('Wi-Fi "%s" %s.' % (self.ssid(), _REASONS[self.reason]))
 
-    def _fail(self, code=None):
+    def _fail(self, code):
         self.failures += 1
         self._state = _DOWN
         try:

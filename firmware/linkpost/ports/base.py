@@ -35,7 +35,7 @@ class Port:
     can_light_sleep = False
     can_deep_sleep = False
     # Longest watchdog period the chip takes, in ms; None: there is no watchdog.
-    watchdog_max_ms = None
+    watchdog_max_ms: int = None
     # Bytes of `retained()`: memory that outlives a reset and, where there is one, deep sleep.
     retained_bytes = 0
 

@@ -69,9 +69,11 @@ class ChipPort(Port):
         return self._time.time_ns() // 1_000_000 + self._epoch_ms
 
     def set_unix_ms(self, unix_ms):
-        # To the nearest second: rp2's RTC has no fractions.
-        year, month, day, hour, minute, second, weekday = civil((unix_ms + 500) // 1000)
-        self._machine.RTC().datetime((year, month, day, weekday, hour, minute, second, 0))
+        year, month, day, hour, minute, second, weekday = civil(unix_ms // 1000)
+        microsecond = unix_ms % 1000 * 1000
+        self._machine.RTC().datetime(
+            (year, month, day, weekday, hour, minute, second, microsecond)
+        )
 
     def light_sleep(self, ms):
         self.stop_station()

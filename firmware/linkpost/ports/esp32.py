@@ -45,8 +45,9 @@ _REASONS = {
     204: WIFI_WRONG_PASSWORD,
 }
 # Tries of the driver per connect(). Its default is for ever, and then status() says "joining" for
-# ever too, whatever the reason; one is too few, as the first often fails for nothing.
-_JOIN_TRIES = const(2)
+# ever too, whatever the reason; and of several only the last one's reason is kept, which after a
+# wrong password (15) is 205 (MicroPython issue 11625). `net.wifi` tries again itself.
+_JOIN_TRIES = const(1)
 
 # Of RTC memory's 2048 bytes; it survives reset, watchdog and deep sleep.
 _RETAINED_BYTES = const(64)

@@ -33,7 +33,7 @@ class HostPort(Port):
         self._boot_ticks = self.ticks_ms()
 
     def ticks_ms(self):
-        return time.monotonic_ns() // 1_000_000
+        return time.monotonic_ns() // 1_000_000  # type: ignore[attr-defined]
 
     def ticks_diff(self, later, earlier):
         return later - earlier

@@ -75,6 +75,27 @@ class RP2Port(ChipPort):
         else:
             self.watchdog_max_ms = _WATCHDOG_MAX_RP2040_MS
         self._scratch = _SCRATCH_RP2350 if is_rp2350 else _SCRATCH_RP2040
+        self._unix_at_boot_ms = None
+
+    # The RTC stands still in a light sleep from MicroPython 1.23 to 1.29 (its issue 16519), and
+    # knows whole seconds only; the timer behind the ticks runs on. So once the time is set, it
+    # is counted by uptime, and the RTC is a copy for those who look at it: TLS, a soft reset.
+
+    def unix_ms(self):
+        if self._unix_at_boot_ms is None:
+            return super().unix_ms()
+        return self._unix_at_boot_ms + self.uptime_ms()
+
+    def set_unix_ms(self, unix_ms):
+        self._unix_at_boot_ms = unix_ms - self.uptime_ms()
+        # To the nearest second, as the RTC would leave the fraction out.
+        super().set_unix_ms((unix_ms + 500) // 1000 * 1000)
+
+    def light_sleep(self, ms):
+        unix_ms = self.unix_ms()
+        uptime_ms = self.uptime_ms()
+        super().light_sleep(ms)
+        self.set_unix_ms(unix_ms + self.uptime_ms() - uptime_ms)
 
     def reset_cause(self):
         # After a soft reset this is still what started the chip: nothing here tells the two apart.

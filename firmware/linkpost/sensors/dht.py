@@ -36,7 +36,7 @@ class DHT22:
 
     @staticmethod
     def _driver_class():
-        import dht
+        import dht  # type: ignore[import-not-found]
 
         return dht.DHT22
 
@@ -92,7 +92,7 @@ class DHT11(DHT22):
 
     @staticmethod
     def _driver_class():
-        import dht
+        import dht  # type: ignore[import-not-found]
 
         return dht.DHT11
 

@@ -28,8 +28,7 @@ class DS18X20:
 
     def __init__(self, port, pin, roms=None, onewire=None, driver=None):
         if driver is None:
-            import ds18x20 as driver
-            import onewire
+            onewire, driver = _firmware_drivers()
         self._port = port
         self._pin = pin
         self._roms = {name: _parse_rom(name, text) for name, text in (roms or {}).items()}
@@ -74,6 +73,13 @@ class DS18X20:
         if not -55 <= degrees <= 125:
             raise SensorError("%s degrees is out of the sensor's range" % degrees)
         return round(degrees, 2)
+
+
+def _firmware_drivers():
+    import ds18x20  # type: ignore[import-not-found]
+    import onewire  # type: ignore[import-not-found]
+
+    return onewire, ds18x20
 
 
 def _parse_rom(name, text):
