@@ -141,7 +141,10 @@ print(port.reset_cause(), bytes(port.retained())[:2], reports)
 port.retain(bytes([7, port.retained()[1] + 1]))
 self.accepted = 1
 if reports > 1:
-    self.port.deep_sleep(30)
+    try:
+        self.port.deep_sleep(30)
+    finally:
+        print("a chip that sleeps runs nothing")
 """
     board = Board(tmp_path, runtime, body, reports=3)
     outcome = board.run()
