@@ -317,6 +317,14 @@ def silent(connection: Connection) -> None:
     connection.wait_for_close()
 
 
+def flood_handshake(connection: Connection) -> None:
+    """Answer the ClientHello with warning alerts, as fast as they are taken."""
+    connection.receive()
+    connection.raw.settimeout(5)
+    while True:
+        connection.send_tcp(b"\x15\x03\x03\x00\x02\x01\x5a" * 2000)  # warning, user_canceled
+
+
 def drip_handshake(connection: Connection) -> None:
     """Send the handshake one byte at a time."""
     connection.pace_s = 0.05

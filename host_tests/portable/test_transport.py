@@ -14,8 +14,8 @@ from linkpost.errors import (
     StorageError,
     TLSError,
 )
+from linkpost.net import dns, trust
 from linkpost.net import transport as module
-from linkpost.net import trust
 from linkpost.net.blocking import connect, exchange, wait
 from linkpost.net.transport import READY, WANT_READ, WANT_WRITE, Transport
 
@@ -94,14 +94,14 @@ class World:
         self.asked_anchors = 0
 
     def __enter__(self):
-        self._saved = (module.socket, module.select, trust.tls)
-        module.socket = FakeSocketModule(self)
+        self._saved = (module.socket, dns.socket, module.select, trust.tls)
+        module.socket = dns.socket = FakeSocketModule(self)
         module.select = FakeSelect(self)
         trust.tls = FakeTLSModule(self)
         return self
 
     def __exit__(self, *_):
-        module.socket, module.select, trust.tls = self._saved
+        module.socket, dns.socket, module.select, trust.tls = self._saved
 
     def transport(self, anchors=None):
         return Transport("localhost", 443, anchors or self._anchors, self.port)
@@ -749,6 +749,14 @@ def test_deadline_ends_a_silent_peer_in_each_phase_and_names_it():
         assert "accept" in str(error)
         assert world.port.now == 1000
         assert world.all_closed()
+
+
+def test_deadline_that_has_passed_resolves_no_name():
+    with World() as world:
+        world.resolve_error = ZeroDivisionError("asked all the same")
+        deadline = Deadline(world.port, 1000)
+        world.port.now = 1000
+        assert is_exactly(raised(connect, world.transport(), deadline), DeadlineError)
 
 
 def test_deadline_ends_a_peer_that_keeps_the_steps_busy():

@@ -16,6 +16,7 @@ from tls_server import (
     drip_handshake,
     drip_reply,
     end_tls_in_reply,
+    flood_handshake,
     reply,
     reset_before_reply,
     reset_in_handshake,
@@ -95,6 +96,17 @@ def test_peer_that_stalls_or_drips_ends_at_the_deadline(runtime, script, word, a
     assert result["error"] == "DeadlineError", result
     assert word in result["message"]
     assert DEADLINE_MS <= result["ms"] < DEADLINE_MS + LATE_MS
+    assert not result["open"]
+
+
+@both_runtimes
+def test_peer_that_floods_the_handshake_ends_at_the_deadline(runtime, authority, anchors):
+    # mbedTLS reads and ignores warnings for as long as they come; OpenSSL has enough after five.
+    with Peer(authority.context(), flood_handshake) as peer:
+        result = errand(runtime, peer.port, anchors, deadline_ms=DEADLINE_MS)
+    assert result["error"] == ("DeadlineError" if runtime == "micropython" else "TLSError"), result
+    assert result["ms"] < DEADLINE_MS + LATE_MS
+    assert result["longest_ms"] < LATE_MS
     assert not result["open"]
 
 

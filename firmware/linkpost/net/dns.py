@@ -1,0 +1,21 @@
+"""Names to addresses."""
+
+import socket
+
+
+def resolve(host: str, port_number: int, port) -> list:
+    """Return the addresses to try, as `socket.getaddrinfo` gives them.
+
+    It blocks: no chip offers another way, and no deadline ends it. rp2 takes up to 7 s for each
+    name server, and two of them pass its watchdog's 8.4 s; so that is fed right before and after.
+    Raises: DNSError.
+    """
+    port.feed()
+    try:
+        return socket.getaddrinfo(host, port_number, 0, socket.SOCK_STREAM)
+    except (OSError, ValueError) as error:  # ValueError: CPython, of a name that cannot be one
+        from . import failures
+
+        raise failures.dns_error(error, host)
+    finally:
+        port.feed()
