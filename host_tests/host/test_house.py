@@ -1,4 +1,4 @@
-"""The house keeps its shape: imports point one way, modules stay small, parts stay in their room."""
+"""The house keeps its shape: imports point one way, modules are small, rooms keep their parts."""
 
 from __future__ import annotations
 

@@ -306,8 +306,10 @@ def test_every_sign_method_authenticates(runtime, method, emulator, tmp_path):
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
 def test_unknown_ca_and_missing_anchor_are_said_apart(runtime, emulator, tmp_path):
-    with EmulatorProcess(devices=[]) as other:
-        with ClientProcess(runtime, tmp_path / "a", _config(emulator), other.ca) as client:
-            assert client.publish(TOPIC)["reason"] == "untrusted"
+    with (
+        EmulatorProcess(devices=[]) as other,
+        ClientProcess(runtime, tmp_path / "a", _config(emulator), other.ca) as client,
+    ):
+        assert client.publish(TOPIC)["reason"] == "untrusted"
     with ClientProcess(runtime, tmp_path / "b", _config(emulator), None) as client:
         assert client.publish(TOPIC)["reason"] == "no anchor"
