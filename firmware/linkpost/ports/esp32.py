@@ -1,6 +1,9 @@
 """The ESP32 family: ESP32, S2, S3, C3, C6.
 
 Source: PLATFORM.md sections 2, 4, 5, 7. Tried with fakes, not on hardware yet.
+
+Light sleep is reported not to wake up by itself on some S2, S3 and C6 (MicroPython issues 16462
+and 19694, ESP-IDF issue 18122), and no watchdog runs meanwhile: deep sleep is the safe choice.
 """
 
 import gc
