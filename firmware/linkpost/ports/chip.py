@@ -14,9 +14,9 @@ from ..clock import civil
 from ..errors import ConfigError
 from .base import EPOCH_2000_S, WIFI_UP, Port
 
-# A light sleep is cut into pieces: rp2 takes 71 minutes at most, and a watchdog goes on running. On
-# an RP2040 before MicroPython 1.29 it must not bite meanwhile: the chip then hangs until its power
-# is cut (MicroPython issue 17228).
+# A light sleep is cut into pieces: rp2 takes 71 minutes at most, and a watchdog goes on running.
+# On an RP2040 before MicroPython 1.29 it must not bite meanwhile: the chip then hangs until its
+# power is cut (MicroPython issue 17228).
 _SLEEP_PIECE_MS = 3_600_000
 # Awake for so long when a light sleep came back at once, before it is tried again: the radio's
 # driver has to run before the chip can sleep (PLATFORM section 7).
