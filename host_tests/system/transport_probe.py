@@ -9,30 +9,11 @@ import sys
 import time
 
 from linkpost.clock import Deadline
-from linkpost.errors import LinkpostError, NetworkError, ProtocolError, TLSError
+from linkpost.errors import LinkpostError, NetworkError, TLSError
 from linkpost.net.blocking import connect, exchange
 from linkpost.net.transport import Transport
 from linkpost.ports.host import HostPort
-
-
-class PlainReply:
-    """The smallest reply the transport can feed: a head, Content-Length, a body."""
-
-    def __init__(self):
-        self.started = False
-        self._data = b""
-
-    def feed(self, data):
-        self.started = True
-        self._data += bytes(data)
-        head, end, body = self._data.partition(b"\r\n\r\n")
-        if not end:
-            return False
-        length = int(head.split(b"Content-Length: ")[1].split(b"\r\n")[0])
-        return len(body) >= length
-
-    def eof(self):
-        raise ProtocolError("cut short")
+from linkpost.protocol.http import Reply
 
 
 class CountingPort(HostPort):
@@ -87,7 +68,7 @@ def run(spec):
     start = port.ticks_ms()
     try:
         for _ in range(spec.get("times", 1)):
-            reply = PlainReply()
+            reply = Reply()
             if transport.connected:
                 time.sleep(spec.get("pause_s", 0))
                 result["alive"].append(transport.alive())
