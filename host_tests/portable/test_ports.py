@@ -2,8 +2,10 @@
 
 import fakes_chip
 import fakes_wifi
+from linkpost import ports
 from linkpost.errors import ConfigError
 from linkpost.ports.esp32 import ESP32Port
+from linkpost.ports.host import HostPort
 from linkpost.ports.rp2 import RP2Port
 
 PICO_2_W = "Raspberry Pi Pico 2 W with RP2350"
@@ -35,6 +37,12 @@ def until_reset(act, *args):
     except fakes_chip.Reset:
         return
     raise AssertionError("no reset")
+
+
+def test_detect_is_one_object_for_all_who_ask():
+    # boot.py feeds what app.py has started: two ports would not know of each other's watchdog.
+    assert ports.detect() is ports.detect()
+    assert isinstance(ports.detect(), HostPort)
 
 
 # -- time -----------------------------------------------------------------------------------------
