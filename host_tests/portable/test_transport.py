@@ -703,6 +703,12 @@ def test_alive_interrupted_closes():
         world.reads = [KeyboardInterrupt()]
         assert is_exactly(raised(transport.alive), KeyboardInterrupt)
         assert world.all_closed()
+    with World() as world:
+        transport = world.opened()
+        world.reads = [os_error(errno.EIO)]
+        transport._gate.raised = KeyboardInterrupt()  # below TLS
+        assert is_exactly(raised(transport.alive), KeyboardInterrupt)
+        assert world.all_closed()
 
 
 # -- drivers --------------------------------------------------------------------------------------
@@ -753,6 +759,20 @@ def test_deadline_ends_a_silent_peer_in_each_phase_and_names_it():
         assert "accept" in str(error)
         assert world.port.now == 1000
         assert world.all_closed()
+
+
+def test_deadline_of_a_kept_connection_tells_sending_from_waiting():
+    for writes, word in (([None] * 99, "request"), ([], "reply")):
+        with World() as world:
+            transport = world.opened()
+            world.writes = writes
+            world.ready = False
+            deadline = Deadline(world.port, 1000)
+            error = raised(
+                exchange, transport, bytearray(HEAD), len(HEAD), None, 0, FakeReply(), deadline
+            )
+            assert is_exactly(error, DeadlineError)
+            assert word in str(error), str(error)
 
 
 def test_deadline_that_has_passed_resolves_no_name():

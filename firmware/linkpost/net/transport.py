@@ -10,7 +10,7 @@ Rules:
      again after an error: mbedTLS keeps the error, not what was lost with it.
   3. The reply is read one byte at a time. `readinto` of more goes on behind a short read, and
      swallows the peer's close_notify with the answer "short"; the next read then waits for ever.
-     A byte costs 1 to 2 us on the unix port, and nothing is allocated.
+     A byte costs 0.7 us on the unix port, and nothing is allocated.
   4. MicroPython shows the end of a handshake only by accepting the first byte to send. So the
      handshake runs in the first `write_step`, and until it is over a step waits for the peer:
      polled for writing, the socket was ready 13,899 times in one handshake; for reading, twice.
@@ -39,14 +39,9 @@ _HANDSHAKE = const(2)
 _SENDING = const(3)
 _SENT = const(4)
 
-# Of a connect under way. Numbers differ by chip, names do not. Windows says EWOULDBLOCK, a name
-# that boards do not have.
-_NOT_YET = (
-    errno.EINPROGRESS,
-    errno.EAGAIN,
-    errno.ENOTCONN,
-    getattr(errno, "EWOULDBLOCK", errno.EAGAIN),
-)
+# Of a connect under way. Numbers differ by chip, names do not; EWOULDBLOCK is Windows' word.
+_WOULD_BLOCK = getattr(errno, "EWOULDBLOCK", errno.EAGAIN)
+_NOT_YET = (errno.EINPROGRESS, errno.EAGAIN, errno.ENOTCONN, _WOULD_BLOCK)
 
 
 class Transport:
@@ -168,6 +163,8 @@ class Transport:
         The head must stay as it is until `write_step` is READY.
         """
         self.reused = self._used
+        if self._used:
+            self.phase = _SENDING
         self._source = head
         self._at = 0
         self._end = length
@@ -251,8 +248,9 @@ class Transport:
         """Tell whether a kept connection can carry another request; it is closed where not."""
         if not self.connected:
             return False
+        gate = self._gate
+        gate.open()
         try:
-            self._gate.open()
             # None: open and silent. 0: closed. A byte nobody asked for: out of step with the peer.
             if self._tls.readinto(self._byte, 1) is None:
                 return True
@@ -262,6 +260,8 @@ class Transport:
             self.close()
             raise
         self.close()
+        if gate.raised is not None:
+            raise gate.raised
         return False
 
     def close(self) -> None:
@@ -280,9 +280,9 @@ class Transport:
             self._stream.end()
 
     def _close_sockets(self):
-        first, second = self._tls, self._socket
+        pair = self._tls, self._socket
         self._tls = self._gate = self._socket = self._poll = self._poller = None
-        for open_one in (first, second):
+        for open_one in pair:
             if open_one is not None:
                 try:
                     open_one.close()
@@ -293,9 +293,9 @@ class Transport:
 
     def poll(self, want: int, ms: int) -> bool:
         """Wait up to `ms` for what a step wanted; tell whether it is there."""
-        # The raw socket, not the TLS object: mbedTLS takes from it no more than one record, and a
-        # step goes on until nothing is left. The unix port polls a TLS object once a ms instead
-        # of sleeping in the kernel.
+        # The raw socket, not the TLS object, which keeps nothing back: a step reads until mbedTLS
+        # wants more. The unix port looks at a TLS object once a ms instead of sleeping (4463
+        # context switches in 5 s against 6).
         mask = select.POLLIN if want == WANT_READ else select.POLLOUT
         if mask != self._mask:
             self._poller.modify(self._socket, mask)
