@@ -346,6 +346,15 @@ def test_connect_not_accepted_yet_keeps_waiting():
         assert transport.connect_step() == READY
 
 
+def test_connect_that_is_writable_too_early_goes_on():
+    # rp2 says "writable" while still connecting; what reading says then differs by firmware.
+    for number in (errno.EAGAIN, errno.EINPROGRESS, errno.ENOTCONN):
+        with World() as world:
+            world.first_reads = [os_error(number)]
+            transport = world.transport()
+            assert [transport.connect_step() for _ in range(2)] == [WANT_WRITE, READY], number
+
+
 def test_connect_refused_on_first_address_takes_the_next():
     refused = os_error(errno.ECONNREFUSED)
     for connects, first_reads in (([refused], []), ([], [refused])):

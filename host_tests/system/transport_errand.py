@@ -48,5 +48,5 @@ def errand(runtime: str, port: int, anchors: list, **spec) -> dict:
     """Run one errand; see `transport_probe.run` for `spec` and what comes back."""
     spec = {"port": port, "anchors": [str(anchor) for anchor in anchors], **spec}
     if runtime == "cpython":
-        return transport_probe.run(spec)
+        return transport_probe.churn(spec) if "churn" in spec else transport_probe.run(spec)
     return result_of(start_micropython(spec))

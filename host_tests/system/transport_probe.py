@@ -5,6 +5,7 @@ micropython transport_probe.py '{"port": 8443, "anchors": ["ca.der"]}'
 
 import gc
 import json
+import os
 import sys
 import time
 
@@ -91,6 +92,27 @@ def run(spec):
     return result
 
 
+def churn(spec):
+    """Open, ask and close `churn` times whatever happens; return heap and open files over time."""
+    port = CountingPort()
+    transport = Transport("localhost", spec["port"], [_read(spec["anchors"][0])], port)
+    reply = Reply()
+    result = {"requests": 0, "failures": 0, "heap": [], "files": []}
+    for i in range(spec["churn"]):
+        reply.clear()
+        try:
+            _request(transport, spec, reply, Deadline(port, 10000))
+            result["requests"] += 1
+            transport.close()
+        except LinkpostError:
+            result["failures"] += 1
+        if i % 6 == 5:
+            gc.collect()
+            result["heap"].append(gc.mem_alloc() if hasattr(gc, "mem_alloc") else 0)
+            result["files"].append(len(os.listdir("/proc/self/fd")))
+    return result
+
+
 def _request(transport, spec, reply, deadline):
     if not transport.connected:
         connect(transport, deadline)
@@ -115,4 +137,5 @@ def _read(name):
 
 
 if __name__ == "__main__":
-    print(json.dumps(run(json.loads(sys.argv[1]))))
+    errand = json.loads(sys.argv[1])
+    print(json.dumps((churn if "churn" in errand else run)(errand)))
