@@ -14,9 +14,13 @@ _TIMEOUT_S = 20.0
 
 @dataclass
 class Reply:
-    """A reply as it came: nothing decoded but the JSON."""
+    """A reply as it came: nothing decoded but the JSON.
+
+    `ended` is how the connection did: "goodbye" as TLS wants it, or "cut".
+    """
 
     raw: bytes
+    ended: str = ""
 
     @property
     def status_line(self) -> bytes:
@@ -60,7 +64,9 @@ class RawClient:
         raw = socket.create_connection(("127.0.0.1", emulator.port), timeout=_TIMEOUT_S)
         try:
             context = context or client_context(emulator)
-            self.tls = context.wrap_socket(raw, server_hostname="localhost")
+            self.tls = context.wrap_socket(
+                raw, server_hostname="localhost", suppress_ragged_eofs=False
+            )
         except BaseException:
             raw.close()
             raise
@@ -76,16 +82,16 @@ class RawClient:
         for part in parts:
             self.tls.sendall(part)
 
-    def read_to_end(self) -> bytes:
-        """Return all bytes until the peer closes, properly or not."""
+    def read_to_end(self) -> Reply:
+        """Return all that comes until the peer closes."""
         data = b""
         while True:
             try:
                 part = self.tls.recv(65536)
-            except (ConnectionResetError, ssl.SSLEOFError):
-                return data
+            except (ssl.SSLEOFError, ConnectionResetError):
+                return Reply(data, "cut")
             if not part:
-                return data
+                return Reply(data, "goodbye")
             data += part
 
     def read_reply(self) -> Reply:
@@ -107,7 +113,7 @@ def exchange(emulator, *parts: bytes, context=None) -> Reply:
     """Send the parts on a new connection; return what came until it was closed."""
     with RawClient(emulator, context) as client:
         client.send(*parts)
-        return Reply(client.read_to_end())
+        return client.read_to_end()
 
 
 def exchange_half_closed(emulator, data: bytes, *, goodbye: bool) -> Reply:

@@ -198,8 +198,22 @@ def test_close_ends_the_connection_there(emulator, publish, kind, more, received
     reply = exchange(emulator, publish)
     # A reset may overtake what was sent before it.
     assert reply.raw == received or (reset and received.startswith(reply.raw))
+    assert reply.ended == "cut"
     assert accepted.count() == kept
     assert exchange(emulator, publish).code == 0
+
+
+@pytest.mark.parametrize("kind", ["close_before", "close_after", "close_middle"])
+def test_close_with_reset_breaks_the_connection_in_tcp(emulator, publish, kind):
+    emulator.fault(endpoint="topic", kind=kind, times=1)
+    emulator.fault(endpoint="topic", kind=kind, times=1, reset=True)
+    with Counting(emulator) as client:
+        client.shake_hands()
+        client.exchange(publish)
+    with Counting(emulator) as client:
+        client.shake_hands()
+        with pytest.raises(ConnectionResetError):
+            client.exchange(publish)
 
 
 def test_drip_sends_each_byte_in_its_own_record(emulator, publish):

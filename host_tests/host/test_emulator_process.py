@@ -129,7 +129,7 @@ def test_signal_ends_cleanly_with_connections_open(emulator, number, code):
             pass
         emulator.process.send_signal(number)
         assert emulator.process.wait(20) == code
-        assert idle.read_to_end() == b""
+        assert idle.read_to_end().raw == b""
     assert not (emulator.directory / "ready.json").exists()
     assert "Traceback" not in emulator.log
     emulator.start()
@@ -209,7 +209,7 @@ def test_legacy_ciphers_connect_only_where_chosen(emulator):
         with RawClient(emulator, context) as client:
             assert client.tls.cipher()[0] == cipher
             client.send(encode_auth(auth_fields(DEV1)))
-            assert b'"code":0' in client.read_to_end()
+            assert client.read_to_end().code == 0
     for cipher in ("ECDHE-RSA-AES128-GCM-SHA256", "ECDHE-RSA-AES256-SHA384"):
         context = client_context(emulator, maximum_version=ssl.TLSVersion.TLSv1_2)
         context.set_ciphers(cipher)
@@ -290,3 +290,15 @@ def test_options_change_the_platform_and_names_reissue_the_certificate(tmp_path)
         ):
             context.wrap_socket(raw, server_hostname="gateway.example")
         assert exchange(emulator, encode_publish("/pk9/dev9/x", token)).code == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has all of 127.0.0.0/8")
+def test_host_that_is_listened_on_is_in_address_and_certificate():
+    with EmulatorProcess([DEV1], ["--host", "127.0.0.2"]) as emulator:
+        assert emulator.platform == f"127.0.0.2:{emulator.port}"
+        with (
+            socket.create_connection(("127.0.0.2", emulator.port), timeout=20) as raw,
+            client_context(emulator).wrap_socket(raw, server_hostname="127.0.0.2") as tls,
+        ):
+            tls.sendall(encode_auth(auth_fields(DEV1)))
+            assert tls.recv(100).startswith(b"HTTP/1.1 200")

@@ -345,6 +345,23 @@ def test_tokens_are_kept_as_hashes_only(make, tmp_path):
     assert token.encode() not in content
 
 
+def test_messages_page_ends_by_count_or_by_bytes_and_goes_on_behind(make):
+    platform = make()
+    token = token_of(platform)
+    for number in range(7):
+        ask(platform, publish_request(token, body=b"%d" % number * 100))
+    seen, after = [], 0
+    while page := platform._store.messages(after=after, limit=3, limit_bytes=150):
+        assert len(page) == 2  # the second passes 150 bytes
+        seen += [message.payload[:1] for message in page]
+        after = page[-1].id
+        if len(seen) == 6:
+            break
+    assert seen == [b"0", b"1", b"2", b"3", b"4", b"5"]
+    assert [m.payload[:1] for m in platform._store.messages(after=after, limit_bytes=1)] == [b"6"]
+    assert len(platform._store.messages(limit=3)) == 3
+
+
 @given(body=st.binary(max_size=64), target=st.text(max_size=40), password=st.text(max_size=40))
 def test_request_of_any_content_is_answered(body, target, password, shared_platform):
     for endpoint in ("/auth", "/topic/", "/topic/a1pk/sensor01/", ""):

@@ -13,7 +13,6 @@ import urllib.request
 import pytest
 from emulator_client import (
     RawClient,
-    Reply,
     auth_fields,
     authenticate,
     client_context,
@@ -225,7 +224,7 @@ def test_publish_request_decides_the_code(emulator, token, change, code):
     before = len(emulator.messages())
     arguments = {"topic": TOPIC, "token": token, "payload": b"{}", **change}
     reply = exchange(emulator, encode_publish(**arguments))
-    assert (reply.status, reply.code) == (200, code), reply.raw
+    assert (reply.status, reply.code, reply.ended) == (200, code, "goodbye"), reply
     assert len(emulator.messages()) == before + (code == 0)
 
 
@@ -310,7 +309,7 @@ def test_slow_head_is_bounded(emulator):
     begin = time.monotonic()
     with RawClient(emulator) as client:
         client.send(b"POST /auth HTTP/1.1\r\n")
-        assert Reply(client.read_to_end()).status == 408
+        assert client.read_to_end().status == 408
     assert time.monotonic() - begin < 15
 
 
@@ -357,15 +356,27 @@ def test_expect_100_continue_is_answered_before_the_body(emulator, token):
     with RawClient(emulator) as client:
         client.send(head + b"\r\n\r\n")
         assert client.tls.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
-        client.send(body)
-        assert Reply(client.read_to_end()).code == 0
+        client.send(*(bytes((byte,)) for byte in body))
+        reply = client.read_to_end()
+    assert reply.code == 0
+    assert b"100 Continue" not in reply.raw
+
+
+def test_expect_100_continue_is_answered_once(emulator, token):
+    request = encode_publish(TOPIC, token, b"", expect=b"100-continue")
+    head = re.sub(rb"Content-Length: \d+", b"Transfer-Encoding: chunked", request)
+    with RawClient(emulator) as client:
+        client.send(head)
+        assert client.tls.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        client.send(b"5", b"\r\nlater\r\n", b"0\r\n\r\n")
+        assert client.read_to_end().raw.startswith(b"HTTP/1.1 200\r\n")
 
 
 def test_connection_is_closed_after_each_reply_by_default(emulator, token):
     request = encode_publish(TOPIC, token, connection=b"Keep-Alive")
     with RawClient(emulator) as client:
         client.send(request, request)
-        assert Reply(client.read_to_end()).raw.count(b"HTTP/1.1") == 1
+        assert client.read_to_end().raw.count(b"HTTP/1.1") == 1
 
 
 def test_connection_is_kept_where_chosen_unless_the_client_closes(emulator, token):
@@ -379,7 +390,7 @@ def test_connection_is_kept_where_chosen_unless_the_client_closes(emulator, toke
             # Two at once, and then a wish to close.
             client.send(encode_publish(TOPIC, token) + encode_publish(TOPIC, token))
             client.send(encode_publish(TOPIC, token, connection=b"close"))
-            assert client.read_to_end().count(b'"code":0') == 3
+            assert client.read_to_end().raw.count(b'"code":0') == 3
     finally:
         emulator.keep_alive(False)
 
@@ -466,3 +477,10 @@ def test_tls_1_1_is_refused(emulator):
 def test_tls_1_2_and_1_3_are_accepted(emulator, version):
     context = client_context(emulator, minimum_version=version, maximum_version=version)
     assert exchange(emulator, encode_auth(SIGNED), context=context).code == 0
+
+
+def test_static_rsa_is_refused_where_it_was_not_chosen(emulator):
+    context = client_context(emulator, maximum_version=ssl.TLSVersion.TLSv1_2)
+    context.set_ciphers("AES128-SHA:AES256-SHA:@SECLEVEL=0")
+    with pytest.raises(ssl.SSLError):
+        RawClient(emulator, context)
