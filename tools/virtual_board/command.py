@@ -59,7 +59,7 @@ def board() -> None:
     "--heap",
     type=click.IntRange(min=16 * 1024),
     help="MicroPython's heap in bytes; objects are about twice as large as on a chip. "
-    f"[default: {runtimes.DEFAULT_HEAP_BYTES}, what a plain ESP32 has, twice]",
+    f"[default: {runtimes.DEFAULT_HEAP_BYTES}, twice what a plain ESP32 has]",
 )
 @click.option(
     "--cut-power-at",

@@ -38,7 +38,7 @@ KINDS = {
     for kind in (
         BoardKind("ESP32_GENERIC", 512, 32, 2**31 - 1, 2048, True),
         # Deep sleep on rp2 is light sleep and a reset: nothing saved, and the clock lost.
-        BoardKind("RPI_PICO_W", 212, 256, 8388, 28, False),
+        BoardKind("RPI_PICO_W", 212, 256, 8388, 12, False),
     )
 }
 DEFAULT_KIND = "ESP32_GENERIC"
