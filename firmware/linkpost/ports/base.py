@@ -29,7 +29,11 @@ TLS_BLOCK_BYTES = 17 * 1024
 
 
 class Port:
-    """A chip. Times are in ms; `unix_ms` is since 1970 on every port."""
+    """A chip. Times are in ms; `unix_ms` is since 1970 on every port.
+
+    What stands under `if __debug__` every port has to bring along: on a board, whose byte code is
+    made with -O2, these take no memory.
+    """
 
     name = "?"
     can_light_sleep = False
@@ -41,37 +45,39 @@ class Port:
 
     # -- time ---------------------------------------------------------------------------------
 
-    def ticks_ms(self) -> int:
-        """Return a monotonic count of ms that may wrap; compare with `ticks_diff` only."""
-        raise NotImplementedError
+    if __debug__:
 
-    def ticks_diff(self, later: int, earlier: int) -> int:
-        """Return later - earlier in ms, right over a wrap, for spans of less than 6 days."""
-        raise NotImplementedError
+        def ticks_ms(self) -> int:
+            """Return a monotonic count of ms that may wrap; compare with `ticks_diff` only."""
+            raise NotImplementedError
 
-    def uptime_ms(self) -> int:
-        """Return ms since boot; does not wrap as long as it is called once in 6 days."""
-        raise NotImplementedError
+        def ticks_diff(self, later: int, earlier: int) -> int:
+            """Return later - earlier in ms, right over a wrap, for spans of less than 6 days."""
+            raise NotImplementedError
 
-    def unix_ms(self) -> int:
-        """Return what the RTC says, in ms since 1970. It may be wrong: `clock.Clock` judges."""
-        raise NotImplementedError
+        def uptime_ms(self) -> int:
+            """Return ms since boot; does not wrap as long as it is called once in 6 days."""
+            raise NotImplementedError
 
-    def set_unix_ms(self, unix_ms: int) -> None:
-        """Set the RTC (UTC)."""
-        raise NotImplementedError
+        def unix_ms(self) -> int:
+            """Return what the RTC says, ms since 1970, right or not; `clock.Clock` judges."""
+            raise NotImplementedError
 
-    def sleep_ms(self, ms: int) -> None:
-        """Wait, awake."""
-        raise NotImplementedError
+        def set_unix_ms(self, unix_ms: int) -> None:
+            """Set the RTC (UTC)."""
+            raise NotImplementedError
 
-    def light_sleep(self, ms: int) -> None:
-        """Sleep with RAM kept for at least `ms`; only where `can_light_sleep`."""
-        raise NotImplementedError
+        def sleep_ms(self, ms: int) -> None:
+            """Wait, awake."""
+            raise NotImplementedError
 
-    def deep_sleep(self, ms: int) -> None:
-        """Sleep and boot again after `ms`; does not return; only where `can_deep_sleep`."""
-        raise NotImplementedError
+        def light_sleep(self, ms: int) -> None:
+            """Sleep with RAM kept for at least `ms`; only where `can_light_sleep`."""
+            raise NotImplementedError
+
+        def deep_sleep(self, ms: int) -> None:
+            """Sleep and boot again after `ms`; does not return; only where `can_deep_sleep`."""
+            raise NotImplementedError
 
     # -- watchdog and reset -------------------------------------------------------------------
 
@@ -93,13 +99,15 @@ class Port:
         where no watchdog was started.
         """
 
-    def reset(self) -> None:
-        """Reset as the reset button would; does not return."""
-        raise NotImplementedError
+    if __debug__:
 
-    def reset_cause(self) -> str:
-        """Return one of the constants above: why the chip started."""
-        raise NotImplementedError
+        def reset(self) -> None:
+            """Reset as the reset button would; does not return."""
+            raise NotImplementedError
+
+        def reset_cause(self) -> str:
+            """Return one of the constants above: why the chip started."""
+            raise NotImplementedError
 
     def retained(self) -> bytes:
         """Return the `retained_bytes` that outlived the reset; zeros after a loss of power."""
@@ -120,13 +128,15 @@ class Port:
 
     # -- what a `system` reading tells ----------------------------------------------------------
 
-    def unique_id(self) -> bytes:
-        """Return the chip's id (its MAC address on esp32)."""
-        raise NotImplementedError
+    if __debug__:
 
-    def heap_free(self) -> int:
-        """Return free heap in bytes (on esp32 GC heap and IDF heap, see PLATFORM section 2)."""
-        raise NotImplementedError
+        def unique_id(self) -> bytes:
+            """Return the chip's id (its MAC address on esp32)."""
+            raise NotImplementedError
+
+        def heap_free(self) -> int:
+            """Return free heap in bytes; on esp32 GC heap and IDF heap (PLATFORM section 2)."""
+            raise NotImplementedError
 
     def heap_largest(self):
         """Return the largest free block in bytes that TLS can have, or None where none can tell.
@@ -137,9 +147,11 @@ class Port:
     def chip_temperature(self):
         """Return the chip's own temperature in degrees Celsius, or None where it has no sensor."""
 
-    def random_bytes(self, length: int) -> bytes:
-        """Return that many random bytes."""
-        raise NotImplementedError
+    if __debug__:
+
+        def random_bytes(self, length: int) -> bytes:
+            """Return that many random bytes."""
+            raise NotImplementedError
 
     # -- pins -----------------------------------------------------------------------------------
 
@@ -173,7 +185,7 @@ class Port:
         """Leave the network and power the radio down; never raises."""
 
     def wifi_status(self) -> str:
-        """Return one of the WIFI_ constants below."""
+        """Return one of the WIFI_ constants above."""
         return WIFI_IDLE
 
     def wifi_code(self) -> int:
