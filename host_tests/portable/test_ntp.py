@@ -294,6 +294,21 @@ def test_fetch_name_not_found_is_told_and_the_watchdog_is_let_go():
         assert port.held == [15_000, 0]
 
 
+def test_fetch_server_that_is_no_name_is_told_and_the_next_is_asked():
+    for name in ("ntp.example:12e", "::1", "x" * 300 + ".example"):
+        udp = FakeUDP("recvfrom", OSError(111))
+        if "x" in name[:1]:
+            udp = FakeUDP("getaddrinfo", ValueError("label too long"))
+        port = Port()
+        try:
+            fetch([name, "b"], port, Deadline(port, 10_000), udp)
+        except NetworkError as error:
+            assert "no server's name" in str(error) and "b: " in str(error), name
+        else:
+            raise AssertionError(name)
+        assert port.held == [15_000, 0] * 2
+
+
 def test_fetch_memory_error_closes_the_socket():
     udp = FakeUDP("sendto", MemoryError())
     port = Port()

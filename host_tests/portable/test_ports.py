@@ -376,6 +376,22 @@ def test_led_pico_w_named_pin_is_switched():
     assert chip.pins["LED"].level == 0
 
 
+def test_heap_free_esp32_counts_the_block_it_may_grow_by_once():
+    from linkpost.ports import esp32
+
+    class FakeGC:
+        @staticmethod
+        def mem_free():
+            return 20_000 + 40_960  # its own, and the largest block of the IDF heap
+
+    real = esp32.gc
+    esp32.gc = FakeGC
+    try:
+        assert boot(esp32_chip()).heap_free() == 20_000 + 61_000 + 120
+    finally:
+        esp32.gc = real
+
+
 def test_heap_largest_esp32_is_the_largest_of_all_regions():
     assert boot(esp32_chip()).heap_largest() == 40_960
     assert boot(fakes_chip.RP2Chip()).heap_largest() is None

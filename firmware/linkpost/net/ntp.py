@@ -125,6 +125,8 @@ def _resolve(server, port, deadline, udp):
         return udp.getaddrinfo(host, int(number or _PORT), udp.AF_INET, udp.SOCK_STREAM)[0][-1]
     except OSError as error:
         raise DNSError("its name was not found", error.args[0])
+    except ValueError:  # a port that is no number; CPython also of a name that cannot be one
+        raise DNSError("this is no server's name")
     finally:
         port.feed_for(0)
 
