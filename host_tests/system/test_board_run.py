@@ -84,7 +84,7 @@ def test_board_on_first_boot_reports_and_on_the_second_finds_its_token(device, t
     found = device.readings()
     assert [reading["seq"] for reading in found] == list(range(1, len(found) + 1))
     assert len({reading["stream"] for reading in found}) == 1
-    assert {"temperature", "humidity", "time"} <= found[0].keys()
+    assert {"temperature", "humidity", "time"} <= found[-1].keys()
 
 
 def test_board_log_is_the_contracts_lines_on_standard_error(device, tmp_path):
@@ -119,7 +119,22 @@ def test_board_whose_power_was_cut_starts_again_and_goes_on(device, tmp_path):
     for reading in device.readings():
         # What a cut let travel twice is a duplicate; a number never means two readings.
         assert numbered.setdefault((reading["stream"], reading["seq"]), reading) == reading
+    for stream in {stream for stream, _ in numbered}:
+        found = sorted(seq for other, seq in numbered if other == stream)
+        assert found == list(range(1, len(found) + 1)), "a reading was lost"
     assert len(numbered) >= 4
+
+
+def test_board_in_deep_sleep_between_reports_keeps_token_and_numbers(device, tmp_path):
+    # The app sleeps where it pays: from two seconds on.
+    arguments = ("--reports", 4, "--timeout", 60)
+    result = run(*board_of(device, tmp_path, *arguments, sleep="deep", interval_s=2.2))
+    assert result.returncode == 0, result.stderr
+    assert result.stderr.count('cause="deep sleep"') >= 1
+    assert int(last_line(result).split()[1]) >= 3
+    assert device.view()["authentications"] == 1
+    found = [reading["seq"] for reading in device.readings()]
+    assert found == list(range(1, len(found) + 1))
 
 
 @both_runtimes
