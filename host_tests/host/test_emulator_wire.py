@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import re
@@ -24,6 +25,8 @@ from emulator_client import (
     sign,
 )
 from emulator_process import EmulatorProcess
+
+from tools.emulator.tls_stream import TLSStream
 
 DEV1 = ("pk1", "dev1", "secret1")  # the device of PROTOCOL.md's SDK requests
 OTHER = ("a1B2c3D4e5F", "other.device@1:x-y", "0123456789abcdef0123456789abcdef")
@@ -318,6 +321,24 @@ def test_silent_peer_in_the_handshake_is_dropped(emulator):
     with socket.create_connection(("127.0.0.1", emulator.port), timeout=15) as raw:
         assert raw.recv(1) == b""
     assert emulator.totals()["handshakes_failed"] == failed + 1
+
+
+def test_peer_that_does_not_read_is_dropped():
+    async def run():
+        dropped = asyncio.Event()
+
+        async def serve(reader, writer):
+            writer.write(bytes(32 * 1024 * 1024))  # more than the system takes
+            await TLSStream(reader, writer, ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)).drop()
+            dropped.set()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        with socket.create_connection(server.sockets[0].getsockname()):
+            async with asyncio.timeout(20):
+                await dropped.wait()
+        server.close()
+
+    asyncio.run(run())
 
 
 def test_plain_http_on_the_tls_port_fails_cleanly(emulator):

@@ -27,7 +27,7 @@ from tools.emulator.tls_stream import TLSStream
 from tools.failures import DONE, INTERRUPTED, NETWORK, CommandError
 
 _log = logging.getLogger("linkpost.emulator")
-_END_S = 2.0  # what open connections get at the end
+_END_S = 3.0  # what open connections get at the end
 # Where a name resolves to both families, a client may take either.
 _SECOND_HOST = {"127.0.0.1": "::1", "localhost": "::1", "0.0.0.0": "::"}  # noqa: S104
 _FREE_PORT_TRIES = 20
@@ -68,6 +68,8 @@ def run(options: Options, announce: Callable[[dict[str, str]], None]) -> int:
     try:
         platform = Platform(store, options.policy)
         platform.start(options.devices)
+        if not store.device_states():
+            _log.warning("no device is registered; add one with --device PK,DN,SECRET")
         service = Service(
             context=certs.make_context(server_path, legacy_ciphers=options.legacy_ciphers),
             platform=platform,

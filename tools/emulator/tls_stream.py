@@ -92,8 +92,11 @@ class TLSStream:
                 raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
             self._writer.transport.abort()
         self._writer.close()
-        with contextlib.suppress(OSError):
-            await self._writer.wait_closed()
+        try:
+            async with asyncio.timeout(_LINGER_S):
+                await self._writer.wait_closed()
+        except OSError:  # broken already; or, a TimeoutError, a peer that does not read
+            self._writer.transport.abort()
 
     async def wait_for_end(self) -> None:
         """Return when the peer has closed; what it sends until then is dropped."""
