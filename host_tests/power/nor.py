@@ -68,8 +68,8 @@ def program(image, block, offset, data):
     start = block * BLOCK_BYTES + offset
     view = memoryview(image)[start : start + len(data)]
     if bytes(view) != _BLANK[: len(data)]:
-        for old, new in zip(view, data):
-            if old & new != new:
+        for i, new in enumerate(data):
+            if view[i] & new != new:
                 raise AssertionError("program over programmed flash: block %d" % block)
     view[:] = data
 

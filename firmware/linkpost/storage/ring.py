@@ -19,13 +19,14 @@ _FIRST_BUFFER = const(160)
 class Ring:
     """Slots in a folder, and the one buffer through which their frames pass.
 
-    `buffer` holds the frame last loaded, of `length` bytes (0: none).
+    Attributes: buffer, which holds the frame last loaded; acked, the highest acknowledged seq, and
+    newest_unix_ms, the newest time, that any frame loaded so far told of.
     """
 
     def __init__(self, folder: str):
         self._folder = folder
         self.buffer = bytearray(_FIRST_BUFFER)
-        self.length = 0
+        self._length = self.acked = self.newest_unix_ms = 0
 
     def _path(self, seq):
         return "%s/%s" % (self._folder, chr(97 + seq % SLOTS))
@@ -41,7 +42,7 @@ class Ring:
         0: nothing there, or an empty file, which is what a cut leaves at a slot's first write.
         -1: something that is no reading.
         """
-        self.length = 0
+        self._length = 0
         try:
             with open(self._path(seq), "rb") as file:
                 length = file.readinto(self.buffer)
@@ -59,18 +60,13 @@ class Ring:
         payload = reading_payload(memoryview(self.buffer)[:length])
         if payload is None or reading_seq(payload) % SLOTS != seq % SLOTS:
             return -1
-        self.length = length
+        self._length = length
+        self.acked = max(self.acked, reading_acked(payload))
+        unix_ms, boot = reading_time(self.buffer[0], payload)
+        if unix_ms and not boot:
+            self.newest_unix_ms = max(self.newest_unix_ms, unix_ms)
         return reading_seq(payload)
 
     def frame(self):
         """Return the frame last loaded: a memoryview, good until the next load or store."""
-        return memoryview(self.buffer)[: self.length]
-
-    def acked(self) -> int:
-        """Return up to which seq all was acknowledged when the loaded frame was written."""
-        return reading_acked(reading_payload(self.frame()))
-
-    def unix_ms(self) -> int:
-        """Return the time of the loaded frame, or 0 where it has none."""
-        unix_ms, boot = reading_time(self.buffer[0], reading_payload(self.frame()))
-        return 0 if boot or unix_ms is None else unix_ms
+        return memoryview(self.buffer)[: self._length]

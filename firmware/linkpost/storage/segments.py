@@ -62,7 +62,9 @@ class Segments:
                 break
             os.remove(self._path(self.firsts.pop()))
             self._sizes.pop()
-        self.used_bytes = sum([_blocks(size) for size in self._sizes])
+        self._buffer = bytearray(0)  # not needed again where nothing waits
+        self._forget()
+        self.used_bytes = sum([whole_blocks(size) for size in self._sizes])
 
     def _forget(self):
         # The buffer holds _have bytes of segment _of, from offset _at; _at_end: up to its end.
@@ -97,7 +99,7 @@ class Segments:
             for seq, frame in records:
                 new = self.starts_new(len(frame))
                 size = 0 if new else self._sizes[-1]
-                grown = _blocks(size + len(frame)) - _blocks(size)
+                grown = whole_blocks(size + len(frame)) - whole_blocks(size)
                 if self.used_bytes + grown > max_bytes:
                     raise OSError(28)  # ENOSPC
                 self.used_bytes += grown
@@ -147,7 +149,7 @@ class Segments:
         if self._of == self.firsts[0]:
             self._forget()
         self.firsts.pop(0)
-        self.used_bytes -= _blocks(self._sizes.pop(0))
+        self.used_bytes -= whole_blocks(self._sizes.pop(0))
 
     def _seek(self, first, offset, seq):
         # Returns the frame of the first reading at or above seq that lies at or behind offset.
@@ -202,7 +204,8 @@ class Segments:
         return self._have
 
 
-def _blocks(size):
+def whole_blocks(size: int) -> int:
+    """Return the bytes that a file of that size takes on flash."""
     return (size + BLOCK_BYTES - 1) // BLOCK_BYTES * BLOCK_BYTES
 
 

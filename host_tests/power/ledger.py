@@ -1,0 +1,225 @@
+"""What the outbox has promised, and whether an outbox opened after a cut keeps it.
+
+A scenario calls the outbox through a `Life`, which writes each call into the ledger before it is
+made and again when it has returned. A cut falls between two flash operations; the events noted by
+then say what had been promised, and which call was under way: that one may have happened or not.
+"""
+
+import os
+
+import vfs
+
+from linkpost.storage.outbox import Outbox
+
+ROOT = "/flash"
+_BOOT_MS = 1_700_000_000_000
+
+
+class Broken(Exception):
+    """A promise was not kept."""
+
+
+def check(condition, what):
+    if not condition:
+        raise Broken(what)
+
+
+class Model:
+    """The state that a ledger's events add up to.
+
+    promised: {seq: (Unix ms or None, values)}, of all that `append` returned; gone: those of them
+    that were accepted or set aside; acked: up to where; safe: up to where none may come again.
+    """
+
+    def __init__(self):
+        self.promised = {}
+        self.gone = set()
+        self.top = self.acked = self.safe = self.dropped = self.quarantined = 0
+        self.aside = []
+        self.stream = None
+        self.boot_time = None
+        self.under_way = None
+
+    def copy(self):
+        twin = Model()
+        for name in ("top", "acked", "safe", "dropped", "quarantined", "stream", "boot_time"):
+            setattr(twin, name, getattr(self, name))
+        twin.promised = self.promised.copy()
+        twin.gone = self.gone.copy()
+        twin.aside = list(self.aside)
+        return twin
+
+    def apply(self, event):
+        """Take one event: (call, arguments, ...) before a call, (None, result) after it."""
+        if event[0] is not None:
+            self.under_way = event
+            return
+        call = self.under_way
+        self.under_way = None
+        if call[0] == "open":
+            self.stream = event[1]
+        elif call[0] == "append":
+            self.promised[call[1]] = (call[2], call[3])
+            self.top = call[1]
+            self.safe = self.acked
+        elif call[0] == "acknowledge":
+            self.safe = self.acked
+            self.acked = call[1]
+            self.gone.update(call[2])
+        elif call[0] == "sync":
+            self.safe = self.acked
+        elif call[0] == "quarantine":
+            self.safe = self.acked = call[1]
+            self.gone.add(call[1])
+            self.quarantined += 1
+            self.aside.append((call[1],) + self.promised[call[1]])
+        elif call[0] == "set_time":
+            self.boot_time = call[1]
+
+
+class Life:
+    """One boot: a mounted flash and an open outbox. `model` is what held before it."""
+
+    def __init__(self, flash, chip_bytes, max_bytes, model=None):
+        self.flash = flash
+        self.events = []
+        self.model = model or Model()
+        mount(flash, chip_bytes)
+        self._note("open")
+        self.outbox = Outbox("outbox", max_bytes, lambda n: b"\x01\x02\x03\x04"[:n])
+        self._done(self.outbox.stream)
+
+    def end(self):
+        unmount()
+
+    def _note(self, *call):
+        self.events.append(call)
+        self.flash.mark = len(self.events)
+
+    def _done(self, result=None):
+        self._note(None, result)
+
+    def model_at(self, mark):
+        """Return what had been promised when that many events were noted."""
+        model = self.model.copy()
+        for event in self.events[:mark]:
+            model.apply(event)
+        return model
+
+    def append(self, timed=True, extra=0):
+        seq = self.outbox.next_seq
+        values = {"n": seq, "t": seq * 0.25, "door": seq % 2 == 0, "text": "x" * (40 + extra)}
+        unix_ms = _BOOT_MS + seq * 1000 if timed else None
+        self._note("append", seq, unix_ms, values)
+        got = self.outbox.append(values, unix_ms, seq * 1000)
+        check(got == seq, "append gave %d, not %d" % (got, seq))
+        self._done()
+
+    def acknowledge_oldest(self, count=1):
+        """Acknowledge what one request with that many readings would have brought."""
+        seqs = []
+        for reading in self.outbox.readings():
+            seqs.append(reading[0])
+            if len(seqs) == count:
+                break
+        self._note("acknowledge", seqs[-1], seqs)
+        self.outbox.acknowledge(seqs[-1])
+        self._done()
+
+    def quarantine_oldest(self):
+        seq = self.outbox.oldest()[0]
+        self._note("quarantine", seq)
+        self.outbox.quarantine(seq)
+        self._done()
+
+    def set_time(self):
+        self._note("set_time", _BOOT_MS)
+        self.outbox.set_time(_BOOT_MS)
+        self._done()
+
+    def sync(self):
+        self._note("sync")
+        self.outbox.sync()
+        self._done()
+
+
+def mount(flash, chip_bytes):
+    vfs.mount(file_system(flash, chip_bytes), ROOT)
+    os.chdir(ROOT)
+
+
+def unmount():
+    os.chdir("/")
+    vfs.umount(ROOT)
+
+
+def file_system(flash, chip_bytes):
+    return vfs.VfsLfs2(flash, readsize=chip_bytes, progsize=chip_bytes, lookahead=chip_bytes)
+
+
+def verify(outbox, model):
+    """Compare an outbox just opened with what was promised. Returns the model it now stands for.
+
+    Raises: Broken.
+    """
+    call = model.under_way or ("",)
+    readings = dict(model.promised)
+    top = model.top
+    gone = model.gone
+    if call[0] == "append":
+        readings[call[1]] = (call[2], call[3])
+        top = call[1]
+    elif call[0] == "acknowledge":
+        gone = gone | set(call[2])
+    elif call[0] == "quarantine":
+        gone = gone | {call[1]}
+    waiting = list(outbox.readings())
+    seqs = [reading[0] for reading in waiting]
+    check(seqs == sorted(set(seqs)), "not in order: %s" % seqs)
+    for seq, unix_ms, values in waiting:
+        check(seq in readings, "seq %d was never stored" % seq)
+        wanted_ms, wanted = readings[seq]
+        check(values == wanted, "seq %d holds %s, not %s" % (seq, values, wanted))
+        if wanted_ms is None:
+            filled = _BOOT_MS + seq * 1000
+            if model.boot_time:
+                check(unix_ms == filled, "seq %d lost its time: %s" % (seq, unix_ms))
+            else:
+                allowed = (None, filled) if call[0] == "set_time" else (None,)
+                check(unix_ms in allowed, "seq %d has the time %s" % (seq, unix_ms))
+        else:
+            check(unix_ms == wanted_ms, "seq %d has the time %s" % (seq, unix_ms))
+    missing = [seq for seq in model.promised if seq not in gone and seq not in seqs]
+    if missing and seqs:
+        check(max(missing) < seqs[0], "lost from the middle: %s" % missing)
+    dropped = outbox.dropped - model.dropped
+    check(dropped == len(missing), "missing %s, counted as dropped %d" % (missing, dropped))
+    again = [seq for seq in seqs if seq <= model.safe]
+    check(not again, "sent again though it was safe: %s" % again)
+    check(
+        model.top < outbox.next_seq <= top + 1,
+        "next is %d, the highest stored %d" % (outbox.next_seq, model.top),
+    )
+    check(outbox.pending == len(waiting), "pending %d of %d" % (outbox.pending, len(waiting)))
+    check(model.stream in (None, outbox.stream), "the stream's id changed")
+    if waiting:
+        check(outbox.oldest() == waiting[0], "oldest is %s" % (outbox.oldest(),))
+        check(outbox.newest() == waiting[-1], "newest is %s" % (outbox.newest(),))
+    aside = list(outbox.quarantined_readings())
+    seqs_aside = [reading[0] for reading in aside]
+    check(seqs_aside == sorted(set(seqs_aside)), "set aside twice: %s" % seqs_aside)
+    kept = model.aside[-40:]  # the older ones may have gone
+    for reading in kept:
+        check(reading in aside, "%d was set aside and is gone" % reading[0])
+    counts = (model.quarantined, model.quarantined + (call[0] == "quarantine"))
+    check(outbox.quarantined in counts, "quarantined is %d" % outbox.quarantined)
+
+    now = Model()
+    now.promised = {seq: (unix_ms, values) for seq, unix_ms, values in waiting}
+    now.top = outbox.next_seq - 1
+    now.acked = now.safe = now.top - outbox.pending
+    now.dropped = outbox.dropped
+    now.quarantined = outbox.quarantined
+    now.aside = aside
+    now.stream = outbox.stream
+    return now

@@ -1,0 +1,135 @@
+"""What is done to the outbox while the power is cut. Each scenario: (prepare, act, options).
+
+`prepare` brings the flash to where it gets interesting; `act` runs with every flash operation
+remembered, and then cut. They get a Life. Options: `blocks` of the flash, `max_bytes` of the
+outbox, `fill`: how many blocks another file leaves free.
+"""
+
+
+def _appended(count, timed=True):
+    def prepare(life):
+        for _ in range(count):
+            life.append(timed)
+
+    return prepare
+
+
+def _accepted(count):
+    def prepare(life):
+        for _ in range(count):
+            life.append()
+            life.acknowledge_oldest()
+
+    return prepare
+
+
+def _append(life):
+    for _ in range(4):
+        life.append()
+
+
+def _append_and_accept(life):
+    for _ in range(5):
+        life.append()
+        life.acknowledge_oldest()
+
+
+def _drain(life):
+    # 7 a request; the last request ends it.
+    while life.outbox.pending:
+        life.acknowledge_oldest(7)
+
+
+def _drain_singly(life):
+    for _ in range(6):
+        life.acknowledge_oldest()
+    life.append()
+    life.acknowledge_oldest()
+
+
+def _to_the_last_of_a_segment(life):
+    _appended(70)(life)
+    life.acknowledge_oldest(42)
+
+
+def _sync(life):
+    for _ in range(3):
+        life.acknowledge_oldest()
+        life.sync()
+        life.append()
+
+
+def _until_full(life):
+    while life.outbox.dropped == 0:
+        life.append()
+    _appended(20)(life)
+
+
+def _drop(life):
+    # A drop comes with a move of all slots: SLOTS appends or less away.
+    dropped = life.outbox.dropped
+    for _ in range(60):
+        life.append()
+        if life.outbox.dropped > dropped:
+            return
+    raise AssertionError("nothing was dropped")
+
+
+def _quarantine(life):
+    for _ in range(3):
+        life.quarantine_oldest()
+    life.acknowledge_oldest()
+    life.quarantine_oldest()
+    life.append()
+
+
+def _quarantine_full(life):
+    for _ in range(90):
+        life.append()
+        life.quarantine_oldest()
+    _appended(40)(life)
+    while len(life.outbox._quarantine.firsts) < 2 or not life.outbox._quarantine.starts_new(80):
+        life.quarantine_oldest()
+        life.append()
+
+
+def _set_time(life):
+    life.set_time()
+    life.append()
+    life.acknowledge_oldest()
+
+
+def _outage(life):
+    # All of it in a row: an outage of 60 readings, and the end of it.
+    for _ in range(10):
+        life.append()
+        life.acknowledge_oldest()
+    for _ in range(60):
+        life.append()
+    while life.outbox.pending > 5:
+        life.acknowledge_oldest(10)
+        life.append()
+    life.sync()
+
+
+def _nothing(life):
+    pass
+
+
+SCENARIOS = {
+    "first boot": (None, _append, {}),
+    "append": (_accepted(50), _append_and_accept, {}),
+    "slots to a first segment": (_appended(22), _append, {}),
+    "slots to a segment": (_appended(46), _append, {}),
+    "slots to a new segment": (_appended(70), _append, {}),
+    "acknowledge": (_appended(60), _drain, {}),
+    "acknowledge singly": (_appended(30), _drain_singly, {}),
+    "segment removal": (_to_the_last_of_a_segment, _drain_singly, {}),
+    "cursor": (_appended(8), _sync, {}),
+    "drop oldest": (_until_full, _drop, {"max_bytes": 16384}),
+    "flash full": (_until_full, _drop, {"fill": 12}),
+    "quarantine": (_appended(30), _quarantine, {}),
+    "quarantine full": (_quarantine_full, _quarantine, {}),
+    "set time": (_appended(5, False), _set_time, {}),
+    "outage": (_accepted(30), _outage, {}),
+}
