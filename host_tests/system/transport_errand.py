@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 import transport_probe
 
+from tools.mpy import compile_mpy
+
 ROOT = Path(__file__).parent.parent.parent
 RUNTIMES = ["cpython", "micropython"]
 _PROCESS_S = 60
@@ -19,19 +21,35 @@ _PROCESS_S = 60
 both_runtimes = pytest.mark.parametrize("runtime", RUNTIMES)
 
 
-def start_micropython(spec: dict, *options: str) -> subprocess.Popen:
-    """Start the probe in a `micropython` process."""
+def start_micropython(spec: dict, *options: str, path: Path | None = None) -> subprocess.Popen:
+    """Start the probe in a `micropython` process, with the firmware as .py or from `path`."""
     beside = Path(sys.executable).parent / "micropython"
     command = str(beside) if beside.exists() else shutil.which("micropython")
     if command is None:
         pytest.skip("the MicroPython wheel is not installed on this machine")
-    return subprocess.Popen(
-        [command, *options, transport_probe.__file__, json.dumps(spec)],
-        env={**os.environ, "MICROPYPATH": f"{ROOT / 'firmware'}:.frozen"},
+    process = subprocess.Popen(
+        [command, *options, transport_probe.__file__],
+        env={**os.environ, "MICROPYPATH": f"{path or ROOT / 'firmware'}:.frozen"},
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
+    assert process.stdin is not None
+    process.stdin.write(json.dumps(spec))
+    process.stdin.close()
+    process.stdin = None  # or communicate() would want to flush it
+    return process
+
+
+def compiled_firmware(folder: Path) -> Path:
+    """Compile the firmware's modules into `folder`, as a board has them; return it."""
+    for source in (ROOT / "firmware" / "linkpost").rglob("*.py"):
+        name = source.relative_to(ROOT / "firmware")
+        made = folder / name.with_suffix(".mpy")
+        made.parent.mkdir(parents=True, exist_ok=True)
+        made.write_bytes(compile_mpy(source.read_bytes(), str(name)))
+    return folder
 
 
 def result_of(process: subprocess.Popen) -> dict:

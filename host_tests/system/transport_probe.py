@@ -83,7 +83,7 @@ def run(spec):
         # MicroPython gives every exception an errno, its first argument.
         known = isinstance(error, (NetworkError, TLSError))
         result["errno"] = error.errno if known else None
-        result["started"] = reply.started
+        result["started"] = reply is not None and reply.started
         result["open"] = transport.connected or transport._socket is not None
     result["ms"] = port.ticks_diff(port.ticks_ms(), start)
     result["feeds"] = port.feeds
@@ -137,5 +137,5 @@ def _read(name):
 
 
 if __name__ == "__main__":
-    errand = json.loads(sys.argv[1])
+    errand = json.load(sys.stdin)
     print(json.dumps((churn if "churn" in errand else run)(errand)))
