@@ -3,6 +3,8 @@
 Integers only: a chip's floats have 24 bits, Unix time in ms needs 41.
 """
 
+from .version import RELEASED_UNIX_MS
+
 # Before 2025 a clock cannot be right: linkpost did not exist. A chip that lost its time starts at
 # 2000 (esp32) or 2021 (rp2), see PLATFORM section 4.
 CLOCK_FLOOR_UNIX_MS = 1_735_689_600_000
@@ -44,9 +46,9 @@ class Clock:
         self.raise_floor(newest_unix_ms)
 
     def raise_floor(self, unix_ms: int) -> None:
-        """Set the RTC to that time, or the build's, if it is behind; it is then not right yet."""
-        if not CLOCK_FLOOR_UNIX_MS <= unix_ms < CLOCK_CEILING_UNIX_MS:
-            unix_ms = CLOCK_FLOOR_UNIX_MS
+        """Set the RTC to that time, or the release's, if it is behind; it is then not right yet."""
+        if not RELEASED_UNIX_MS <= unix_ms < CLOCK_CEILING_UNIX_MS:
+            unix_ms = RELEASED_UNIX_MS
         # A clock that was set is not moved by what is on flash: that may stem from a wrong one.
         if not self.is_right() and self._port.unix_ms() < unix_ms:
             self._port.mark_clock(False)

@@ -28,7 +28,7 @@ class Config:
     """The checked configuration. Attributes are the keys of config.json, with defaults filled in.
 
     Beside them: host, port_number (of the endpoint), host_header, interval_ms, send_ms, networks
-    (list of {"ssid", "password"}), outbox_max_bytes (None: half of the free flash), batch_bytes.
+    (list of (ssid, password)), outbox_max_bytes (None: half of the free flash), batch_bytes.
     """
 
     def __init__(self, data: dict):
@@ -89,7 +89,7 @@ class Config:
 
     def _take_networks(self, left):
         wifi = _take(left, "wifi", [], _wifi)
-        self.networks = wifi
+        self.networks = [(network["ssid"], network.get("password", "")) for network in wifi]
         first = wifi[0] if wifi else {}
         self.country = _take(left, "country", first.get("country"), _country)
         self.hostname = _take(left, "hostname", first.get("hostname"), _hostname)

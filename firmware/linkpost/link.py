@@ -21,14 +21,15 @@ _NTP_DEADLINE_MS = 6_000
 class Link:
     """Wi-Fi where the config has networks and the port a radio; else the machine's own network.
 
-    Args: config, port, clock, log.
+    Args: config, port, clock, log; on_clock_set, called without arguments when the clock was set.
     """
 
-    def __init__(self, config, port, clock, log):
+    def __init__(self, config, port, clock, log, on_clock_set):
         self._config = config
         self._port = port
         self._clock = clock
         self._log = log
+        self._on_clock_set = on_clock_set
         self._ntp_since = None
         self._wifi = None
         if config.networks and port.station() is not None:
@@ -69,6 +70,7 @@ class Link:
             return
         if self._clock.set_unix_ms(unix_ms):
             self._log.info("clock", "set by NTP", "unix_ms", unix_ms)
+            self._on_clock_set()
 
     def succeeded(self, date) -> None:
         """Take note of a reply over verified TLS; `date` is its Date header, or None."""
@@ -78,6 +80,7 @@ class Link:
             return
         if self._clock.set_from_http_date(date):
             self._log.info("clock", "set by the platform", "date", date)
+            self._on_clock_set()
 
     def failed(self, error) -> None:
         """Take note of a request that failed, and of why."""

@@ -101,6 +101,7 @@ class FakeOutbox:
     """An outbox in RAM, with what `Delivery` and `App` use of it."""
 
     stream = "0badcafe"
+    newest_unix_ms = 0
 
     def __init__(self):
         self.waiting = []
@@ -138,6 +139,9 @@ class FakeOutbox:
     def quarantine(self, seq):
         self.set_aside.append(seq)
         self.waiting = [reading for reading in self.waiting if reading[0] != seq]
+
+    def set_time(self, unix_ms_at_boot):
+        self.times.append(unix_ms_at_boot)
 
     def sync(self):
         self.synced += 1

@@ -14,6 +14,7 @@ from linkpost.clock import (
 from linkpost.ports.esp32 import ESP32Port
 from linkpost.ports.host import HostPort
 from linkpost.ports.rp2 import RP2Port
+from linkpost.version import RELEASED_UNIX_MS
 
 NOW = 1_800_000_000_000
 DATE = "Fri, 15 Jan 2027 08:00:00 GMT"  # NOW
@@ -141,7 +142,7 @@ def test_clock_after_power_on_is_not_right_and_at_the_floor():
     for make in BOTH:
         port = boot(make())
         clock = Clock(port)
-        assert port.unix_ms() == CLOCK_FLOOR_UNIX_MS, port.name
+        assert port.unix_ms() == RELEASED_UNIX_MS, port.name
         assert not clock.is_right() and clock.unix_ms() is None
 
 
@@ -157,7 +158,7 @@ def test_clock_time_on_flash_that_cannot_be_is_left_out():
     for newest in (-1, 0, 1, CLOCK_CEILING_UNIX_MS, 1 << 62):
         port = boot(fakes_chip.RP2Chip())
         Clock(port, newest)
-        assert port.unix_ms() == CLOCK_FLOOR_UNIX_MS, newest
+        assert port.unix_ms() == RELEASED_UNIX_MS, newest
 
 
 def test_clock_set_is_right_and_runs():
@@ -175,7 +176,7 @@ def test_clock_set_to_a_time_that_cannot_be_is_refused():
         port = boot(fakes_chip.ESP32Chip())
         clock = Clock(port)
         assert not clock.set_unix_ms(unix_ms)
-        assert not clock.is_right() and port.unix_ms() == CLOCK_FLOOR_UNIX_MS
+        assert not clock.is_right() and port.unix_ms() == RELEASED_UNIX_MS
 
 
 def test_clock_set_from_the_date_of_a_reply():

@@ -64,9 +64,9 @@ def test_config_endpoint_as_people_paste_it_is_accepted():
 
 def test_config_wifi_one_or_several_are_networks_in_order():
     lab = {"ssid": "lab", "password": "12345678"}
-    assert Config(_with(wifi=lab)).networks == [lab]
+    assert Config(_with(wifi=lab)).networks == [("lab", "12345678")]
     config = Config(_with(wifi=[{"ssid": "a"}, {"ssid": "b"}], country="cn", hostname="s1"))
-    assert [network["ssid"] for network in config.networks] == ["a", "b"]
+    assert config.networks == [("a", ""), ("b", "")]
     assert config.country == "CN"
     assert config.hostname == "s1"
 

@@ -3,7 +3,7 @@
 import fakes_chip
 import fakes_wifi
 from fakes_ntp import Server, reply
-from linkpost.clock import CLOCK_FLOOR_UNIX_MS, Clock
+from linkpost.clock import Clock
 from linkpost.errors import (
     TLS_EXPIRED,
     TLS_UNTRUSTED,
@@ -16,6 +16,7 @@ from linkpost.link import Link
 from linkpost.ports.esp32 import ESP32Port
 from linkpost.ports.host import HostPort
 from linkpost.ports.rp2 import RP2Port
+from linkpost.version import RELEASED_UNIX_MS
 
 NOW = 1_800_000_000_000
 DATE = "Fri, 15 Jan 2027 08:00:00 GMT"  # NOW
@@ -60,7 +61,14 @@ class World:
         self.port.sleep_ms = self._sleep_ms
         self.clock = Clock(self.port)
         self.log = FakeLog()
-        self.link = Link(Config([self.server.name]), self.port, self.clock, self.log)
+        self.times_set = 0
+        self.link = Link(
+            Config([self.server.name]), self.port, self.clock, self.log, self._clock_was_set
+        )
+
+    def _clock_was_set(self):
+        assert self.clock.is_right()
+        self.times_set += 1
 
     def _sleep_ms(self, ms):
         self.chip.advance(ms)
@@ -94,6 +102,7 @@ def test_link_joins_sets_the_clock_and_says_so():
         world.join()
         assert world.link.is_joined
         assert NOW <= world.clock.unix_ms() <= NOW + 100
+        assert world.times_set == 1
         assert world.phrases() == [("wifi", "up"), ("clock", "set by NTP")]
         assert "opensesame" not in str(world.log.said)
 
@@ -133,6 +142,7 @@ def test_link_ntp_blocked_the_date_of_a_reply_sets_the_clock():
         assert world.clock.unix_ms() == NOW
         world.link.succeeded("Fri, 15 Jan 2027 09:00:00 GMT")  # right already: left alone
         assert world.clock.unix_ms() == NOW
+        assert world.times_set == 1
 
     on_both(test, answers=False)
 
@@ -154,6 +164,7 @@ def test_link_certificate_dates_refused_the_clock_is_doubted_and_asked_again_at_
         assert world.clock.unix_ms() is None
         world.join()
         assert NOW <= world.clock.unix_ms() <= NOW + 100
+        assert world.times_set == 1
 
     on_both(test)
 
@@ -220,7 +231,7 @@ def test_link_off_and_light_sleep_and_on_again_keeps_the_time():
 
 def test_link_desktop_has_a_network_already():
     port = HostPort()
-    link = Link(Config(), port, Clock(port), FakeLog())
+    link = Link(Config(), port, Clock(port), FakeLog(), None)
     assert link.is_joined and link.step()
     link.off()
     link.failed(NetworkError("x"))
@@ -230,6 +241,6 @@ def test_link_desktop_has_a_network_already():
 def test_link_fresh_board_without_ntp_judges_certificates_by_the_floor():
     def test(world):
         world.join()
-        assert CLOCK_FLOOR_UNIX_MS <= world.port.unix_ms() < CLOCK_FLOOR_UNIX_MS + 60_000
+        assert RELEASED_UNIX_MS <= world.port.unix_ms() < RELEASED_UNIX_MS + 60_000
 
     on_both(test, answers=False)
