@@ -15,7 +15,7 @@ import click
 from tools import failures, firmware
 from tools.board_files import anchors, load_config
 from tools.virtual_board import runtimes
-from tools.virtual_board.supervisor import MARK
+from tools.virtual_board.life import MARK
 
 
 @click.command()

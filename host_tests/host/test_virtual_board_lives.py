@@ -14,7 +14,7 @@ import pytest
 
 from tools import failures, firmware
 from tools.mpy import compile_mpy
-from tools.virtual_board import command, image, runtimes, supervisor
+from tools.virtual_board import command, image, life, runtimes, supervisor
 from tools.virtual_board.kinds import KINDS
 from tools.virtual_board.supervisor import Setup, Supervisor
 
@@ -83,9 +83,7 @@ class Board:
             image.refresh_folder(self.setup.flash, files)
 
     def run(self):
-        outcome = self.supervisor.run()
-        assert self.supervisor._process is None
-        return outcome
+        return self.supervisor.run()
 
 
 def after_log(board, text, action):
@@ -154,7 +152,7 @@ if reports > 1:
         r"deep sleep b'\x07\x02' 1",
     ]
     assert outcome.counts.accepted == 3
-    assert outcome.lives == 3
+    assert len(outcome.causes) == 3
 
 
 @both_runtimes
@@ -234,12 +232,13 @@ while True:
 """
     outcome = Board(tmp_path, runtime, body, timeout_s=0.8).run()
     assert command.exit_code(outcome) == failures.AUTH_REFUSED
+    assert outcome.message == "the timeout has passed; the board's latest failure: AuthError"
 
 
 @both_runtimes
 def test_timeout_in_deep_sleep_does_not_wake_the_board(tmp_path, runtime):
     outcome = Board(tmp_path, runtime, "port.deep_sleep(10**6)", timeout_s=0.8).run()
-    assert (outcome.reason, outcome.lives) == (supervisor.TIMEOUT, 1)
+    assert (outcome.reason, len(outcome.causes)) == (supervisor.TIMEOUT, 1)
 
 
 @both_runtimes
@@ -271,7 +270,7 @@ while True:
 
 @both_runtimes
 def test_stop_of_a_board_that_does_not_listen_cuts_its_power(tmp_path, runtime, monkeypatch):
-    monkeypatch.setattr(supervisor, "GRACE_S", 0.3)
+    monkeypatch.setattr(life, "GRACE_S", 0.3)
     board = Board(tmp_path, runtime, STUBBORN)
     after_log(board, "ready", board.supervisor.stop)
     assert board.run().reason == supervisor.INTERRUPTED
@@ -286,8 +285,8 @@ def test_stop_twice_does_not_wait(tmp_path):
 
 def test_stop_in_deep_sleep_ends_the_run(tmp_path):
     board = Board(tmp_path, "cpython", "self.accepted = 1; port.deep_sleep(10**6)")
-    watched = board.supervisor._pause
-    board.supervisor._pause = lambda s: (
+    watched = board.supervisor._sleep
+    board.supervisor._sleep = lambda s: (
         threading.Timer(0.05, board.supervisor.stop).start(),
         watched(s),
     )[1]
@@ -456,7 +455,7 @@ getattr(sys.stderr, "flush", int)()
 
 @both_runtimes
 def test_stop_before_the_board_has_started_ends_the_run(tmp_path, runtime, monkeypatch):
-    monkeypatch.setattr(supervisor, "GRACE_S", 1.0)
+    monkeypatch.setattr(life, "GRACE_S", 1.0)
     board = Board(tmp_path, runtime, "port.sleep_ms(100000)")
     board.supervisor.stop()
     assert board.run().reason == supervisor.INTERRUPTED

@@ -19,8 +19,8 @@ MICROPYTHON = "micropython"
 CPYTHON = "cpython"
 RUNTIMES = (MICROPYTHON, CPYTHON)
 
-# What a plain ESP32 has, about 112 KB, twice, because the unix port's objects are twice a chip's in
-# size; and 16 KB for the board's own side of the virtual board (measured).
+# What a plain ESP32 has, about 112 KB, twice: the unix port's objects are twice a chip's in size.
+# And 16 KB for our own side on the board (measured).
 DEFAULT_HEAP_BYTES = (2 * 112 + 16) * 1024
 
 OPTIONS_VARIABLE = "LINKPOST_OPTIONS"
