@@ -12,7 +12,7 @@ from .protocol.http import Reply
 from .protocol.replies import TOKEN_MAX
 from .protocol.session import DONE, SEND_AUTH, SEND_TOPIC, Credentials, Session, head_max_bytes
 from .protocol.topics import TOPIC_MAX_BYTES
-from .storage.files import list_names, read_bytes
+from .storage.files import list_names, open_file, read_bytes
 from .storage.tokens import TokenStore
 
 # Bodies up to this leave in one write, so one TLS record, with their head.
@@ -80,6 +80,15 @@ class Client:
         if action != DONE:
             raise session.error
         return session.message_id
+
+    def publish_file(self, topic: str, path: str, deadline_ms: int = 60_000):
+        """Publish a file on flash, 1 to 131072 bytes, as one message; return as `publish` does.
+
+        Memory: one chunk of 4096 bytes, whatever the file's size. Raises: as `publish`, and
+        StorageError where the file cannot be read.
+        """
+        with open_file(path) as file:
+            return self.publish(topic, file, deadline_ms)
 
     def date(self):
         """Return the Date header of the last reply (over verified TLS), or None."""

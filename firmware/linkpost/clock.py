@@ -46,7 +46,7 @@ class Clock:
         self.raise_floor(newest_unix_ms)
 
     def raise_floor(self, unix_ms: int) -> None:
-        """Set the RTC to that time, or the release's, if it is behind; it is then not right yet."""
+        """Set the RTC to that time, or the release's, if behind; it is then not right yet."""
         if not RELEASED_UNIX_MS <= unix_ms < CLOCK_CEILING_UNIX_MS:
             unix_ms = RELEASED_UNIX_MS
         # A clock that was set is not moved by what is on flash: that may stem from a wrong one.

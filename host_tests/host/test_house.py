@@ -12,7 +12,7 @@ FIRMWARE = ROOT / "firmware"
 MODULES = sorted(FIRMWARE.rglob("*.py"))
 TOOLS = sorted((ROOT / "tools").rglob("*.py"))
 
-# main -> boot -> app -> sender -> delivery -> client -> {net, storage} -> protocol -> leaves -> errors.
+# main -> boot -> app -> sender -> delivery -> client -> {net, storage} -> protocol -> leaves.
 # A module may import only what stands on a lower floor; equal floors only within their own room.
 _FLOORS = {
     "main": 10,

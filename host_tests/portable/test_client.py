@@ -1,5 +1,7 @@
 """`Client.publish` over a fake transport: what it sends, when it connects, that it closes."""
 
+import os
+
 from linkpost.client import Client
 from linkpost.config import Config
 from linkpost.errors import (
@@ -285,6 +287,23 @@ def test_publish_stream_is_sent_from_its_beginning_again():
     transport = _Transport(EXPIRED, TOKEN, ACCEPTED)
     _client(transport).publish(TOPIC, _Stream(b"0123456789" * 500))
     assert transport.sent[2].endswith(b"\r\n\r\n" + b"0123456789" * 500)
+
+
+def test_publish_file_streams_it_and_sends_it_again_where_it_must():
+    path = "test_client.tmp"
+    data = bytes([i & 255 for i in range(131_072)])
+    with open(path, "wb") as file:
+        file.write(data)
+    transport = _Transport(EXPIRED, TOKEN, ACCEPTED)
+    assert _client(transport).publish_file(TOPIC, path) == "1207967842654323713"
+    assert transport.sent[2].endswith(b"\r\n\r\n" + data)
+    os.remove(path)
+
+
+def test_publish_file_that_is_not_there_sends_nothing():
+    transport = _Transport()
+    _fails(StorageError, _client(transport).publish_file, TOPIC, "no such file")
+    assert transport.connects == 0
 
 
 def test_publish_payload_outside_the_limits_sends_nothing():

@@ -26,6 +26,14 @@ def read_bytes(path: str, max_bytes: int):
         raise StorageError("cannot read %s (error %s)" % (path, error.errno))
 
 
+def open_file(path: str):
+    """Return the file, open for reading bytes; the caller closes it. Raises: StorageError."""
+    try:
+        return open(path, "rb")  # noqa: SIM115  the caller's `with` closes it
+    except OSError as error:
+        raise StorageError("cannot read %s (error %s)" % (path, error.errno))
+
+
 def list_names(folder: str) -> list:
     """Return the names in a folder, sorted; empty where there is none."""
     try:
