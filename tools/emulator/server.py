@@ -68,8 +68,6 @@ def run(options: Options, announce: Callable[[dict[str, str]], None]) -> int:
     try:
         platform = Platform(store, options.policy)
         platform.start(options.devices)
-        if not store.device_states():
-            _log.warning("no device is registered; add one with --device PK,DN,SECRET")
         service = Service(
             context=certs.make_context(server_path, legacy_ciphers=options.legacy_ciphers),
             platform=platform,
@@ -120,6 +118,8 @@ async def _run(
         if options.ready_file:
             write_ready_file(options.ready_file, ready)
         announce(ready)
+        if not store.device_states():
+            _log.warning("no device is registered; add one with --device PK,DN,SECRET")
         code = await end
     for server in servers:
         server.close()
