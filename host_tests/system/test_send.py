@@ -1,11 +1,13 @@
 """`linkpost send` against the emulator: the check of endpoint and credentials before flashing."""
 
 import os
+import signal
 import socket
+import time
 
 import pytest
 from emulator_process import DEVICE_SECRET, EmulatorProcess
-from linkpost_command import DEVICE, both_runtimes, run, write_config
+from linkpost_command import DEVICE, both_runtimes, run, start, write_config
 from trustme import CA
 
 
@@ -133,3 +135,25 @@ def test_send_without_one_message_is_a_usage_error(send, arguments):
 
 def test_send_without_a_config_is_a_usage_error(tmp_path):
     refused(run("send", "--config", tmp_path / "none.json", "--data", "x"), 2, "cannot read")
+
+
+@both_runtimes
+def test_send_on_ctrl_c_ends_at_once_with_130_and_leaves_nothing(
+    emulator, tmp_path, monkeypatch, runtime
+):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    config = write_config(tmp_path, emulator.platform)
+    before = emulator.totals()["handshakes"]
+    emulator.fault(endpoint="auth", kind="stall", times=1)
+    arguments = ("--config", config, "--ca", emulator.ca, "--data", "x", "--runtime", runtime)
+    with start("send", *arguments) as process:
+        deadline = time.monotonic() + 20
+        while emulator.totals()["handshakes"] == before:
+            assert time.monotonic() < deadline, "the command never connected"
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=20)
+    emulator.clear_faults()
+    assert (process.returncode, output, errors.strip()) == (130, "", "")
+    assert list(temporary.iterdir()) == []
