@@ -10,6 +10,7 @@ import os
 import vfs
 
 from linkpost.storage.outbox import Outbox
+from linkpost.storage.tokens import TokenStore
 
 ROOT = "/flash"
 _BOOT_MS = 1_700_000_000_000
@@ -36,13 +37,15 @@ class Model:
         self.gone = set()
         self.top = self.acked = self.safe = self.dropped = self.quarantined = 0
         self.aside = []
-        self.stream = None
+        self.stream = self.token = None
         self.boot_time = None
         self.under_way = None
 
     def copy(self):
         twin = Model()
-        for name in ("top", "acked", "safe", "dropped", "quarantined", "stream", "boot_time"):
+        for name in ("top", "acked", "safe", "dropped", "quarantined"):
+            setattr(twin, name, getattr(self, name))
+        for name in ("stream", "token", "boot_time"):
             setattr(twin, name, getattr(self, name))
         twin.promised = self.promised.copy()
         twin.gone = self.gone.copy()
@@ -75,6 +78,8 @@ class Model:
             self.aside.append((call[1],) + self.promised[call[1]])
         elif call[0] == "set_time":
             self.boot_time = call[1]
+        elif call[0] == "save_token":
+            self.token = call[1]
 
 
 class Life:
@@ -137,10 +142,19 @@ class Life:
         self.outbox.set_time(_BOOT_MS)
         self._done()
 
+    def save_token(self, token):
+        self._note("save_token", token)
+        token_store().save(token)
+        self._done()
+
     def sync(self):
         self._note("sync")
         self.outbox.sync()
         self._done()
+
+
+def token_store():
+    return TokenStore("token", ("a1GFjLP1234", "device123", "secret", "localhost:8443"))
 
 
 def mount(flash, chip_bytes):
@@ -207,12 +221,17 @@ def verify(outbox, model):
         check(outbox.newest() == waiting[-1], "newest is %s" % (outbox.newest(),))
     aside = list(outbox.quarantined_readings())
     seqs_aside = [reading[0] for reading in aside]
+    if call[0] == "quarantine":
+        check(call[1] in seqs + seqs_aside, "%d neither waits nor was set aside" % call[1])
     check(seqs_aside == sorted(set(seqs_aside)), "set aside twice: %s" % seqs_aside)
     kept = model.aside[-40:]  # the older ones may have gone
     for reading in kept:
         check(reading in aside, "%d was set aside and is gone" % reading[0])
     counts = (model.quarantined, model.quarantined + (call[0] == "quarantine"))
     check(outbox.quarantined in counts, "quarantined is %d" % outbox.quarantined)
+    token = token_store().load()
+    tokens = (model.token, call[1]) if call[0] == "save_token" else (model.token,)
+    check(token in tokens, "the token is %s, not one of %s" % (token, tokens))
 
     now = Model()
     now.promised = {seq: (unix_ms, values) for seq, unix_ms, values in waiting}
@@ -222,4 +241,5 @@ def verify(outbox, model):
     now.quarantined = outbox.quarantined
     now.aside = aside
     now.stream = outbox.stream
+    now.token = token
     return now

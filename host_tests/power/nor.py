@@ -28,6 +28,7 @@ class NorFlash:
         if image is None:
             image = bytearray(b"\xff" * (blocks * BLOCK_BYTES))
         self.image = image
+        self._view = memoryview(image)
         self.journal = journal
         self.mark = 0
         self.reset_counts()
@@ -38,7 +39,7 @@ class NorFlash:
     def readblocks(self, block, buffer, offset=0):
         self.reads += 1
         start = block * BLOCK_BYTES + offset
-        buffer[:] = memoryview(self.image)[start : start + len(buffer)]
+        buffer[:] = self._view[start : start + len(buffer)]
 
     def writeblocks(self, block, data, offset=0):
         self.programs += 1

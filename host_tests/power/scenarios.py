@@ -99,21 +99,24 @@ def _set_time(life):
     life.acknowledge_oldest()
 
 
+def _token(life):
+    # 32 hex digits as on the vendor's page, and 192 as in the SDKs: not inline on esp32.
+    for length in (32, 192, 192, 32):
+        life.save_token("%x" % (length + life.outbox.next_seq) * (length // 2))
+        life.append()
+
+
 def _outage(life):
-    # All of it in a row: an outage of 60 readings, and the end of it.
-    for _ in range(10):
+    # All of it in a row: an outage of 30 readings, and the end of it.
+    for _ in range(4):
         life.append()
         life.acknowledge_oldest()
-    for _ in range(60):
+    for _ in range(30):
         life.append()
     while life.outbox.pending > 5:
         life.acknowledge_oldest(10)
         life.append()
     life.sync()
-
-
-def _nothing(life):
-    pass
 
 
 SCENARIOS = {
@@ -131,5 +134,6 @@ SCENARIOS = {
     "quarantine": (_appended(30), _quarantine, {}),
     "quarantine full": (_quarantine_full, _quarantine, {}),
     "set time": (_appended(5, False), _set_time, {}),
+    "token": (_appended(3), _token, {}),
     "outage": (_accepted(30), _outage, {}),
 }

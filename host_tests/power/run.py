@@ -1,0 +1,135 @@
+"""Cut the power at every flash write: the whole table, or one cut again.
+
+    python -m host_tests.power.run               every cut, and a slice of the double ones
+    python -m host_tests.power.run --full        every cut, and every second cut during recovery
+    python -m host_tests.power.run --mutants     break the outbox on purpose; each must be caught
+    python -m host_tests.power.run --replay "slots to a segment" esp32 12:half,3:before
+
+The scenarios run in real MicroPython, on its own littlefs; see cuts.py. Exit code 1 where anything
+was lost.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).parent
+FIRMWARE = HERE.parent.parent / "firmware"
+CHIPS = ("esp32", "rp2")
+# First cuts of a scenario that get second ones, where not all do.
+BOUNDED = 3
+_TIMEOUT_S = 3600
+_LAST_LINE = re.compile(r"cut (\d+) (\d+) operations (\d+) lost (\d+)\s*$")
+
+
+@dataclass
+class Outcome:
+    """What one scenario gave on one chip."""
+
+    scenario: str
+    chip: str
+    operations: int
+    cuts: int
+    pairs: int
+    lost: int
+    output: str
+
+
+def scenarios() -> list[str]:
+    """Return the names of the scenarios, in the order of their file."""
+    text = (HERE / "scenarios.py").read_text()
+    return re.findall(r'^    "([a-z ]+)": \(', text.partition("SCENARIOS = ")[2], re.MULTILINE)
+
+
+def micropython() -> str | None:
+    """Return the MicroPython beside this Python, or on the path."""
+    beside = Path(sys.executable).parent / "micropython"
+    return str(beside) if beside.exists() else shutil.which("micropython")
+
+
+def run_script(
+    script: str, *arguments: str, firmware: Path = FIRMWARE, heap: str = "32M"
+) -> subprocess.CompletedProcess[str]:
+    """Run one of this folder's scripts under MicroPython."""
+    return subprocess.run(
+        [micropython() or "micropython", "-X", f"heapsize={heap}", str(HERE / script), *arguments],
+        env={**os.environ, "MICROPYPATH": f"{firmware}:{HERE}:.frozen"},
+        capture_output=True,
+        text=True,
+        timeout=_TIMEOUT_S,
+        check=False,
+    )
+
+
+def cut(scenario: str, chip: str, second: int, firmware: Path = FIRMWARE) -> Outcome:
+    """Cut one scenario everywhere; `second` first cuts get second ones, -1: all."""
+    process = run_script("cuts.py", scenario, chip, str(second), firmware=firmware)
+    output = process.stdout + process.stderr
+    found = _LAST_LINE.search(process.stdout)
+    if not found:  # it did not come to its end
+        return Outcome(scenario, chip, 0, 0, 0, 1, output)
+    cuts, pairs, operations, lost = map(int, found.groups())
+    return Outcome(scenario, chip, operations, cuts, pairs, lost, output)
+
+
+def table(outcomes: list[Outcome]) -> str:
+    """Return the closing table."""
+    lines = [
+        f"{'scenario':26}{'chip':7}{'operations':>11}{'cuts':>7}{'double cuts':>13}{'lost':>6}"
+    ]
+    for o in outcomes:
+        lines.append(f"{o.scenario:26}{o.chip:7}{o.operations:11}{o.cuts:7}{o.pairs:13}{o.lost:6}")
+    cuts, pairs = sum(o.cuts for o in outcomes), sum(o.pairs for o in outcomes)
+    operations, lost = sum(o.operations for o in outcomes), sum(o.lost for o in outcomes)
+    lines.append(f"{'all':33}{operations:11}{cuts:7}{pairs:13}{lost:6}")
+    return "\n".join(lines)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--full", action="store_true", help="every second cut too")
+    parser.add_argument("--mutants", action="store_true", help="is every broken outbox caught?")
+    parser.add_argument("--replay", nargs=3, metavar=("SCENARIO", "CHIP", "SCHEDULE"))
+    parser.add_argument("--only", metavar="SCENARIO", help="this scenario alone")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    arguments = parser.parse_args()
+    if arguments.replay:
+        scenario, chip, schedule = arguments.replay
+        process = run_script("cuts.py", scenario, chip, "0", schedule)
+        print(process.stdout + process.stderr, end="")
+        return process.returncode
+    if arguments.mutants:
+        from host_tests.power.mutants import catch_all
+
+        return catch_all(arguments.jobs)
+    second = -1 if arguments.full else BOUNDED
+    work = [
+        (scenario, chip)
+        for scenario in scenarios()
+        for chip in CHIPS
+        if arguments.only in (None, scenario)
+    ]
+    with ThreadPoolExecutor(arguments.jobs) as pool:
+        outcomes = []
+        for outcome in pool.map(lambda pair: cut(*pair, second), work):
+            outcomes.append(outcome)
+            if outcome.lost:
+                print(outcome.output, file=sys.stderr)
+            elif sys.stderr.isatty():
+                print(f"{outcome.scenario} {outcome.chip}", file=sys.stderr)
+    print(table(outcomes))
+    return 1 if any(outcome.lost for outcome in outcomes) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
