@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,26 +32,38 @@ both_runtimes = pytest.mark.parametrize(
 )
 
 
-def start(*arguments: object, **options) -> subprocess.Popen:
-    """Start `linkpost` with these arguments; its output comes as text through pipes."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "tools", *map(str, arguments)],
+def start(*arguments: object) -> contextlib.AbstractContextManager[subprocess.Popen]:
+    """Start `linkpost` with these arguments, as `start_module` does."""
+    return start_module("tools", *arguments)
+
+
+@contextlib.contextmanager
+def start_module(*arguments: object, **variables: str) -> Iterator[subprocess.Popen]:
+    """Start a Python module in a session of its own; its output comes as text through pipes.
+
+    It is killed at the end of the `with` block, and when the test process ends.
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-m", *map(str, arguments)],
         cwd=ROOT,
+        env={**os.environ, **variables},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        **options,
+        start_new_session=True,
+        preexec_fn=runtimes.end_with_parent if os.name == "posix" else None,
     )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def run(*arguments: object, timeout_s: float = 60) -> subprocess.CompletedProcess:
     """Run `linkpost` to its end."""
     with start(*arguments) as process:
-        try:
-            output, errors = process.communicate(timeout=timeout_s)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            raise
+        output, errors = process.communicate(timeout=timeout_s)
     return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
 
 

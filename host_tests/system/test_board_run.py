@@ -171,8 +171,7 @@ def test_board_without_a_platform_ends_at_the_timeout_with_6_and_keeps_all(
 
 @both_runtimes
 def test_board_on_ctrl_c_stops_in_order_with_130(device, tmp_path, runtime):
-    process = start(*board_of(device, tmp_path, "--runtime", runtime))
-    with process:
+    with start(*board_of(device, tmp_path, "--runtime", runtime)) as process:
         for line in process.stderr:
             if " send accepted " in line:
                 break

@@ -3,13 +3,12 @@
 import os
 import re
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
-from linkpost_command import ROOT
+from linkpost_command import start_module
 
 from tools import demo
 
@@ -18,15 +17,14 @@ linux_only = pytest.mark.skipif(sys.platform != "linux", reason="looks for proce
 
 
 def start(tmp_path, **variables):
-    return subprocess.Popen(
-        [sys.executable, "-m", "tools.demo"],
-        cwd=ROOT,
-        env={**os.environ, "TMPDIR": str(tmp_path), "PYTHONUNBUFFERED": "1", **variables},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    return start_module("tools.demo", TMPDIR=str(tmp_path), **variables)
+
+
+def wait_for_report(process):
+    for line in process.stdout:
+        if "accepted: report" in line:
+            return
+    raise AssertionError(process.stderr.read())
 
 
 def assert_nothing_left(tmp_path):
@@ -65,8 +63,7 @@ def test_demo_with_reports_shows_each_and_ends_with_0(tmp_path):
 @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
 def test_demo_on_ctrl_c_stops_everything_and_ends_with_0(tmp_path, signal_number):
     with start(tmp_path) as process:
-        while "accepted: report" not in process.stdout.readline():
-            assert process.poll() is None
+        wait_for_report(process)
         os.killpg(process.pid, signal_number)  # as a terminal does it
         output, errors = process.communicate(timeout=30)
     assert (process.returncode, errors) == (0, "")
@@ -77,8 +74,7 @@ def test_demo_on_ctrl_c_stops_everything_and_ends_with_0(tmp_path, signal_number
 @linux_only
 def test_demo_that_is_killed_leaves_no_process(tmp_path):
     with start(tmp_path) as process:
-        while "accepted: report" not in process.stdout.readline():
-            assert process.poll() is None
+        wait_for_report(process)
         process.kill()
         process.communicate(timeout=30)
     for path in tmp_path.rglob("*"):  # files it could not remove
