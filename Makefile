@@ -5,9 +5,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Two cores are what the tests are planned for.
 JOBS ?= 2
+# Seconds that the soak lasts, and the board that the contract runs on.
+SOAK_S ?= 120
+PORT ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint types lock clean
+.PHONY: help setup demo test power soak contract check lint types lock clean
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +32,15 @@ demo: setup  ## Emulator and a virtual board that reports into it; REPORTS=5 end
 
 test: setup  ## Every test, on CPython and on real MicroPython
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+
+power: setup  ## Power cut at every flash write, and every second cut during recovery (long)
+	$(BIN)/python -m host_tests.power.run --full
+
+soak: setup  ## Virtual boards against faults, power cuts and restarts; SOAK_S=600 for ten minutes
+	$(BIN)/python -m tools.soak --seconds $(SOAK_S)
+
+contract: setup  ## What the firmware expects of a port, on the board at PORT=...
+	$(BIN)/mpremote connect $(PORT) run host_tests/contract/port_contract.py
 
 check: setup lint types  ## Lint and types; import arrows and module sizes are tests of `make test` too
 	$(BIN)/python -m pytest -q host_tests/host/test_house.py
