@@ -12,7 +12,7 @@ import os
 import sys
 
 import vfs
-from ledger import ROOT, Broken, Life, file_system, mount, unmount, verify
+from ledger import ROOT, Life, mount, unmount, verify
 from nor import BLOCK_BYTES, CHIPS, NorFlash, apply
 from scenarios import SCENARIOS
 
@@ -40,14 +40,13 @@ class Case:
         if prepare is None:
             self.image = bytes(flash.image)
             flash.journal = []
-        life = Life(flash, self.chip_bytes, self.max_bytes)
+        self.life = life = Life(flash, self.chip_bytes, self.max_bytes)
         if prepare:
             prepare(life)
             self.image = bytes(flash.image)
             flash.journal = []
         act(life)
         life.end()
-        self.life = life
         self.journal = flash.journal
         self.image_buffer = bytearray(len(self.image))
         self.second_image = bytearray(len(self.image))
@@ -66,7 +65,7 @@ class Case:
     def recover(self, image, model, journal=None):
         """Boot on that flash, compare, and go on. Returns the life."""
         flash = NorFlash(image=image, journal=journal)
-        life = Life(flash, self.chip_bytes, self.max_bytes)
+        life = Life(flash, self.chip_bytes, self.max_bytes, model)
         try:
             life.model = verify(life.outbox, model)
             # What can be read must also go on: store, let go, stop in order.
@@ -94,14 +93,10 @@ def positions(count):
     yield count, "before"
 
 
-def mark_of(journal, number, end):
-    return journal[number][3] if number < len(journal) else end
-
-
-def first_cut(case, number, how, image):
-    """Return the model that holds at a first cut."""
-    end = len(case.life.events)
-    return case.life.model_at(mark_of(case.journal, number, end))
+def model_of(life, journal, number):
+    """Return what a life had promised when operation `number` of its journal began."""
+    end = len(life.events)
+    return life.model_at(journal[number][3] if number < len(journal) else end)
 
 
 def run(name, chip, second):
@@ -119,7 +114,7 @@ def run(name, chip, second):
         image[:] = live
         if how == "half":
             apply(image, case.journal[number], half=True)
-        model = first_cut(case, number, how, image)
+        model = model_of(case.life, case.journal, number)
         journal = None
         if step and index % step == step // 2:
             journal = []
@@ -139,7 +134,7 @@ def run(name, chip, second):
             image[:] = cut_image
             case.flash_at(image, journal, again, again_how)
             pairs += 1
-            model = life.model_at(mark_of(journal, again, len(life.events)))
+            model = model_of(life, journal, again)
             try:
                 case.check(image, model)
             except Exception as error:
@@ -161,7 +156,7 @@ def replay(name, chip, schedule):
     cuts = [cut.split(":") for cut in schedule.split(",")]
     number, how = int(cuts[0][0]), cuts[0][1]
     image = case.flash_at(bytearray(case.image), case.journal, number, how)
-    model = first_cut(case, number, how, image)
+    model = model_of(case.life, case.journal, number)
     print("under way at the cut:", model.under_way)
     cut_image = bytes(image)
     journal = []
@@ -171,7 +166,7 @@ def replay(name, chip, schedule):
     else:
         number, how = int(cuts[1][0]), cuts[1][1]
         image = case.flash_at(bytearray(cut_image), journal, number, how)
-        model = life.model_at(mark_of(journal, number, len(life.events)))
+        model = model_of(life, journal, number)
         print("under way at the second cut:", model.under_way)
         case.check(image, model)
     print("nothing lost")

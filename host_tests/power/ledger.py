@@ -8,12 +8,12 @@ then say what had been promised, and which call was under way: that one may have
 import os
 
 import vfs
-
 from linkpost.storage.outbox import Outbox
 from linkpost.storage.tokens import TokenStore
 
 ROOT = "/flash"
 _BOOT_MS = 1_700_000_000_000
+_OPEN = 2  # a life's first two events: it opens the outbox, the outbox is open
 
 
 class Broken(Exception):
@@ -83,15 +83,20 @@ class Model:
 
 
 class Life:
-    """One boot: a mounted flash and an open outbox. `model` is what held before it."""
+    """One boot: a mounted flash and an open outbox.
 
-    def __init__(self, flash, chip_bytes, max_bytes, model=None):
+    `before` is what held before it; `model`, what the outbox stood for when it was open: the same,
+    or what `verify` found.
+    """
+
+    def __init__(self, flash, chip_bytes, max_bytes, before=None):
         self.flash = flash
         self.events = []
-        self.model = model or Model()
+        self.before = before or Model()
+        self.model = None
         mount(flash, chip_bytes)
         self._note("open")
-        self.outbox = Outbox("outbox", max_bytes, lambda n: b"\x01\x02\x03\x04"[:n])
+        self.outbox = Outbox("outbox", max_bytes, _random_bytes)
         self._done(self.outbox.stream)
 
     def end(self):
@@ -106,8 +111,10 @@ class Life:
 
     def model_at(self, mark):
         """Return what had been promised when that many events were noted."""
-        model = self.model.copy()
-        for event in self.events[:mark]:
+        if mark < _OPEN and self.model:
+            return self.before
+        model = (self.model or self.before).copy()
+        for event in self.events[_OPEN if self.model else 0 : mark]:
             model.apply(event)
         return model
 
@@ -151,6 +158,16 @@ class Life:
         self._note("sync")
         self.outbox.sync()
         self._done()
+
+
+_ids = 0
+
+
+def _random_bytes(count):
+    # Never the same twice, so that a stream which was made anew is noticed.
+    global _ids
+    _ids += 1
+    return bytes([_ids >> 8 * i & 255 for i in range(count)])
 
 
 def token_store():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from host_tests.power.mutants import MUTANTS, catch
 from host_tests.power.run import BOUNDED, CHIPS, cut, micropython, run_script, scenarios
 
 pytestmark = pytest.mark.skipif(
@@ -26,3 +27,8 @@ def test_replay_of_a_schedule_runs_that_cut_alone() -> None:
     assert process.returncode == 0, process.stdout + process.stderr
     assert "under way at the second cut:" in process.stdout
     assert process.stdout.endswith("nothing lost\n")
+
+
+@pytest.mark.parametrize("mutant", MUTANTS)
+def test_power_cuts_notice_an_outbox_broken_on_purpose(mutant: str) -> None:
+    assert catch(mutant), f"nothing noticed that {mutant}"

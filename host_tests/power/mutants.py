@@ -1,0 +1,165 @@
+"""Outboxes broken on purpose: a proof that cannot fail proves nothing.
+
+Each mutant changes one line of the firmware in a copy; the scenarios named with it are cut, and
+one of them has to notice.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from host_tests.power.run import CHIPS, FIRMWARE, cut
+
+_STORAGE = Path("linkpost/storage")
+
+# What it does wrong: (file, text, its replacement, scenarios).
+MUTANTS: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
+    "a slot that waits is overwritten": (
+        "outbox.py",
+        "if seq - SLOTS > max(position.acked, self._segments.last_seq):",
+        "if False:",
+        ("slots to a first segment",),
+    ),
+    "slots go to a segment one append late": (
+        "outbox.py",
+        "if seq - SLOTS > max(position.acked, self._segments.last_seq):",
+        "if seq - SLOTS > max(position.acked, self._segments.last_seq) + 1:",
+        ("slots to a first segment",),
+    ),
+    "the segment is committed after the slot": (
+        "segments.py",
+        "            if file is not None:\n                file.close()\n            done = True",
+        "            self.late = file\n            done = True",
+        ("slots to a first segment", "slots to a segment"),
+    ),
+    "an empty segment is kept": (
+        "segments.py",
+        "            os.remove(self._path(self.firsts.pop()))\n            self._sizes.pop()",
+        "            break",
+        ("slots to a first segment", "slots to a new segment"),
+    ),
+    "next is one too low": (
+        "recovery.py",
+        "    position.next_seq = next_seq\n",
+        "    position.next_seq = max(next_seq - 1, 1)\n",
+        ("append",),
+    ),
+    "next comes from the cursor alone": (
+        "recovery.py",
+        "    position.next_seq = next_seq\n",
+        "    position.next_seq = wanted\n",
+        ("append",),
+    ),
+    "next comes from segments alone": (
+        "recovery.py",
+        "highest = max(highest, found)",
+        "highest = 0",
+        ("slots to a first segment", "append"),
+    ),
+    "the riding position is not read": (
+        "recovery.py",
+        "ring.acked, oldest - 1)",
+        "oldest - 1)",
+        ("append",),
+    ),
+    "the riding position is one too far": (
+        "readings.py",
+        "return 0 if lag == _LAG_MAX else seq - 1 - lag",
+        "return 0 if lag == _LAG_MAX else seq - lag",
+        ("append", "slots to a first segment"),
+    ),
+    "the cursor is not written while readings wait": (
+        "outbox.py",
+        "            if self.pending or self._segments.firsts:\n                self._write()\n",
+        "",
+        ("acknowledge", "acknowledge singly"),
+    ),
+    "a segment goes before all of it was accepted": (
+        "outbox.py",
+        "while segments.firsts and segments.last_of_first() <= self._position.acked:",
+        "while segments.firsts and segments.firsts[0] <= self._position.acked:",
+        ("acknowledge", "segment removal"),
+    ),
+    "a dropped segment goes before its count": (
+        "outbox.py",
+        "        written = self._write()\n        try:",
+        "        written = False\n        try:",
+        ("drop oldest", "flash full"),
+    ),
+    "dropped readings are not all counted": (
+        "outbox.py",
+        "            position.dropped += count\n",
+        "            position.dropped += count - 1\n",
+        ("drop oldest",),
+    ),
+    "a refused reading is let go before it is set aside": (
+        "outbox.py",
+        "        aside = self._quarantine\n",
+        "        aside = self._quarantine\n        self._position.acked = seq; self._write()\n",
+        ("quarantine",),
+    ),
+    "the position does not move past what was set aside": (
+        "outbox.py",
+        "        self._position.acked = seq\n        self._write()\n",
+        "        self._position.acked = seq\n",
+        ("quarantine",),
+    ),
+    "the boot's time stays in RAM": (
+        "outbox.py",
+        "        if self._untimed > self._position.acked:\n            self._write()\n",
+        "",
+        ("set time",),
+    ),
+    "the stream is new at each boot": (
+        "position.py",
+        "        if payload is None or len(payload) != 4:\n",
+        "        if True:\n",
+        ("append",),
+    ),
+    "a token is removed before the new one is written": (
+        "tokens.py",
+        '            with open(self._path, "wb") as file:\n',
+        """            self.load() and __import__("os").remove(self._path)
+            with open(self._path, "wb") as file:
+""",
+        ("token",),
+    ),
+}
+# Not here, as no cut can tell: whether the CRC is looked at (littlefs shows no torn frame), and
+# what holds where the cursor is lost. The portable tests of frames and damaged outboxes do.
+
+
+def catch(name: str) -> str:
+    """Return what caught that mutant, "" where nothing did."""
+    file, text, replacement, scenarios = MUTANTS[name]
+    with tempfile.TemporaryDirectory() as folder:
+        firmware = Path(folder) / "firmware"
+        shutil.copytree(FIRMWARE, firmware, ignore=shutil.ignore_patterns("__pycache__"))
+        path = firmware / _STORAGE / file
+        source = path.read_text()
+        if source.count(text) != 1:
+            raise AssertionError(f"{name}: the text is there {source.count(text)} times")
+        path.write_text(source.replace(text, replacement))
+        for scenario in scenarios:
+            for chip in CHIPS:
+                outcome = cut(scenario, chip, 0, firmware)
+                if outcome.lost:
+                    why = [line.strip() for line in outcome.output.splitlines() if ": " in line]
+                    reason = next((w for w in why if not w.startswith("FAILED")), "it crashed")
+                    return f"{scenario}, {chip}: {reason}"
+    return ""
+
+
+def catch_all(jobs: int) -> int:
+    """Try every mutant, print what caught each; return 1 where one lived."""
+    names = list(MUTANTS)
+    alive = 0
+    with ThreadPoolExecutor(jobs) as pool:
+        for name, caught in zip(names, pool.map(catch, names), strict=True):
+            print(f"{name:52}{caught or 'NOT CAUGHT'}", flush=True)
+            alive += not caught
+    print(f"{len(names)} mutants, {len(names) - alive} caught")
+    return 1 if alive else 0
