@@ -27,7 +27,13 @@ def package_dir() -> Path:
 
 def main_py() -> Path:
     """Return the board's `main.py`."""
-    return package_dir().parent / "main.py"
+    beside = package_dir().parent / "main.py"
+    if beside.is_file():
+        return beside
+    spec = importlib.util.find_spec("linkpost_board")  # installed from a wheel
+    if spec is None or not spec.submodule_search_locations:
+        raise RuntimeError("the firmware is not installed; install linkpost again")
+    return Path(next(iter(spec.submodule_search_locations))) / "main.py"
 
 
 def enable_imports() -> None:

@@ -13,7 +13,7 @@ from .log import Log
 from .ports.base import DEEP_SLEEP_WAKE
 from .schedule import Schedule
 from .sender import Sender
-from .sensors import build, read_all
+from .sensors import build, check_value, read_all
 from .sensors.system import System
 
 # With interval_s 0 a reading is taken as soon as the one before is sent; while nothing can be
@@ -44,14 +44,15 @@ class App:
         self._config = config
         self._port = port
         self._log = log or Log(port)
-        self._outbox = outbox or self._open_outbox()
-        self._clock = Clock(port, self._outbox.newest_unix_ms)
-        self._carried = Carried(port)
         if client is None:
             from .client import Client
 
+            # First of all: its buffer is the largest single piece, and the heap is still whole.
             client = Client(config, port=port, log=self._log)
         self._client = client
+        self._outbox = outbox or self._open_outbox()
+        self._clock = Clock(port, self._outbox.newest_unix_ms)
+        self._carried = Carried(port)
         self._sender = Sender(
             port, config, client, self._outbox, self._clock, self._log, self._time_known
         )
@@ -95,8 +96,15 @@ class App:
     def append(self, values: dict) -> int:
         """Store one reading; return its seq. It is safe on flash when this returns.
 
-        Args: values, {name: number | string | bool}. Raises: StorageError where the flash refuses.
+        Args: values, {name: number | string | bool}.
+        Raises: SensorError for a name or value that a reading cannot carry, StorageError where
+        the flash refuses; nothing is stored then.
         """
+        for name in values:
+            check_value(name, values[name])
+        return self._put(values)
+
+    def _put(self, values):
         return self._outbox.append(values, self._clock.unix_ms(), self._port.uptime_ms())
 
     def drain(self, deadline_ms: int = 30_000) -> None:
@@ -184,7 +192,7 @@ class App:
 
     def _store(self, values):
         try:
-            seq = self.append(values)
+            seq = self._put(values)
         except StorageError as error:
             self._log.error("store", "reading not stored", "why", error)
         else:

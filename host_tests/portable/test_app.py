@@ -6,7 +6,13 @@ from fakes_app import FakeClient, FakeOutbox, FakePort, Slept
 from linkpost.app import App
 from linkpost.carried import Carried
 from linkpost.config import Config
-from linkpost.errors import AuthError, NetworkError, StorageError, ThrottledError
+from linkpost.errors import (
+    AuthError,
+    NetworkError,
+    SensorError,
+    StorageError,
+    ThrottledError,
+)
 from linkpost.log import Log
 from linkpost.ports.base import DEEP_SLEEP_WAKE, WATCHDOG_RESET
 
@@ -313,6 +319,29 @@ def test_append_and_drain_are_a_loop_of_ones_own():
     board.app.drain(deadline_ms=1_000)
     assert board.app.accepted == 1
     assert board.sent()[0]["door"] is True
+
+
+def test_append_refuses_what_a_reading_cannot_carry():
+    board = _Board()
+    for values in (
+        {"seq": 5},
+        {"stream": "x"},
+        {"time": 1},
+        {"error": "x"},
+        {"": 1},
+        {1: 2},
+        {"x": None},
+        {"x": [1]},
+        {"x": b"1"},
+        {"x": float("nan")},
+        {"x": float("inf")},
+    ):
+        try:
+            board.app.append(values)
+        except SensorError:
+            continue
+        raise AssertionError(values)
+    assert board.outbox.pending == 0
 
 
 def test_drain_that_fails_says_so_and_keeps_all():

@@ -105,14 +105,16 @@ def read_all(sensors) -> dict:
         try:
             for value_name, value in sensor.read().items():
                 full_name = "%s_%s" % (name, value_name) if name else value_name
-                _check(value_name, value)
-                if full_name in values or full_name in _RESERVED:
+                check_value(full_name, value)
+                if full_name in values:
                     raise SensorError("%s is taken; give this sensor a name" % full_name)
                 values[full_name] = value
         except SensorError as error:
             errors[_label(name, sensor)] = str(error)
         except OSError as error:
             errors[_label(name, sensor)] = "I/O error %s" % (error.args[0] if error.args else "")
+        except MemoryError:
+            raise  # the board's trouble, not the sensor's
         except Exception as error:  # a person's own sensor may raise anything, and stops no board
             errors[_label(name, sensor)] = "%s: %s" % (type(error).__name__, error)
     if errors:
@@ -124,8 +126,14 @@ def _label(name, sensor):
     return name or getattr(sensor, "kind", "") or type(sensor).__name__
 
 
-def _check(name, value):
-    """Raise SensorError for what JSON cannot carry: other types, and what is no finite number."""
+def check_value(name, value) -> None:
+    """Raise SensorError for what a reading cannot carry.
+
+    That is a name that is no text or that the reading has already, a value of another type than
+    number, text or bool, and what is no finite number.
+    """
+    if not isinstance(name, str) or not name or name in _RESERVED:
+        raise SensorError("%r cannot be the name of a value" % (name,))
     if isinstance(value, float):
         # NaN differs from itself, infinity minus infinity is NaN.
         if value - value != 0:

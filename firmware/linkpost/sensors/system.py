@@ -1,5 +1,7 @@
 """What the board knows about itself: why it started, its version, memory and signal."""
 
+import gc
+
 from ..version import VERSION
 
 
@@ -19,6 +21,7 @@ class System:
 
     def read(self):
         port = self._port
+        gc.collect()  # what can be had, not what has not been collected yet
         values = {
             "reset_cause": port.reset_cause(),
             "version": VERSION,
