@@ -227,11 +227,13 @@ class Session:
         return self._next(action)
 
     def _explain_refusal(self):
+        # The end of a secret as the platform issues it (32 characters) tells two of them apart,
+        # and gives nothing away; of a short one it would.
         secret = self._credentials.device_secret
+        ending = " (ends in ..%s)" % secret[-4:] if len(secret) >= 16 else ""
         return (
             "Authentication refused. Check in this order: endpoint belongs to this device's "
-            "instance; product_key; device_name; device_secret (ends in ..%s); device enabled"
-            % (secret[-4:] if len(secret) >= 16 else "")
+            "instance; product_key; device_name; device_secret%s; device enabled" % ending
         )
 
 

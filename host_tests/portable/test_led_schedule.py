@@ -1,0 +1,87 @@
+"""Small parts of the loop: the LED's blink codes, schedules, what a boot carries over."""
+
+from fakes_app import FakePort
+from linkpost import led
+from linkpost.carried import Carried
+from linkpost.schedule import Schedule
+
+
+def _blinks(code):
+    """Return how often the LED goes on in one period, and for how long in all, in ms."""
+    port = FakePort()
+    seen = []
+    lamp = led.LED(port, seen.append)
+    lamp.code = code
+    lit_ms = 0
+    for _ in range(300):
+        lamp.step()
+        lit_ms += 10 if seen and seen[-1] else 0
+        port.now += 10
+    return seen.count(1), lit_ms
+
+
+def test_led_blinks_as_often_as_its_code_says():
+    for code in (led.NO_WIFI, led.NO_PLATFORM, led.REFUSED):
+        assert _blinks(code) == (code, code * 200), code
+
+
+def test_led_all_well_is_one_short_flash():
+    assert _blinks(led.ALL_WELL) == (1, 30)
+
+
+def test_led_without_a_pin_does_nothing():
+    led.LED(FakePort(), None).step()
+
+
+def test_schedule_is_due_after_its_time():
+    port = FakePort()
+    schedule = Schedule(port, 1000)
+    assert schedule.left_ms() == 1000
+    port.now = 999
+    assert schedule.left_ms() == 1
+    port.now = 5000
+    assert schedule.left_ms() == 0
+
+
+def test_schedule_again_does_not_drift_and_leaves_out_what_has_passed():
+    port = FakePort()
+    schedule = Schedule(port, 1000)
+    port.now = 1030  # 30 ms late
+    schedule.again(1000)
+    assert schedule.left_ms() == 970
+    port.now = 7500  # five periods were missed
+    schedule.again(1000)
+    assert schedule.left_ms() == 500
+    schedule.again(0)
+    assert schedule.left_ms() == 0
+
+
+def test_carried_comes_back_as_it_was_kept():
+    port = FakePort()
+    carried = Carried(port)
+    assert (carried.crashes, carried.attempts, carried.send_in_ms) == (0, 0, 0)
+    carried.crashes = 3
+    carried.attempts = 1000  # more than is kept
+    carried.sample_in_ms = 5
+    carried.send_in_ms = 3_600_000
+    carried.keep()
+    again = Carried(FakePort(retained=port.retained()))
+    assert (again.crashes, again.attempts) == (3, 255)
+    assert (again.sample_in_ms, again.send_in_ms) == (5, 3_600_000)
+
+
+class _Forgetful(FakePort):
+    retained_bytes = 0
+
+    def retained(self):
+        return b""
+
+    def retain(self, data):
+        raise AssertionError("it has no such memory")
+
+
+def test_carried_on_a_port_that_retains_nothing_is_zeros():
+    carried = Carried(_Forgetful())
+    carried.crashes = 1
+    carried.keep()
+    assert Carried(_Forgetful()).crashes == 0
