@@ -18,15 +18,21 @@ _DRIVER = Path(__file__).parent / "client_driver.py"
 _ANSWER_TIMEOUT_S = 60
 
 
+def write_anchor(folder: Path, ca: Path | str) -> None:
+    """Put a CA where the firmware looks for anchors in that folder."""
+    certificate = x509.load_pem_x509_certificate(Path(ca).read_bytes())
+    (folder / "certs").mkdir(exist_ok=True)
+    (folder / "certs" / "ca.der").write_bytes(certificate.public_bytes(Encoding.DER))
+
+
 class ClientProcess:
     """A client in `folder`, made ready with config and anchor; use it as a context manager."""
 
     def __init__(self, runtime: str, folder: Path, config: dict, ca: Path | str | None):
-        (folder / "certs").mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         (folder / "config.json").write_text(json.dumps(config))
         if ca is not None:
-            certificate = x509.load_pem_x509_certificate(Path(ca).read_bytes())
-            (folder / "certs" / "ca.der").write_bytes(certificate.public_bytes(Encoding.DER))
+            write_anchor(folder, ca)
         environment = dict(os.environ)
         firmware = ROOT / "firmware"
         if runtime == "micropython":
