@@ -130,7 +130,7 @@ SCENARIOS = {
     "segment removal": (_to_the_last_of_a_segment, _drain_singly, {}),
     "cursor": (_appended(8), _sync, {}),
     "drop oldest": (_until_full, _drop, {"max_bytes": 16384}),
-    "flash full": (_until_full, _drop, {"fill": 12}),
+    "flash full": (_until_full, _drop, {"fill": 22}),
     "quarantine": (_appended(30), _quarantine, {}),
     "quarantine full": (_quarantine_full, _quarantine, {}),
     "set time": (_appended(5, False), _set_time, {}),

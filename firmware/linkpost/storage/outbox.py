@@ -1,10 +1,13 @@
 """The outbox: readings on flash until the platform has accepted them.
 
-    outbox/stream           the stream's id, written once
-    outbox/a .. outbox/x    the ring: the newest readings, one slot file each (ring.py)
-    outbox/log/cursor       what was acknowledged, and the counts
-    outbox/log/s000001a ..  segments: older readings that still wait (segments.py)
-    outbox/log/q000001a ..  readings set aside
+    outbox/stream               the stream's id, written once
+    outbox/r0/a .. outbox/r3/f  the ring: the newest readings, one small file each (ring.py)
+    outbox/acked/cursor         what was acknowledged, and the counts (position.py)
+    outbox/backlog/s0000001a .. segments: older readings that still wait (segments.py)
+    outbox/backlog/q0000001a .. readings set aside
+
+Each has folders of its own: littlefs reads and rewrites a folder as a whole, so what changes often
+must not lie beside what grows.
 
 Rules
   1. A reading is on flash before `append` returns: one overwrite of the slot `seq % SLOTS`.
@@ -42,11 +45,11 @@ import os
 from micropython import const
 
 from ..errors import StorageError
-from .position import Position
+from .position import Position, make_folder
 from .readings import encode_reading, reading_payload, reading_seq, reading_time, reading_values
-from .recovery import make_folder, recover
+from .recovery import recover
 from .ring import SLOTS, Ring
-from .segments import BLOCK_BYTES, Segments, whole_blocks
+from .segments import BLOCK_BYTES, Segments, list_files, whole_blocks
 
 _QUARANTINE_FILES = const(2)  # of one block each: about 60 readings
 # A full budget is this many segments: what one drop loses, and what is kept in RAM, depend on it.
@@ -64,7 +67,7 @@ class Outbox:
 
     Args: path of the folder, relative to the current directory; max_bytes that waiting and set
         aside readings may take, 16,384 or more, None for half of what is free. Beside them, up to
-        12 blocks of 4096 bytes for the ring and the folders; random_bytes(n), for the stream's id;
+        16 blocks of 4096 bytes for the ring and the folders; random_bytes(n), for the stream's id;
         log or None.
     Attributes: stream (8 hex digits); newest_unix_ms, the newest time found at opening, or 0.
     Raises: StorageError where the flash fails. Whatever else is there opens to a correct state.
@@ -75,23 +78,23 @@ class Outbox:
         self._path = path
         self._log = log
         self._untimed = 0  # the last reading of this boot whose time is not known
-        logs = path + "/log"
+        backlog = path + "/backlog"
         try:
-            make_folder(path)
-            make_folder(logs)
+            self._position = position = Position(path)
             self._ring = Ring(path)
-            self._quarantine = Segments(logs, "q", BLOCK_BYTES)
-            self._segments = segments = Segments(logs, "s", BLOCK_BYTES)
+            make_folder(backlog)
+            files = list_files(backlog)
+            self._quarantine = Segments(backlog, "q", BLOCK_BYTES, files)
+            self._segments = segments = Segments(backlog, "s", BLOCK_BYTES, files)
             if max_bytes is None:
                 max_bytes = (self._free_bytes() + segments.used_bytes) // 2
             max_bytes -= _QUARANTINE_FILES * BLOCK_BYTES
             self._max_bytes = max(max_bytes, _SEGMENTS_BYTES_MIN)
             segments.segment_bytes = whole_blocks(self._max_bytes // _SEGMENTS)
-            self._position = position = Position(logs)
             if recover(self._ring, segments, position):
-                position.keep_stream(path, random_bytes)
+                position.keep_stream(random_bytes)
             else:
-                position.new_stream(path, random_bytes)
+                position.new_stream(random_bytes)
                 self._warn("position lost, new stream", "next", position.next_seq)
                 self._write()
             self._remove_acknowledged()

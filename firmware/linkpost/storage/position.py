@@ -6,6 +6,7 @@ The stream's id is in a file of its own that is written once: whatever happens t
 readings keep the stream that they were numbered in.
 """
 
+import os
 import struct
 
 from micropython import const
@@ -23,14 +24,15 @@ _BOOTS_MAX = const(4)
 
 
 class Position:
-    """What the cursor file holds.
+    """What the cursor file in an outbox's folder holds; the folders are made where missing.
 
     Attributes: next_seq and acked, 1 and 0 where `found` is False; dropped; quarantined; stream, 8
     hex digits, after `keep_stream`.
     """
 
     def __init__(self, folder: str):
-        self._path = folder + "/cursor"
+        self._folder = folder
+        self._path = folder + "/acked/cursor"
         self._boots = []  # [first seq of a boot, Unix ms at its start]
         self.next_seq = 1
         self.acked = self.dropped = self.quarantined = 0
@@ -45,6 +47,9 @@ class Position:
                 first = struct.unpack_from("<I", payload, at)[0]
                 unix_ms = int.from_bytes(payload[at + 4 : at + _BOOT_BYTES], "little")
                 self._boots.append([first, unix_ms])
+        else:
+            make_folder(folder)
+            make_folder(folder + "/acked")
 
     def write(self) -> bool:
         """Write the cursor, if it is not there like this; return whether it is there now.
@@ -63,19 +68,18 @@ class Position:
             self._written = data
         return True
 
-    def keep_stream(self, folder: str, make) -> None:
+    def keep_stream(self, make) -> None:
         """Find the stream's id; `make`, which returns 4 bytes, is called where there is none."""
-        path = folder + "/stream"
-        payload = parse_frame(_STREAM, _read(path))
+        payload = parse_frame(_STREAM, _read(self._folder + "/stream"))
         if payload is None or len(payload) != 4:
-            self.new_stream(folder, make)
+            self.new_stream(make)
         else:
             self.stream = "%08x" % struct.unpack("<I", payload)[0]
 
-    def new_stream(self, folder: str, make) -> None:
+    def new_stream(self, make) -> None:
         """Give the stream a new id, and write it. Raises: OSError."""
         payload = make(4)
-        _write(folder + "/stream", encode_frame(_STREAM, payload))
+        _write(self._folder + "/stream", encode_frame(_STREAM, payload))
         self.stream = "%08x" % struct.unpack("<I", payload)[0]
 
     def set_boot_time(self, first_seq: int, unix_ms: int) -> None:
@@ -93,6 +97,18 @@ class Position:
             if first == first_seq:
                 return unix_ms
         return None
+
+
+def make_folder(folder: str) -> None:
+    """Make a folder where there is none. A file of that name is moved out of the way."""
+    try:
+        if os.stat(folder)[0] & 0x4000:
+            return
+        os.rename(folder, folder + ".old")
+    except OSError as error:
+        if error.errno != 2:  # ENOENT
+            raise
+    os.mkdir(folder)
 
 
 def _read(path):

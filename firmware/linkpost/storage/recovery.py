@@ -1,20 +1,6 @@
 """Opening: from what lies on flash to the highest seq and the acknowledged position."""
 
-import os
-
 from .ring import SLOTS
-
-
-def make_folder(folder: str) -> None:
-    """Make a folder where there is none. A file of that name is moved out of the way."""
-    try:
-        if os.stat(folder)[0] & 0x4000:
-            return
-        os.rename(folder, folder + ".old")
-    except OSError as error:
-        if error.errno != 2:  # ENOENT
-            raise
-    os.mkdir(folder)
 
 
 def recover(ring, segments, position) -> bool:

@@ -1,18 +1,25 @@
 """The ring of slots: the newest readings, each in a small file of its own.
 
-A file this small is inline on littlefs: it lies in the directory's own log, and overwriting it is
-one atomic metadata commit without an erase. Slot and seq belong together (`seq % SLOTS`), and no
-slot is ever removed, so the ring remembers the highest seq when all else is gone.
+A file this small is inline on littlefs: it lies in its folder's own log, and overwriting it is one
+atomic metadata commit without an erase. Slot and seq belong together (`seq % SLOTS`), and no slot
+is ever removed, so the ring remembers the highest seq when all else is gone.
+
+A folder's log is one block: when it is full, what is current is copied to another block, the one
+erase of all that. Six slots a folder leave room for 12 commits between two copies on rp2, where a
+commit takes 256 bytes; 12 slots a folder left 9, and littlefs' own way of splitting a folder gave
+now one, now the other.
 """
+
+import os
 
 from micropython import const
 
 from .readings import READING_MAX, reading_acked, reading_payload, reading_seq, reading_time
 
-# Tried from 8 to 40 on both chips: 24 is the smallest with under 0.10 erases a reading on rp2, and
-# under 0.20 in an outage; more slots only make opening slower. The directory's log splits by
-# itself when it is half full.
+# Tried from 8 to 40 on both chips: fewer slots move to a segment too often in an outage, more only
+# make opening slower.
 SLOTS = const(24)
+_FOLDERS = const(4)
 _FIRST_BUFFER = const(160)
 
 
@@ -29,10 +36,20 @@ class Ring:
         self._length = self.acked = self.newest_unix_ms = 0
 
     def _path(self, seq):
-        return "%s/%s" % (self._folder, chr(97 + seq % SLOTS))
+        slot = chr(97 + seq // _FOLDERS % (SLOTS // _FOLDERS))
+        return "%s/r%d/%s" % (self._folder, seq % _FOLDERS, slot)
 
     def store(self, seq: int, length: int) -> None:
         """Write buffer[:length] to that seq's slot; on flash when this returns. Raises OSError."""
+        try:
+            self._write(seq, length)
+        except OSError as error:
+            if error.errno != 2:  # ENOENT: the folder, on the first lap
+                raise
+            os.mkdir("%s/r%d" % (self._folder, seq % _FOLDERS))
+            self._write(seq, length)
+
+    def _write(self, seq, length):
         with open(self._path(seq), "wb") as file:
             file.write(memoryview(self.buffer)[:length])
 

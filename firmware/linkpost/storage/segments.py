@@ -10,7 +10,6 @@ import os
 
 from micropython import const
 
-from .files import list_names
 from .frame import FRAME_BYTES, HEADER_BYTES, frame_length
 from .readings import READING_MAX, reading_payload, reading_seq
 
@@ -21,37 +20,36 @@ _NO_SEQ = 1 << 40  # above every seq
 
 
 class Segments:
-    """The segments of one prefix in a folder.
+    """The segments of one prefix, a letter, in a folder.
 
     Attributes: firsts, the first seq of each segment; last_seq, the highest seq in any of them;
     used_bytes, what they take on flash, in whole blocks.
     """
 
-    def __init__(self, folder: str, prefix: str, segment_bytes: int):
-        self._prefix = "%s/%s" % (folder, prefix)
+    def __init__(self, folder: str, prefix: str, segment_bytes: int, files: list):
         self._folder = folder
+        self._prefix = prefix
         self.segment_bytes = segment_bytes
         self._buffer = bytearray(0)
         self._file = None
         self._sound = True
         self._seen = 0
-        self.load()
+        self.load(files)
 
-    def load(self) -> None:
-        """Find out what there is. Files without a single whole reading are removed."""
-        prefix = self._prefix[len(self._folder) + 1 :]
-        self.firsts = []
-        for name in list_names(self._folder):
-            if name.startswith(prefix):
-                try:
-                    first = int(name[len(prefix) :], 16)
-                except ValueError:
-                    continue
-                if self._path(first) == "%s/%s" % (self._folder, name):
-                    self.firsts.append(first)
-        self.firsts.sort()
+    def load(self, files: list) -> None:
+        """Find out what there is. A file without a single whole reading is removed.
+
+        Args: files, what `list_files` says of the folder.
+        """
+        found = []
+        for name, size in files:
+            first = _parse_hex(name[1:])
+            if name[0] == self._prefix and first:
+                found.append((first, size))
+        found.sort()
+        self.firsts = [first for first, _ in found]
+        self._sizes = [size for _, size in found]
         self.last_seq = 0
-        self._sizes = [os.stat(self._path(first))[6] for first in self.firsts]
         self._forget()
         while self.firsts:
             self._sound = True
@@ -74,7 +72,7 @@ class Segments:
         self._found_in = self._found_at = self._found_seq = 0
 
     def _path(self, first):
-        return "%s%08x" % (self._prefix, first)
+        return "%s/%s%08x" % (self._folder, self._prefix, first)
 
     def last_of_first(self) -> int:
         """Return the last seq of the first segment."""
@@ -122,7 +120,7 @@ class Segments:
             if not done:
                 # Closed now: left to the garbage collector it would be committed at any time.
                 _close(file)
-                self.load()
+                self.load(list_files(self._folder))
 
     def find(self, seq: int):
         """Return the first reading at or above seq: its frame, a memoryview good until the next
@@ -202,6 +200,25 @@ class Segments:
         self._at = offset
         self._at_end = self._have < len(self._buffer)
         return self._have
+
+
+def list_files(folder: str) -> list:
+    """Return (name, size) of each file."""
+    # MicroPython lists sizes at no further cost. A stat looks for the name from the folder's start
+    # again: some 200 block reads each behind a long backlog.
+    if hasattr(os, "ilistdir"):
+        return [(entry[0], entry[3]) for entry in os.ilistdir(folder)]
+    return [(name, os.stat(folder + "/" + name)[6]) for name in os.listdir(folder)]
+
+
+def _parse_hex(text):
+    # Returns 0 for what is not the name of a segment.
+    if len(text) != 8:
+        return 0
+    try:
+        return int(text, 16)
+    except ValueError:
+        return 0
 
 
 def whole_blocks(size: int) -> int:
