@@ -101,6 +101,10 @@ class Life:
             self._gives_up_at = time.monotonic() + GRACE_S
             runtimes.interrupt(self._process)
 
+    def cut_power(self) -> None:
+        """Cut the power at this moment, whatever the board is doing."""
+        self._process.kill()
+
     def close(self) -> None:
         """End the process if it still runs, and let go of it."""
         self._process.kill()

@@ -91,6 +91,10 @@ class Supervisor:
         """Stop the board as Ctrl-C does; a second time cuts its power. Safe in signal handlers."""
         self._events.put(("stop", INTERRUPTED))
 
+    def cut_power(self) -> None:
+        """Cut the power at this moment, also of a board that sleeps; `run` ends with POWER_CUT."""
+        self._events.put(("stop", POWER_CUT))
+
     def run(self) -> Outcome:
         """Run the board until its end; leaves no process behind."""
         if self._setup.timeout_s is not None:
@@ -149,7 +153,10 @@ class Supervisor:
             self._log(value)
         elif kind == "stop":
             self._why_stop = self._why_stop or value
-            life.interrupt()
+            if value == POWER_CUT:
+                life.cut_power()
+            else:
+                life.interrupt()
         elif kind == "said":
             if value["what"] == "retain":
                 self._retained = value["data"]
@@ -222,12 +229,12 @@ class Supervisor:
         else:  # asleep or resetting, and not started again
             reason = self._why_stop or DONE
         message = end.get("message") or ""
-        if reason == POWER_CUT:
+        if end["what"] == "power cut":
             message = f"power cut at flash operation {end['operation']}"
         elif reason == TIMEOUT:
             failure = f"; the board's latest failure: {self._last_error}"
             message = "the timeout has passed" + (failure if self._last_error else "")
-        elif reason == INTERRUPTED:
+        elif reason in (INTERRUPTED, POWER_CUT):
             message = ""
         erases, programs, programmed_bytes = self._wear
         return Outcome(

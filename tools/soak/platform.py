@@ -1,0 +1,116 @@
+"""The emulator as a process of its own: started, asked, killed, started again as it was."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from tools.failures import NETWORK, CommandError
+from tools.virtual_board import runtimes
+
+_START_S = 30.0
+_STOP_S = 15.0
+_API_S = 30.0
+# Short, so that a soak of two minutes meets tokens that end by themselves.
+_TOKEN_TTL_S = 20
+
+
+class Platform:
+    """`linkpost emulator` in a folder of its own; the ports stay the same over restarts.
+
+    Args: folder, for its files; triples, (product key, device name, secret) of each device.
+    Attributes: endpoint, "localhost:PORT"; ca, the path of the CA's PEM.
+    """
+
+    def __init__(self, folder: Path, triples: list[tuple[str, str, str]]):
+        self.endpoint = ""
+        self.ca = folder / "certs" / "ca.pem"
+        self.log = folder / "emulator.log"
+        self._folder = folder
+        self._triples = triples
+        self._console = ""
+        self._ports = ("0", "0")
+        self._process: subprocess.Popen[bytes] | None = None
+        # Whatever proxy this machine has, the console is on this machine.
+        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+    def __enter__(self) -> Platform:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
+    def start(self) -> None:
+        """Start it, and wait until both ports listen. Raises: CommandError where it does not."""
+        ready_file = self._folder / "ready.json"
+        ready_file.unlink(missing_ok=True)
+        command = [sys.executable, "-m", "tools", "emulator", "--keep-alive"]
+        command += ["--ready-file", str(ready_file), "--token-ttl", str(_TOKEN_TTL_S)]
+        command += ["--port", self._ports[0], "--console-port", self._ports[1]]
+        command += ["--db", str(self._folder / "platform.db")]
+        command += ["--cert-dir", str(self.ca.parent)]
+        for triple in self._triples:
+            command += ["--device", ",".join(triple)]
+        with self.log.open("ab") as log:
+            self._process = runtimes.start_child(
+                command, cwd=Path(__file__).parent.parent.parent, stdout=log, stderr=log
+            )
+        deadline = time.monotonic() + _START_S
+        while time.monotonic() < deadline and self._process.poll() is None:
+            with contextlib.suppress(OSError, ValueError):  # not there, or not whole yet
+                ready = json.loads(ready_file.read_text())
+                self.endpoint, self._console = ready["platform"], ready["console"]
+                self._ports = (self.endpoint.split(":")[-1], self._console.split(":")[-1])
+                return
+            time.sleep(0.05)
+        raise CommandError(f"the emulator did not start; its log: {self.log}", NETWORK)
+
+    def stop(self) -> None:
+        """End it in order."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(_STOP_S)
+
+    def kill(self) -> None:
+        """End it as a power cut would. Its files stay."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(_STOP_S)
+
+    def call(self, method: str, path: str, body: Any = None, **query: Any) -> Any:
+        """Return the JSON of one call of the console's API, None where it returns nothing.
+
+        Raises: CommandError where the emulator is gone; urllib's HTTPError where it refuses.
+        """
+        url = f"{self._console}{path}?{urllib.parse.urlencode(query)}"
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(  # noqa: S310  plain HTTP on loopback
+            url, data, {"Content-Type": "application/json"}, method=method
+        )
+        try:
+            with self._opener.open(request, timeout=_API_S) as reply:
+                text = reply.read()
+        except urllib.error.HTTPError:
+            raise
+        except OSError as error:
+            raise CommandError(
+                f"the emulator does not answer ({error}); its log: {self.log}", NETWORK
+            ) from error
+        return json.loads(text) if text else None
+
+    def messages_after(self, newest_id: int) -> list[dict[str, Any]]:
+        """Return all accepted messages above that id, oldest first."""
+        found: list[dict[str, Any]] = []
+        while page := self.call("GET", "/api/messages", after=newest_id):
+            found += page
+            newest_id = page[-1]["id"]
+        return found

@@ -1,0 +1,228 @@
+"""One soak: trouble for a while, then peace until every board has drained, then the sums."""
+
+from __future__ import annotations
+
+import secrets
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tools import firmware
+from tools.failures import CommandError
+from tools.soak.account import Account, Arrivals, settle
+from tools.soak.boards import Board
+from tools.soak.journal import Key
+from tools.soak.platform import Platform
+from tools.soak.trouble import Trouble
+from tools.virtual_board import image
+
+# In peace a board sends within seconds; when nothing new has come for this long, nothing will.
+_QUIET_S = 15.0
+_DRAIN_MAX_S = 60.0
+_POLL_S = 0.5
+_JOIN_S = 20.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """seconds of trouble, or until so many readings were stored; seed of all that is random."""
+
+    seconds: float
+    readings: int | None
+    boards: int
+    seed: str
+
+
+@dataclass
+class Result:
+    """What came of a soak."""
+
+    plan: Plan
+    boards: list[Board]
+    accounts: list[Account]
+    hits: Counter[str]
+    restarts: int
+    expiries: int
+    seconds: float
+
+    @property
+    def is_good(self) -> bool:
+        return all(account.is_good for account in self.accounts)
+
+
+# Told now and then: seconds since the start, readings stored, the phase.
+Progress = Callable[[float, int, str], None]
+
+
+def soak(plan: Plan, folder: Path, progress: Progress) -> Result:
+    """Run one soak; its files are in the folder. Raises: CommandError where it cannot go on."""
+    started = time.monotonic()
+    with (folder / "events.log").open("w", buffering=1) as events:
+
+        def note(text: str) -> None:
+            events.write(f"{time.monotonic() - started:.3f} {text}\n")
+
+        note(f"seed {plan.seed}, {plan.boards} boards, {plan.seconds} s")
+        boards = [Board(number, plan.seed, folder, note) for number in range(plan.boards)]
+        with Platform(folder, [board.triple for board in boards]) as platform:
+            for board in boards:
+                board.prepare(platform.endpoint, platform.ca)
+            trouble = Trouble(platform, [board.device for board in boards], plan.seed, note)
+            run = _Run(plan, platform, boards, trouble, progress)
+            try:
+                for board in boards:
+                    board.start()
+                run.disturb()
+                note("peace")
+                run.drain()
+            finally:
+                for board in boards:
+                    board.stop()
+                for board in boards:
+                    if board.ident is not None:
+                        board.join(_JOIN_S)
+            run.collect()
+    return run.result(time.monotonic() - started)
+
+
+class _Run:
+    def __init__(
+        self,
+        plan: Plan,
+        platform: Platform,
+        boards: list[Board],
+        trouble: Trouble,
+        progress: Progress,
+    ):
+        self._plan = plan
+        self._platform = platform
+        self._boards = boards
+        self._trouble = trouble
+        self._progress = progress
+        self._started = time.monotonic()
+        self._arrivals = {board.device: Arrivals() for board in boards}
+        self._newest_id = 0
+        self._strays: list[str] = []
+
+    def disturb(self) -> None:
+        """Let things go wrong until the plan's time or number is reached."""
+        plan = self._plan
+        while time.monotonic() - self._started < plan.seconds:
+            self._tell("trouble")
+            if plan.readings is not None and self._stored() >= plan.readings:
+                break
+            self._trouble.step()
+            self._check_boards()
+        self._trouble.end()
+
+    def drain(self) -> None:
+        """Wait until everything promised has arrived, or nothing more does."""
+        for board in self._boards:
+            board.drain()
+        deadline = time.monotonic() + _DRAIN_MAX_S
+        quiet_at = time.monotonic() + _QUIET_S
+        while time.monotonic() < min(deadline, quiet_at):
+            self._tell("draining")
+            self._check_boards()
+            if self.collect():
+                quiet_at = time.monotonic() + _QUIET_S
+            if all(board.is_draining and not self._missing(board) for board in self._boards):
+                return
+            time.sleep(_POLL_S)
+
+    def collect(self) -> bool:
+        """Take in what the platform has accepted since; return whether there was any."""
+        messages = self._platform.messages_after(self._newest_id)
+        boards = {board.device: board for board in self._boards}
+        for message in messages:
+            self._newest_id = message["id"]
+            device = message["device"]
+            streams = [*boards[device].journal.stored, ""]
+            try:
+                self._arrivals[device].take(message["text"], streams[0])
+            except (ValueError, KeyError, TypeError):
+                self._strays.append(f"{device} sent what is no reading: {message['text']!r}")
+        return bool(messages)
+
+    def result(self, seconds: float) -> Result:
+        """Return the sums; the boards are off."""
+        trouble = self._trouble
+        return Result(
+            plan=self._plan,
+            boards=self._boards,
+            accounts=[self._settle(board) for board in self._boards],
+            hits=trouble.hits,
+            restarts=trouble.restarts,
+            expiries=trouble.expiries,
+            seconds=seconds,
+        )
+
+    def _settle(self, board: Board) -> Account:
+        problems = [stray for stray in self._strays if stray.startswith(board.device)]
+        if board.is_alive():
+            problems.append("the board did not stop")
+        left = _look_into(board)
+        problems += left.problems
+        tally, trouble = board.tally, self._trouble
+        return settle(
+            board.journal,
+            self._arrivals[board.device],
+            left.quarantined,
+            disturbances=tally.cuts_at_operation
+            + tally.kills
+            + tally.interrupts
+            + board.journal.watchdog
+            + trouble.restarts
+            + trouble.reply_lost[board.device],
+            refusals=trouble.refused[board.device],
+            problems=problems,
+        )
+
+    def _missing(self, board: Board) -> set[Key]:
+        arrived = self._arrivals[board.device].values.keys()
+        return board.journal.promised() - arrived - board.journal.set_aside
+
+    def _stored(self) -> int:
+        return sum(board.journal.readings for board in self._boards)
+
+    def _tell(self, phase: str) -> None:
+        self._progress(time.monotonic() - self._started, self._stored(), phase)
+
+    def _check_boards(self) -> None:
+        for board in self._boards:
+            if board.failure is not None:
+                raise board.failure
+            if not board.is_alive():
+                raise CommandError(f"{board.name} ended by itself; its log: {board.name}.log")
+
+
+@dataclass
+class _Left:
+    quarantined: set[Key]
+    problems: list[str]
+
+
+def _look_into(board: Board) -> _Left:
+    """Return what is on the board's flash, as the firmware's own outbox sees it."""
+    firmware.enable_imports()
+    from linkpost.storage.outbox import Outbox
+
+    with tempfile.TemporaryDirectory(prefix="linkpost-soak-") as name:
+        file_system = image.open_image(board.flash, board.kind)
+        for root, _, files in file_system.walk("/outbox"):
+            folder = Path(name) / root.lstrip("/")
+            folder.mkdir(parents=True, exist_ok=True)
+            for file in files:
+                with file_system.open(f"{root}/{file}", "rb") as source:
+                    (folder / file).write_bytes(source.read())
+        outbox = Outbox(f"{name}/outbox", 65536, secrets.token_bytes)
+        problems = [
+            f"{count} {what}"
+            for count, what in ((outbox.pending, "still pending"), (outbox.dropped, "dropped"))
+            if count
+        ]
+        aside = {(outbox.stream, seq) for seq, _, _ in outbox.quarantined_readings()}
+    return _Left(aside, problems)
