@@ -20,7 +20,7 @@ from tools.mpy import compile_mpy
 # and goes; everything else on the flash (token, outbox, user) is not ours.
 OWNED_FOLDERS = ("lib/linkpost", "certs")
 
-_PURE_DIGESTS = ("protocol/md5.py", "protocol/sha1.py")
+_PURE_DIGESTS = ("protocol/block_digest.py", "protocol/md5.py", "protocol/sha1.py")
 
 
 def load_config(path: Path) -> tuple[bytes, dict[str, Any]]:

@@ -1,5 +1,7 @@
 """MD5 (RFC 1321) in Python, for chips whose hashlib has none: Pico W before MicroPython 1.27."""
 
+from .block_digest import BlockDigest
+
 # Integer parts of abs(sin(i + 1)) * 2**32, RFC 1321 section 3.4; packed little-endian, because 64
 # big integers in a tuple would cost a chip 1.3 KB of heap.
 _SINES = (
@@ -22,36 +24,16 @@ _SINES = (
 )
 # Rotations of the four rounds, four of each in turn.
 _ROTATIONS = b"\x07\x0c\x11\x16\x05\x09\x0e\x14\x04\x0b\x10\x17\x06\x0a\x0f\x15"
-_START = b"\x01\x23\x45\x67\x89\xab\xcd\xef\xfe\xdc\xba\x98\x76\x54\x32\x10"
 
 
-class MD5:
-    """The interface of MicroPython's hashlib objects: `update`, and `digest` once."""
+class MD5(BlockDigest):
+    """MD5: `update`, and `digest` once, 16 bytes."""
 
-    def __init__(self, data=b""):
-        self._words = [int.from_bytes(_START[i : i + 4], "little") for i in range(0, 16, 4)]
-        self._rest = b""
-        self._length = 0
-        self.update(data)
+    ORDER = "little"
+    START = b"\x01\x23\x45\x67\x89\xab\xcd\xef\xfe\xdc\xba\x98\x76\x54\x32\x10"
 
-    def update(self, data):
-        self._length += len(data)
-        data = self._rest + bytes(data)
-        whole = len(data) & ~63
-        for at in range(0, whole, 64):
-            self._block(data, at)
-        self._rest = data[whole:]
-
-    def digest(self) -> bytes:
-        """Return the 16 bytes; the object is used up."""
-        bits = (self._length * 8) & 0xFFFFFFFFFFFFFFFF
-        padding = b"\x80" + b"\0" * ((55 - self._length) % 64)
-        self.update(padding + bits.to_bytes(8, "little"))
-        return b"".join(word.to_bytes(4, "little") for word in self._words)
-
-    def _block(self, data, at):
-        words = [int.from_bytes(data[i : i + 4], "little") for i in range(at, at + 64, 4)]
-        a, b, c, d = self._words
+    def _block(self, words, state):
+        a, b, c, d = state
         for i in range(64):
             if i < 16:
                 f = d ^ (b & (c ^ d))
@@ -72,7 +54,4 @@ class MD5:
             d = c
             c = b
             b = (b + ((f << turn) | (f >> (32 - turn)))) & 0xFFFFFFFF
-        self._words = [
-            (old + new) & 0xFFFFFFFF
-            for old, new in zip(self._words, (a, b, c, d))  # noqa: B905  MicroPython has no strict
-        ]
+        return a, b, c, d
