@@ -18,7 +18,7 @@ class BlockDigest:
         self.update(data)
 
     def _split(self, data, start, end):
-        return [int.from_bytes(data[i : i + 4], self.ORDER) for i in range(start, end, 4)]
+        return [int.from_bytes(data[i : i + 4], self.ORDER) for i in range(start, end, 4)]  # type: ignore[arg-type]
 
     def update(self, data) -> None:
         """Take more of the message."""
@@ -35,5 +35,5 @@ class BlockDigest:
         """Return the digest; the object is used up."""
         bits = (self._length * 8) & 0xFFFFFFFFFFFFFFFF
         padding = b"\x80" + b"\0" * ((55 - self._length) % 64)
-        self.update(padding + bits.to_bytes(8, self.ORDER))
+        self.update(padding + bits.to_bytes(8, self.ORDER))  # type: ignore[arg-type]
         return b"".join([word.to_bytes(4, self.ORDER) for word in self._state])
