@@ -248,7 +248,9 @@ class Outbox:
         for seq in range(newest, max(self._position.acked, newest - SLOTS), -1):
             if self._ring.load(seq) == seq:
                 return self._reading(self._ring.frame())
-        return None
+        # No whole slot is left.
+        frame = self._find(self._segments.last_seq) if self.pending else None
+        return None if frame is None else self._reading(frame)
 
     def readings(self):
         """Yield the waiting readings, oldest first; the outbox may change meanwhile."""

@@ -24,22 +24,30 @@ def recover(ring, segments, position) -> bool:
         next_seq = max(highest, segments.last_seq) + 1
     # The ring goes on for as long as slots hold what can only be newer. One that cannot be read
     # counts as newer: its seq may have been used.
-    unreadable = 0
-    while unreadable < SLOTS:
+    unreadable = []
+    while len(unreadable) < SLOTS:
         found = ring.load(next_seq)
         if found >= next_seq:
             next_seq = found
-            unreadable = 0
         elif found >= 0:
             break
         else:
-            unreadable += 1
+            unreadable.append(next_seq)
         next_seq += 1
     if wanted > next_seq:
-        sure = False
+        # The cursor knows of readings that cannot be found: the newest ones, lost to damage, or
+        # so many that it cannot be believed.
+        if wanted - next_seq > SLOTS:
+            sure = False
+        else:
+            next_seq = wanted
     # A seq below the oldest present never waits. Nothing is inferred from the ring where there
     # are segments: a slot that cannot be read would make it look further on than it is.
     oldest = segments.firsts[0] if segments.firsts else next_seq - SLOTS
     position.next_seq = next_seq
     position.acked = max(position.acked if sure else 0, ring.acked, oldest - 1)
+    if unreadable and position.write():
+        # Passed over once, and not at each boot again.
+        for seq in unreadable:
+            ring.remove(seq)
     return sure

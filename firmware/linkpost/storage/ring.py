@@ -1,8 +1,8 @@
 """The ring of slots: the newest readings, each in a small file of its own.
 
 A file this small is inline on littlefs: it lies in its folder's own log, and overwriting it is one
-atomic metadata commit without an erase. Slot and seq belong together (`seq % SLOTS`), and no slot
-is ever removed, so the ring remembers the highest seq when all else is gone.
+atomic metadata commit without an erase. Slot and seq belong together (`seq % SLOTS`), and no
+reading is ever removed from its slot, so the ring remembers the highest seq when all else is gone.
 
 A folder's log is one block: when it is full, what is current is copied to another block, the one
 erase of all that. Six slots a folder leave room for 12 commits between two copies on rp2, where a
@@ -52,6 +52,10 @@ class Ring:
     def _write(self, seq, length):
         with open(self._path(seq), "wb") as file:
             file.write(memoryview(self.buffer)[:length])
+
+    def remove(self, seq: int) -> None:
+        """Remove what lies in that seq's slot and is no reading. Raises OSError."""
+        os.remove(self._path(seq))
 
     def load(self, seq: int) -> int:
         """Read the slot that seq belongs to. Return the seq found there.
