@@ -18,6 +18,7 @@ from scenarios import SCENARIOS
 
 _BLOCKS = 64
 _MAX_BYTES = 65536
+_REPORTS = 5  # failures told of in full; the rest are counted
 
 
 class Case:
@@ -125,7 +126,7 @@ def run(name, chip, second):
             case.check(image, life.model_at(len(life.events)))
         except Exception as error:
             lost += 1
-            report(name, chip, "%d:%s" % (number, how), error)
+            report(name, chip, "%d:%s" % (number, how), error, lost)
             continue
         if journal is None:
             continue
@@ -140,13 +141,15 @@ def run(name, chip, second):
             except Exception as error:
                 lost += 1
                 schedule = "%d:%s,%d:%s" % (number, how, again, again_how)
-                report(name, chip, schedule, error)
+                report(name, chip, schedule, error, lost)
         gc.collect()
     print("cut %d %d operations %d lost %d" % (singles, pairs, len(case.journal), lost))
     return lost
 
 
-def report(name, chip, schedule, error):
+def report(name, chip, schedule, error, lost):
+    if lost > _REPORTS:
+        return
     print('FAILED replay with: run.py --replay "%s" %s %s' % (name, chip, schedule))
     print("  %s: %s" % (type(error).__name__, error))
 

@@ -188,6 +188,22 @@ def file_system(flash, chip_bytes):
     return vfs.VfsLfs2(flash, readsize=chip_bytes, progsize=chip_bytes, lookahead=chip_bytes)
 
 
+def check_reading(reading, wanted, model):
+    """Compare a reading with (Unix ms or None, values) as they were stored."""
+    seq, unix_ms, values = reading
+    wanted_ms, wanted_values = wanted
+    check(values == wanted_values, "seq %d holds %s, not %s" % (seq, values, wanted_values))
+    if wanted_ms is None:
+        # Stored before the clock was right.
+        filled = _BOOT_MS + seq * 1000
+        allowed = [filled]
+        if not model.boot_time:
+            allowed = [None, filled] if (model.under_way or ("",))[0] == "set_time" else [None]
+    else:
+        allowed = [wanted_ms]
+    check(unix_ms in allowed, "seq %d has the time %s, not %s" % (seq, unix_ms, allowed))
+
+
 def verify(outbox, model):
     """Compare an outbox just opened with what was promised. Returns the model it now stands for.
 
@@ -207,19 +223,9 @@ def verify(outbox, model):
     waiting = list(outbox.readings())
     seqs = [reading[0] for reading in waiting]
     check(seqs == sorted(set(seqs)), "not in order: %s" % seqs)
-    for seq, unix_ms, values in waiting:
-        check(seq in readings, "seq %d was never stored" % seq)
-        wanted_ms, wanted = readings[seq]
-        check(values == wanted, "seq %d holds %s, not %s" % (seq, values, wanted))
-        if wanted_ms is None:
-            filled = _BOOT_MS + seq * 1000
-            if model.boot_time:
-                check(unix_ms == filled, "seq %d lost its time: %s" % (seq, unix_ms))
-            else:
-                allowed = (None, filled) if call[0] == "set_time" else (None,)
-                check(unix_ms in allowed, "seq %d has the time %s" % (seq, unix_ms))
-        else:
-            check(unix_ms == wanted_ms, "seq %d has the time %s" % (seq, unix_ms))
+    for reading in waiting:
+        check(reading[0] in readings, "seq %d was never stored" % reading[0])
+        check_reading(reading, readings[reading[0]], model)
     missing = [seq for seq in model.promised if seq not in gone and seq not in seqs]
     if missing and seqs:
         check(max(missing) < seqs[0], "lost from the middle: %s" % missing)
@@ -241,9 +247,10 @@ def verify(outbox, model):
     if call[0] == "quarantine":
         check(call[1] in seqs + seqs_aside, "%d neither waits nor was set aside" % call[1])
     check(seqs_aside == sorted(set(seqs_aside)), "set aside twice: %s" % seqs_aside)
-    kept = model.aside[-40:]  # the older ones may have gone
-    for reading in kept:
-        check(reading in aside, "%d was set aside and is gone" % reading[0])
+    # The older ones may have gone; no scenario has more than 250 bytes a reading.
+    for seq, unix_ms, values in model.aside[-15:]:
+        check(seq in seqs_aside, "%d was set aside and is gone" % seq)
+        check_reading(aside[seqs_aside.index(seq)], (unix_ms, values), model)
     counts = (model.quarantined, model.quarantined + (call[0] == "quarantine"))
     check(outbox.quarantined in counts, "quarantined is %d" % outbox.quarantined)
     token = token_store().load()

@@ -119,6 +119,33 @@ def _outage(life):
     life.sync()
 
 
+def _random(seed, steps):
+    """Do anything in any order, the same at each run."""
+
+    def act(life):
+        state = seed
+        for _ in range(steps):
+            state = (state * 1103515245 + 12345) & 0x7FFFFFFF
+            choice = state >> 16 & 31
+            outbox = life.outbox
+            if choice < 16 or not outbox.pending:
+                # In a row, so that slots move to segments now and then.
+                for _ in range(1 + choice % 4 * 4):
+                    life.append(choice % 3 > 0, extra=choice * 5)
+            elif choice < 22:
+                life.acknowledge_oldest(1 + (state >> 21) % 30)
+            elif choice < 26:
+                life.quarantine_oldest()
+            elif choice < 28:
+                life.sync()
+            elif choice < 29:
+                life.set_time()
+            else:
+                life.acknowledge_oldest(outbox.pending)
+
+    return act
+
+
 SCENARIOS = {
     "first boot": (None, _append, {}),
     "append": (_accepted(50), _append_and_accept, {}),
@@ -135,5 +162,7 @@ SCENARIOS = {
     "quarantine full": (_quarantine_full, _quarantine, {}),
     "set time": (_appended(5, False), _set_time, {}),
     "token": (_appended(3), _token, {}),
+    "anything": (_random(1, 30), _random(2, 15), {}),
+    "anything in little room": (_random(3, 60), _random(4, 8), {"max_bytes": 16384}),
     "outage": (_accepted(30), _outage, {}),
 }

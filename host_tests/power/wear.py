@@ -12,10 +12,9 @@ import os
 import sys
 
 import vfs
-from ledger import file_system, mount, unmount
-from nor import CHIPS, NorFlash
-
+from ledger import mount, unmount
 from linkpost.storage.outbox import Outbox
+from nor import CHIPS, NorFlash
 
 # A 4 MB ESP32's file system has 512 blocks, a Pico W's 212. The backlog of 8,000 needs a larger
 # flash than a Pico W's: its settings, on a Pico 2 W's 640 blocks.

@@ -44,6 +44,9 @@ _TEXT = const(6)
 _JSON = const(7)
 _LONG = const(31)
 
+# A chip's floats have 32 bits: nothing to find out, and nothing allocated to find it out.
+_ALL_FLOAT32 = float(16777217) == 16777216.0
+
 
 def encode_reading(buffer, seq, acked, boot, unix_ms, uptime_ms, values) -> int:
     """Write one reading as a frame to the start of `buffer`, which grows where it is too short.
@@ -152,14 +155,7 @@ def _put(buffer, at, name, value):
     elif isinstance(value, float):
         if value - value != 0:  # NaN differs from itself, infinity minus infinity is NaN
             raise StorageError("%s is not a finite number" % name)
-        # 32 bits where they hold the number, as they always do on a chip.
-        kind = _FLOAT64
-        if -3e38 < value < 3e38:
-            data = struct.pack("<f", value)
-            if struct.unpack("<f", data)[0] == value:
-                kind = _FLOAT32
-        if kind == _FLOAT64:
-            data = struct.pack("<d", value)
+        kind = _FLOAT32 if _ALL_FLOAT32 or _fits_float32(value) else _FLOAT64
     else:
         kind = _TEXT
         if not isinstance(value, str):
@@ -184,6 +180,12 @@ def _put(buffer, at, name, value):
         at += 1
     buffer[at : at + length] = label
     at += length
+    if kind == _FLOAT32:
+        struct.pack_into("<f", buffer, at, value)
+        return at + 4
+    if kind == _FLOAT64:
+        struct.pack_into("<d", buffer, at, value)
+        return at + 8
     if number >= 0:
         while number > 127:
             buffer[at] = number & 127 | 128
@@ -193,6 +195,11 @@ def _put(buffer, at, name, value):
         at += 1
     buffer[at : at + len(data)] = data
     return at + len(data)
+
+
+def _fits_float32(value):
+    # Above this, packing into 32 bits may be an error.
+    return -3e38 < value < 3e38 and struct.unpack("<f", struct.pack("<f", value))[0] == value
 
 
 def _grow(buffer, length):
