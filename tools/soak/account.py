@@ -10,8 +10,8 @@ from typing import Any
 from tools.soak.journal import Journal, Key
 
 # Of a boot's readings these are taken while modules still load and the first connection is made.
-_SETTLING_READINGS = 10
-_HEAP_READINGS_MIN = 30
+_SETTLING_READINGS = 5
+_HEAP_READINGS_MIN = 15
 # A board's free heap goes up and down with each collection; more than this between the highest
 # at the start and the highest at the end is a leak.
 _HEAP_LOSS_MAX_BYTES = 16 * 1024

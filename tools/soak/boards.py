@@ -1,4 +1,4 @@
-"""A virtual board that has no peace: cut at a flash operation, killed, stopped, started again."""
+"""A virtual board that has no peace: cut at a flash operation, killed, started again."""
 
 from __future__ import annotations
 
@@ -49,7 +49,6 @@ class Tally:
 
     cuts_at_operation: int = 0
     kills: int = 0
-    interrupts: int = 0
     operations: int = 0  # programs and erases of the runs that could tell
     programmed_bytes: int = 0
     readings: int = 0  # stored in those runs
@@ -61,7 +60,6 @@ class _End:
 
     cut_at: int = 0
     after_s: float = 0.0
-    polite: bool = False  # with Ctrl-C
 
 
 class Board(threading.Thread):
@@ -83,7 +81,7 @@ class Board(threading.Thread):
         self.tally = Tally()
         self.failure: Exception | None = None
         self._random = random.Random(f"{seed}/{self.name}")  # noqa: S311  to be repeatable
-        self._long_first = number == 0
+        self._long_in = number  # one after the other, each board lives for long at least once
         self._config = folder / f"{self.name}.json"
         self._log_path = folder / f"{self.name}.log"
         self._note = note
@@ -128,17 +126,18 @@ class Board(threading.Thread):
             self.failure = error
 
     def _next_end(self) -> _End:
+        # Ctrl-C is no end here: MicroPython's unix port, unlike a chip, raises it in the middle of
+        # C code; in a collection it leaves the heap locked, in littlefs who knows what.
         draw = self._random.random()
-        uniform = self._random.uniform
-        if self._long_first or draw < 0.08:
-            # Long enough to see the heap over hundreds of readings.
-            self._long_first = False
-            return _End(after_s=uniform(15, 30))
+        self._long_in -= 1
+        if self._long_in == -1 or draw < 0.08:
+            # Long enough to see the heap over many readings.
+            return _End(after_s=self._random.uniform(15, 30))
         if draw < 0.3:  # while it boots, or makes its outbox
             return _End(self._random.randint(1, 40), _CUT_AT_PATIENCE_S)
         if draw < 0.6:
             return _End(self._random.randint(40, 600), _CUT_AT_PATIENCE_S)
-        return _End(after_s=uniform(0.2, 8), polite=draw > 0.9)
+        return _End(after_s=self._random.uniform(0.2, 8))
 
     def _live(self, end: _End, write: Callable[[str], Any], last: bool = False) -> None:
         def take(line: str) -> None:
@@ -151,8 +150,7 @@ class Board(threading.Thread):
             if self._stopped or (self._draining.is_set() and not last):
                 return
             self._supervisor = supervisor
-        act = supervisor.stop if end.polite else supervisor.cut_power
-        timer = threading.Timer(end.after_s, act) if end.after_s else None
+        timer = threading.Timer(end.after_s, supervisor.cut_power) if end.after_s else None
         if timer is not None:
             timer.daemon = True
             timer.start()
@@ -162,7 +160,9 @@ class Board(threading.Thread):
             self._supervisor = None
         if timer is not None:
             timer.cancel()
-        self.journal.end_run(cut=outcome.reason == POWER_CUT)
+        self.journal.end_run(
+            cut=outcome.reason == POWER_CUT, stopped=outcome.reason == INTERRUPTED
+        )
         write(f"-- {outcome.reason}: {outcome.message or outcome.counts}\n")
         self._note(f"{self.name} {outcome.reason} {outcome.message}")
         self._count(outcome, self.journal.readings - before)
@@ -176,9 +176,7 @@ class Board(threading.Thread):
         elif outcome.reason == POWER_CUT:
             tally.kills += 1
             tells = False
-        elif outcome.reason == INTERRUPTED:
-            tally.interrupts += 1
-        else:
+        elif outcome.reason != INTERRUPTED:
             self.journal.unexpected.append(f"the board ended: {outcome.reason} {outcome.message}")
         if tells:
             tally.operations += outcome.erases + outcome.programs

@@ -11,6 +11,9 @@ _PAIR = re.compile(r'(\w+)=("[^"]*"|\S+)')
 # With a topic's refusal everything is kept; it is what the platform was told to do.
 _EXPECTED_ERRORS = ("topic refused, readings kept",)
 _WATCHDOG = "linkpost: the watchdog"
+# MicroPython's unix port, unlike a chip, raises Ctrl-C in the middle of a collection, and the heap
+# stays locked: nothing that the board says after that means anything.
+_LOCKED = "heap is locked"
 
 Key = tuple[str, int]  # stream, seq: what a reading is known by
 
@@ -38,7 +41,9 @@ class Journal:
     boots: list[Boot] = field(default_factory=list)
     unexpected: list[str] = field(default_factory=list)
     watchdog: int = 0
+    heap_was_locked: bool = False
     _tail: str | None = None
+    _before_run: int = 0
 
     def take(self, line: str) -> None:
         """Follow one line of the log."""
@@ -54,11 +59,19 @@ class Journal:
         else:
             self._follow(line, *match.groups())
 
-    def end_run(self, cut: bool) -> None:
-        """Take note that the board is off; cut: its last line may be cut short."""
+    def end_run(self, *, cut: bool = False, stopped: bool = False) -> None:
+        """Take note that the board is off.
+
+        Args: cut, its last line may be cut short; stopped, Ctrl-C was the last that it heard.
+        """
         if self._tail is not None and not cut:
             self.unexpected.append(self._tail)
         self._tail = None
+        this_run = self.unexpected[self._before_run :]
+        if stopped and any(_LOCKED in line for line in this_run):
+            self.heap_was_locked = True
+            del self.unexpected[self._before_run :]
+        self._before_run = len(self.unexpected)
 
     def promised(self) -> set[Key]:
         """Return all readings that have to arrive, those set aside among them."""

@@ -29,6 +29,8 @@ REPLY_LOST = frozenset(
 # More than this many waiting for one board would only pile up.
 _WAITING_MAX = 2
 _STEP_S = 0.25
+# A kind of many kinds.
+_MORE_CODES = 5
 _TOPIC_CODES = (10000, 10001, 20001, 20002, 20003, 30001, 99999)
 _AUTH_CODES = (10000, 20002, 20004, 99999)
 # Each of these keeps a board quiet for 30 s to 15 minutes, until its power is cut: rarely.
@@ -87,7 +89,7 @@ class Trouble:
         for fault_id in self._set.keys() - waiting:
             self._count(self._set.pop(fault_id))
         if not self._deck:  # every kind comes before any comes again
-            self._deck = list(get_args(faults.Kind))
+            self._deck = [*get_args(faults.Kind), *["code"] * _MORE_CODES]
             self._random.shuffle(self._deck)
         fault = self._fault(self._deck[-1])
         device = fault.get("device")
