@@ -5,7 +5,7 @@ import gc
 # when the heap is full, it would sit in small pieces between what stays, with no piece large
 # enough for TLS (the soak: boards needed 280 KB of the unix port's heap, and so 180 KB).
 if hasattr(gc, "threshold"):  # CPython has none
-    gc.threshold(4096)
+    gc.threshold(8192)
 
 from linkpost import App, Config  # noqa: E402
 from linkpost.boot import run  # noqa: E402
