@@ -9,7 +9,6 @@ largest that the budgets speak of: 119 bytes of JSON values, with a time.
 
 import gc
 import json
-import os
 import sys
 
 import micropython
@@ -133,9 +132,6 @@ def measure(chip, readings):
     bench = Bench(chip)
     for _ in range(100):
         bench.accept()
-    stat = os.statvfs(".")
-    # Less the root folder, which is there without us.
-    bench.print("blocks with nothing waiting", blocks=stat[2] - stat[3] - 2)
     bench.wear("accepted at once", readings, bench.accept)
     measure_heap(bench)
     bench.wear("outage", readings, bench.append)
