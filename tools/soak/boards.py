@@ -115,9 +115,11 @@ class Board(threading.Thread):
     def run(self) -> None:
         try:
             with self._log_path.open("a") as log:
-                while not self._draining.is_set():
+                while not (self._draining.is_set() or self._stopped):
                     self._live(self._next_end(), log.write)
                     self._draining.wait(self._random.uniform(0, 0.5))
+                if self._stopped:  # the soak was given up
+                    return
                 self._put_files(_DRAIN)
                 self._note(f"{self.name} drains")
                 self.is_draining = True
