@@ -97,8 +97,8 @@ MUTANTS: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
     ),
     "a refused reading is let go before it is set aside": (
         "outbox.py",
-        "        aside = self._quarantine\n",
-        "        aside = self._quarantine\n        self._position.acked = seq; self._write()\n",
+        "        if not self._quarantine.set_aside(seq, frame):\n",
+        "        self.acknowledge(seq)\n        if not self._quarantine.set_aside(seq, frame):\n",
         ("quarantine",),
     ),
     "the position does not move past what was set aside": (

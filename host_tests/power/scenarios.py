@@ -88,7 +88,8 @@ def _quarantine_full(life):
         life.append()
         life.quarantine_oldest()
     _appended(40)(life)
-    while len(life.outbox._quarantine.firsts) < 2 or not life.outbox._quarantine.starts_new(80):
+    segments = life.outbox._quarantine._segments
+    while len(segments.firsts) < 2 or not segments.starts_new(80):
         life.quarantine_oldest()
         life.append()
 

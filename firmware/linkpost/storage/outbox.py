@@ -40,23 +40,18 @@ What is true at each cut (each write is atomic on littlefs; where it is not, the
   set_time          readings without time stay so. Or their boot's time is known
 """
 
-import os
-
 from micropython import const
 
 from ..errors import StorageError
+from .backlog import Backlog
+from .budget import Budget
 from .position import Position, make_folder
+from .quarantine import Quarantine
 from .readings import encode_reading, reading_payload, reading_seq, reading_time, reading_values
 from .recovery import recover
 from .ring import SLOTS, Ring
-from .segments import BLOCK_BYTES, Segments, list_files, whole_blocks
+from .segments import BLOCK_BYTES, Segments, list_files
 
-_QUARANTINE_FILES = const(2)  # of one block each: about 60 readings
-# A full budget is this many segments: what one drop loses, and what is kept in RAM, depend on it.
-_SEGMENTS = const(32)
-_SEGMENTS_BYTES_MIN = const(8192)
-# Left to the token, the config and littlefs' own needs when the flash gets full.
-_RESERVE_BYTES = const(6 * 4096)
 _ENOSPC = const(28)
 
 
@@ -71,26 +66,24 @@ class Outbox:
         log or None.
     Attributes: stream (8 hex digits); newest_unix_ms, the newest time found at opening, or 0.
     Raises: StorageError where the flash fails. Whatever else is there opens to a correct state.
-    Memory: about 1 KB kept; an append 1.6 KB, every 24th in an outage more, none of it kept.
+    Memory: about 1 KB kept. An append 1.6 KB; every 24th in an outage the buffers of 25 files, one
+        after the other. None of it kept.
     """
 
     def __init__(self, path: str, max_bytes, random_bytes, log=None):
-        self._path = path
         self._log = log
         self._untimed = 0  # the last reading of this boot whose time is not known
-        backlog = path + "/backlog"
+        folder = path + "/backlog"
         try:
             self._position = position = Position(path)
             self._ring = Ring(path)
-            make_folder(backlog)
-            files = list_files(backlog)
-            self._quarantine = Segments(backlog, "q", BLOCK_BYTES, files)
-            self._segments = segments = Segments(backlog, "s", BLOCK_BYTES, files)
-            if max_bytes is None:
-                max_bytes = (self._free_bytes() + segments.used_bytes) // 2
-            max_bytes -= _QUARANTINE_FILES * BLOCK_BYTES
-            self._max_bytes = max(max_bytes, _SEGMENTS_BYTES_MIN)
-            segments.segment_bytes = whole_blocks(self._max_bytes // _SEGMENTS)
+            make_folder(folder)
+            files = list_files(folder)
+            self._quarantine = Quarantine(folder, files)
+            self._segments = segments = Segments(folder, "s", BLOCK_BYTES, files)
+            self._budget = Budget(path, max_bytes, segments.used_bytes)
+            segments.segment_bytes = self._budget.segment_bytes
+            self._backlog = Backlog(self._ring, segments, position)
             if recover(self._ring, segments, position):
                 position.keep_stream(random_bytes)
             else:
@@ -110,6 +103,11 @@ class Outbox:
         return self._position.next_seq
 
     @property
+    def max_bytes(self) -> int:
+        """What waiting readings may take on flash, bytes."""
+        return self._budget.max_bytes
+
+    @property
     def pending(self) -> int:
         """How many wait; until it is met, one that cannot be read counts too."""
         return self._position.next_seq - 1 - self._position.acked
@@ -123,8 +121,6 @@ class Outbox:
     def quarantined(self) -> int:
         """How many were set aside since the stream began."""
         return self._position.quarantined
-
-    # Storing
 
     def append(self, values: dict, unix_ms, uptime_ms=None) -> int:
         """Store one reading; return its seq. It is on flash when this returns.
@@ -167,9 +163,9 @@ class Outbox:
         segments = self._segments
         while True:
             try:
-                while segments.firsts and self._is_full():
+                while segments.firsts and self._budget.is_full(segments):
                     self._drop_oldest()
-                segments.append(self._waiting_slots(), self._max_bytes)
+                segments.append(self._backlog.only_in_slots(), self._budget.max_bytes)
                 return
             except OSError as error:
                 if error.errno != _ENOSPC:
@@ -179,28 +175,6 @@ class Outbox:
                 self._lose(self._position.next_seq - SLOTS, "flash full, oldest dropped")
                 self._write()
                 return
-
-    def _is_full(self):
-        segments = self._segments
-        if segments.used_bytes + BLOCK_BYTES > self._max_bytes:
-            return True
-        # Asked only now and then: statvfs walks the whole file system.
-        return (
-            segments.starts_new(BLOCK_BYTES)
-            and self._free_bytes() < segments.segment_bytes + _RESERVE_BYTES
-        )
-
-    def _waiting_slots(self):
-        ring = self._ring
-        for seq in self._slots_from(self._position.acked + 1):
-            if ring.load(seq) == seq:
-                yield seq, ring.frame()
-
-    def _slots_from(self, seq):
-        return range(
-            max(seq, self._segments.last_seq + 1, self._position.next_seq - SLOTS),
-            self._position.next_seq,
-        )
 
     def _drop_oldest(self):
         segments = self._segments
@@ -235,8 +209,6 @@ class Outbox:
         if self._untimed > self._position.acked:
             self._write()
 
-    # Reading
-
     def oldest(self):
         """Return the oldest waiting reading, (seq, Unix ms or None, values), or None."""
         frame = self._settle()
@@ -244,17 +216,12 @@ class Outbox:
 
     def newest(self):
         """Return the newest waiting reading, or None."""
-        newest = self._position.next_seq - 1
-        for seq in range(newest, max(self._position.acked, newest - SLOTS), -1):
-            if self._ring.load(seq) == seq:
-                return self._reading(self._ring.frame())
-        # No whole slot is left.
-        frame = self._find(self._segments.last_seq) if self.pending else None
+        frame = self._backlog.newest()
         return None if frame is None else self._reading(frame)
 
     def readings(self):
         """Yield the waiting readings, oldest first; the outbox may change meanwhile."""
-        return self._all(self._find)
+        return self._all(self._backlog.find)
 
     def quarantined_readings(self):
         """Yield the readings that were set aside and are still kept, oldest first."""
@@ -279,34 +246,18 @@ class Outbox:
             unix_ms = None if started is None else started + unix_ms
         return reading_seq(payload), unix_ms, reading_values(payload)
 
-    def _find(self, seq):
-        # Returns the frame of the first waiting reading at or above seq, or None.
-        seq = max(seq, self._position.acked + 1)
-        try:
-            frame = self._segments.find(seq)
-        except OSError as error:
-            raise StorageError("cannot read readings (error %s)" % error.errno)
-        if frame is not None:
-            return frame
-        for slot in self._slots_from(seq):
-            if self._ring.load(slot) == slot:
-                return self._ring.frame()
-        return None
-
     def _settle(self):
         # Returns the oldest waiting frame. What is missing before it was lost to a corrupt record:
         # counted as dropped, so that nothing goes in silence and `pending` comes to an end.
         if not self.pending:
             return None
-        frame = self._find(0)
+        frame = self._backlog.find(0)
         found = self.next_seq if frame is None else reading_seq(reading_payload(frame))
         self._lose(found - 1, "unreadable, dropped")
         if frame is None:
             self._write()
             self._remove_acknowledged()
         return frame
-
-    # Letting go
 
     def acknowledge(self, seq: int) -> None:
         """Forget all readings up to and including seq: the platform has accepted them."""
@@ -321,7 +272,8 @@ class Outbox:
     def quarantine(self, seq: int) -> None:
         """Set the oldest waiting reading aside: the platform refuses it for its own sake.
 
-        About 60 are kept, the oldest go first; `quarantined` counts all.
+        About 60 are kept, the oldest go first; `quarantined` counts all, also where there was no
+        room to keep one.
         Raises: ValueError where seq waits but is not the oldest.
         """
         frame = self._settle()
@@ -329,18 +281,8 @@ class Outbox:
             return
         if reading_seq(reading_payload(frame)) != seq:
             raise ValueError("%d is not the oldest waiting reading" % seq)
-        aside = self._quarantine
-        # It is there already where the power was cut before the position moved.
-        while aside.last_seq != seq:
-            try:
-                if aside.starts_new(len(frame)) and len(aside.firsts) >= _QUARANTINE_FILES:
-                    aside.remove_first()
-                aside.append([(seq, frame)], self._max_bytes)
-            except OSError as error:
-                if not aside.firsts:
-                    self._warn("not set aside", "seq", seq, "errno", error.errno)
-                    break
-                aside.remove_first()
+        if not self._quarantine.set_aside(seq, frame):
+            self._warn("no room to set aside", "seq", seq)
         self._position.quarantined += 1
         self._position.acked = seq
         self._write()
@@ -362,22 +304,13 @@ class Outbox:
         """
         self._write()
 
-    def close(self) -> None:
-        """Sync. The outbox holds no file open."""
-        self.sync()
+    close = sync  # no file is held open
 
     def _write(self):
         if self._position.write():
             return True
         self._warn("position not written")
         return False
-
-    def _free_bytes(self):
-        if not hasattr(os, "statvfs"):  # a laptop without it has room
-            return 1 << 30
-        stat = os.statvfs(self._path)
-        # A full littlefs reports more free blocks than there are.
-        return stat[0] * stat[3] if stat[3] <= stat[2] else 0
 
     def _warn(self, phrase, *pairs):
         if self._log:
