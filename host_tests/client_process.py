@@ -33,7 +33,7 @@ class ClientProcess:
         (folder / "config.json").write_text(json.dumps(config))
         if ca is not None:
             write_anchor(folder, ca)
-        environment = dict(os.environ)
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
         firmware = ROOT / "firmware"
         if runtime == "micropython":
             environment["MICROPYPATH"] = f"{firmware}:.frozen"

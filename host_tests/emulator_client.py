@@ -52,9 +52,18 @@ class Reply:
 def client_context(emulator, **settings) -> ssl.SSLContext:
     """Return a verifying context that trusts the emulator's CA; settings are its attributes."""
     context = ssl.create_default_context(cafile=emulator.ca)
+    context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF  # some builds of Python hide a torn end
     for name, value in settings.items():
         setattr(context, name, value)
     return context
+
+
+def is_torn(error: OSError) -> bool:
+    """Tell whether the connection ended without a goodbye of TLS."""
+    # Before Python 3.11.4 that is an SSLError of no class of its own.
+    reason = getattr(error, "reason", None)
+    torn = (ssl.SSLEOFError, ConnectionResetError)
+    return isinstance(error, torn) or reason == "UNEXPECTED_EOF_WHILE_READING"
 
 
 class RawClient:
@@ -88,8 +97,10 @@ class RawClient:
         while True:
             try:
                 part = self.tls.recv(65536)
-            except (ssl.SSLEOFError, ConnectionResetError):
-                return Reply(data, "cut")
+            except (ssl.SSLError, ConnectionResetError) as error:
+                if is_torn(error):
+                    return Reply(data, "cut")
+                raise
             if not part:
                 return Reply(data, "goodbye")
             data += part

@@ -16,6 +16,7 @@ from emulator_client import (
     encode_auth,
     encode_publish,
     exchange,
+    is_torn,
 )
 from emulator_process import EmulatorProcess
 
@@ -91,8 +92,9 @@ class Counting(RawClient):
         try:
             while part := self._run(self.tls.read, 65536):
                 self.reads.append(part)
-        except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
-            pass
+        except ssl.SSLError as error:
+            if not isinstance(error, ssl.SSLZeroReturnError) and not is_torn(error):
+                raise
         return Reply(b"".join(self.reads))
 
 

@@ -60,6 +60,8 @@ class SSLContext:
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self._context.minimum_version = ssl.TLSVersion.TLSv1_2
         self._context.maximum_version = ssl.TLSVersion.TLSv1_2
+        # Some builds of Python take a torn connection for a clean end; mbedTLS tells them apart.
+        self._context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
         self._anchors = 0
 
     @property
@@ -221,6 +223,11 @@ class SSLSocket:
                     self._incoming.write(data)
                 else:
                     self._incoming.write_eof()
+            except ssl.SSLError as error:
+                # Before Python 3.11.4 a torn connection is an SSLError of no class of its own.
+                if error.reason == "UNEXPECTED_EOF_WHILE_READING":
+                    raise ssl.SSLEOFError(*error.args) from None
+                raise
             else:
                 return result
 
