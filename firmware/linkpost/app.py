@@ -6,6 +6,8 @@ a send is cut into requests, joining a network into steps, and readings are take
 one place that decides when to try again is `backoff`; its state outlives deep sleep.
 """
 
+import json
+
 from .carried import Carried
 from .clock import Clock
 from .errors import StorageError
@@ -154,6 +156,7 @@ class App:
             port.start_watchdog(int(config.watchdog_s * 1000))
         self._healthy = Schedule(port, _HEALTHY_MS)
         self._proven = False
+        self._told = False
         if port.reset_cause() == DEEP_SLEEP_WAKE:
             self._samples = Schedule(port, self._carried.sample_in_ms)
             self._sender.resume(self._carried.send_in_ms, self._carried.attempts)
@@ -176,11 +179,24 @@ class App:
         if self._samples.left_ms() or (self._sender.busy and interval_ms == 0):
             return
         self.sample()
+        if not self._told:
+            self._tell_capacity()
         failing = self.last_error is not None
         self._samples.again(max(interval_ms, _FASTEST_WAITING_MS if failing else 0))
         # A reading is sent when it is taken, unless `send_s` says that it may wait.
         if self._config.send_ms <= interval_ms:
             self._sender.hurry()
+
+    def _tell_capacity(self):
+        # By the reading just taken; the frame around it is as long as its braces and quotes.
+        self._told = True
+        newest = self._outbox.newest()
+        if newest is None or not self._config.interval_ms:
+            return
+        size = len(json.dumps(newest[2]))
+        readings = self._outbox.max_bytes // size
+        hours = readings * (self._config.interval_ms // 100) // 36_000
+        self._log.info("store", "an outage may last", "hours", hours, "readings", readings)
 
     def sample(self) -> None:
         """Read all sensors and store the reading. A flash that refuses is logged, not fatal."""

@@ -49,7 +49,8 @@ _ONLY_IN = {
     "rp2": {"ports"},
     "machine": {"ports", "sensors"},
 }
-_LINES_MAX = 320  # STYLE: under about 300
+_CODE_LINES_MAX = 280
+_LINES_MAX = 400  # rules and reasons at the top of a file are welcome
 _FILES_ONLY_IN = {"storage"}
 
 
@@ -121,6 +122,20 @@ def test_arrow_that_points_up_is_seen(tmp_path, monkeypatch):
         test_imports_point_down(path)
 
 
+def _code_lines(path: Path) -> int:
+    """Lines that are neither blank, comment nor docstring: those cost nothing on a board."""
+    text = path.read_text()
+    docstring = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            docstring.update(range(node.lineno, node.end_lineno + 1))
+    lines = enumerate(text.splitlines(), 1)
+    return sum(
+        n not in docstring and line.strip() != "" and line.strip()[0] != "#" for n, line in lines
+    )
+
+
 @pytest.mark.parametrize("path", MODULES + TOOLS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_module_is_one_thought_long(path):
+    assert _code_lines(path) <= _CODE_LINES_MAX
     assert len(path.read_text().splitlines()) <= _LINES_MAX

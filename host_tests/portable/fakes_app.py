@@ -102,6 +102,7 @@ class FakeOutbox:
 
     stream = "0badcafe"
     newest_unix_ms = 0
+    max_bytes = 1 << 20
 
     def __init__(self):
         self.waiting = []

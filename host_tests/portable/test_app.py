@@ -108,6 +108,14 @@ def test_run_boot_stores_a_system_reading_first():
     assert "version" in first
 
 
+def test_run_says_how_long_an_outage_may_last():
+    board = _Board(until_ms=300_000, interval_s=60).run()
+    (line,) = board.has("an outage may last")
+    # 1 MB of readings of about 40 bytes, one a minute.
+    hours = int(line.split("hours=")[1].split(" ")[0])
+    assert 300 < hours < 600, line
+
+
 def test_run_alink_boot_reading_carries_the_stream():
     board = _Board(until_ms=60_000, format="alink").run()
     assert board.sent()[0]["params"]["stream"]["value"] == "0badcafe"
