@@ -81,9 +81,10 @@ def soak(plan: Plan, folder: Path, progress: Progress) -> Result:
             finally:
                 for board in boards:
                     board.stop()
+                deadline = time.monotonic() + _JOIN_S
                 for board in boards:
                     if board.ident is not None:
-                        board.join(_JOIN_S)
+                        board.join(max(0.0, deadline - time.monotonic()))
             run.collect()
     return run.result(time.monotonic() - started)
 
