@@ -665,6 +665,23 @@ def test_damage_that_loses_readings_is_counted():
         assert flash.open().dropped == 3
 
 
+def test_many_slots_corrupt_behind_an_old_cursor_use_no_seq_twice():
+    with Flash() as flash:
+        outbox = flash.open()
+        fill(outbox, 10)
+        outbox.sync()
+        for seq in range(11, 91):
+            fill(outbox, 1)
+            outbox.acknowledge(seq)
+        # More than half of the ring, met twice on the way from the cursor to its end.
+        for seq in range(69, 90):
+            if seq % 3:
+                flash.write(slot(seq), _flip(flash.read(slot(seq)), 9))
+        opened = flash.open()
+        assert (opened.stream, opened.next_seq) == ("01010101", 91)
+        check_goes_on(flash, opened, 90, "")
+
+
 def test_segment_that_was_acknowledged_but_is_still_there_is_removed():
     with Flash() as flash:
         outbox = flash.open()

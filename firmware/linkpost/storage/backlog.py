@@ -1,6 +1,5 @@
 """Where the readings that wait lie: the older ones in segments, the newest in their slots only."""
 
-from ..errors import StorageError
 from .ring import SLOTS
 
 
@@ -18,10 +17,7 @@ class Backlog:
         A memoryview, good until the next call. Raises: StorageError.
         """
         seq = max(seq, self._position.acked + 1)
-        try:
-            frame = self._segments.find(seq)
-        except OSError as error:
-            raise StorageError("cannot read readings (error %s)" % error.errno)
+        frame = self._segments.find(seq)
         if frame is not None:
             return frame
         for slot in self._slots_from(seq):

@@ -29,6 +29,7 @@ def recover(ring, segments, position) -> bool:
         found = ring.load(next_seq)
         if found >= next_seq:
             next_seq = found
+            unreadable = []
         elif found >= 0:
             break
         else:

@@ -10,6 +10,7 @@ import os
 
 from micropython import const
 
+from ..errors import StorageError
 from .frame import FRAME_BYTES, HEADER_BYTES, frame_length
 from .readings import READING_MAX, reading_payload, reading_seq
 
@@ -123,22 +124,27 @@ class Segments:
                 self.load(list_files(self._folder))
 
     def find(self, seq: int):
-        """Return the first reading at or above seq: its frame, a memoryview good until the next
-        call, or None where there is none."""
+        """Return the frame of the first reading at or above seq, or None.
+
+        A memoryview, good until the next call. Raises: StorageError.
+        """
         if seq > self.last_seq:
             return None
         i = len(self.firsts) - 1
         while i > 0 and self.firsts[i] > seq:
             i -= 1
-        while i < len(self.firsts):
-            first = self.firsts[i]
-            start = 0
-            if first == self._found_in and seq >= self._found_seq:
-                start = self._found_at
-            frame = self._seek(first, start, seq)
-            if frame is not None:
-                return frame
-            i += 1
+        try:
+            while i < len(self.firsts):
+                first = self.firsts[i]
+                start = 0
+                if first == self._found_in and seq >= self._found_seq:
+                    start = self._found_at
+                frame = self._seek(first, start, seq)
+                if frame is not None:
+                    return frame
+                i += 1
+        except OSError as error:
+            raise StorageError("cannot read readings (error %s)" % error.errno)
         return None
 
     def remove_first(self) -> None:
@@ -207,7 +213,10 @@ def list_files(folder: str) -> list:
     # MicroPython lists sizes at no further cost. A stat looks for the name from the folder's start
     # again: some 200 block reads each behind a long backlog.
     if hasattr(os, "ilistdir"):
-        return [(entry[0], entry[3]) for entry in os.ilistdir(folder)]
+        entries = list(os.ilistdir(folder))
+        # A laptop's own file system is listed without sizes there too.
+        if not entries or len(entries[0]) > 3:
+            return [(entry[0], entry[3]) for entry in entries]
     return [(name, os.stat(folder + "/" + name)[6]) for name in os.listdir(folder)]
 
 
