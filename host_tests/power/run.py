@@ -1,6 +1,7 @@
 """Cut the power at every flash write: the whole table, or one cut again.
 
     python -m host_tests.power.run               every cut, and a slice of the double ones
+    python -m host_tests.power.run --second 20   a larger slice: 20 first cuts of each scenario
     python -m host_tests.power.run --full        every cut, and every second cut during recovery
     python -m host_tests.power.run --mutants     break the outbox on purpose; each must be caught
     python -m host_tests.power.run --replay "slots to a segment" esp32 12:half,3:before
@@ -98,6 +99,12 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--full", action="store_true", help="every second cut too")
+    parser.add_argument(
+        "--second",
+        type=int,
+        default=BOUNDED,
+        help="first cuts of a scenario that are cut again, default %(default)s",
+    )
     parser.add_argument("--mutants", action="store_true", help="is every broken outbox caught?")
     parser.add_argument("--replay", nargs=3, metavar=("SCENARIO", "CHIP", "SCHEDULE"))
     parser.add_argument("--only", metavar="SCENARIO", help="this scenario alone")
@@ -112,7 +119,7 @@ def main() -> int:
         from host_tests.power.mutants import catch_all
 
         return catch_all(arguments.jobs)
-    second = -1 if arguments.full else BOUNDED
+    second = -1 if arguments.full else arguments.second
     work = [
         (scenario, chip)
         for scenario in scenarios()
