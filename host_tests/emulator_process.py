@@ -16,6 +16,8 @@ import urllib.parse
 import urllib.request
 from pathlib import Path
 
+from tools.lasting_port import lasting_port
+
 _ROOT = Path(__file__).parent.parent
 _START_S = 30.0
 _STOP_S = 15.0
@@ -47,7 +49,7 @@ class EmulatorProcess:
         self.platform = ""
         self.console = ""
         self.process: subprocess.Popen | None = None
-        self._ports = ("0", "0")
+        self._ports = (str(lasting_port()), str(lasting_port()))
 
     def __enter__(self) -> EmulatorProcess:
         try:

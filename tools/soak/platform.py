@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tools.failures import NETWORK, CommandError
+from tools.lasting_port import lasting_port
 from tools.virtual_board import runtimes
 
 _START_S = 30.0
@@ -37,7 +38,7 @@ class Platform:
         self._folder = folder
         self._triples = triples
         self._console = ""
-        self._ports = ("0", "0")
+        self._ports = (str(lasting_port()), str(lasting_port()))
         self._process: subprocess.Popen[bytes] | None = None
         # Whatever proxy this machine has, the console is on this machine.
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
