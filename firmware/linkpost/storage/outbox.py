@@ -18,9 +18,9 @@ Rules
      no such frame follows before the next request: while readings still wait, before the last
      segment is removed (its readings are still in slots), and before sleep or a clean stop. So a
      cut repeats one request's worth at most.
-  4. `next` is the highest seq present plus one. A reading stays in its slot until a newer one takes
-     its place, so `next` is there when everything was acknowledged. A seq below the oldest present
-     never counts as waiting. A slot that cannot be read counts as used.
+  4. `next` is the highest seq present plus one. A reading stays in its slot until a newer one
+     takes its place, so `next` is there when everything was acknowledged. A seq below the oldest
+     present never counts as waiting. A slot that cannot be read counts as used.
   5. What is full drops its oldest segment, and the count is on flash, in the same write as the
      position, before the segment goes.
   6. What cannot be known is never guessed low: where the position is lost (the cursor lies far
