@@ -10,7 +10,7 @@ SOAK_S ?= 120
 PORT ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test power soak contract check lint types lock clean
+.PHONY: help setup demo test power wear soak contract check lint types lock clean
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,10 @@ test: setup  ## Every test, on CPython and on real MicroPython
 
 power: setup  ## Power cut at every flash write, and every second cut during recovery (long)
 	$(BIN)/python -m host_tests.power.run --full
+
+wear: setup  ## What the outbox costs the flash, per reading, on both chips' settings
+	MICROPYPATH=firmware:host_tests/power:.frozen \
+		$(BIN)/micropython -X heapsize=32M host_tests/power/wear.py
 
 soak: setup  ## Virtual boards against faults, power cuts and restarts; SOAK_S=600 for ten minutes
 	$(BIN)/python -m tools.soak --seconds $(SOAK_S)
