@@ -29,7 +29,8 @@ def _append(life):
 
 
 def _append_and_accept(life):
-    for _ in range(5):
+    # More than a folder's log takes: it is copied to another block meanwhile.
+    for _ in range(30):
         life.append()
         life.acknowledge_oldest()
 
