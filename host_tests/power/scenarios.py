@@ -30,7 +30,7 @@ def _append(life):
 
 def _append_and_accept(life):
     # More than a folder's log takes: it is copied to another block meanwhile.
-    for _ in range(30):
+    for _ in range(60):
         life.append()
         life.acknowledge_oldest()
 
