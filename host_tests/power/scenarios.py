@@ -29,8 +29,8 @@ def _append(life):
 
 
 def _append_and_accept(life):
-    # More than a folder's log takes: it is copied to another block meanwhile.
-    for _ in range(60):
+    # So many that the log of each folder is full once, and copied to another block.
+    for _ in range(40):
         life.append()
         life.acknowledge_oldest()
 
@@ -150,7 +150,7 @@ def _random(seed, steps):
 
 SCENARIOS = {
     "first boot": (None, _append, {}),
-    "append": (_accepted(50), _append_and_accept, {}),
+    "append": (_accepted(80), _append_and_accept, {}),
     "slots to a first segment": (_appended(22), _append, {}),
     "slots to a segment": (_appended(46), _append, {}),
     "slots to a new segment": (_appended(70), _append, {}),
