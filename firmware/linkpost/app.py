@@ -226,7 +226,6 @@ class App:
         if sleep == "none" or left_ms < _SLEEP_MIN_MS:
             self._port.sleep_ms(min(left_ms, _SLICE_MS))
             return
-        self._outbox.sync()
         self._sender.off()
         self._log.debug("app", "sleeping", "ms", left_ms)
         if sleep == "light":
@@ -241,4 +240,7 @@ class App:
         carried.sample_in_ms = max(0, self._samples.left_ms() - ms)
         carried.send_in_ms = max(0, self._sender.left_ms() - ms)
         carried.keep()
+        # Before deep sleep only: light sleep keeps RAM, and a cursor for each reading would take
+        # rp2's flash over its budget of erases.
+        self._outbox.sync()
         self._port.deep_sleep(ms)

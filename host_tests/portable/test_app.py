@@ -261,6 +261,7 @@ def test_run_ctrl_c_leaves_the_outbox_in_order():
 def test_run_light_sleep_between_readings():
     board = _Board(until_ms=300_000, interval_s=60, sleep="light").run()
     assert {kind for kind, _ in board.port.slept} == {"light"}
+    assert board.outbox.synced == 1, "at the end only: light sleep keeps RAM"
     assert len(board.client.sent) >= 5
     # Awake only for the requests and the first jitter.
     assert sum([ms for _, ms in board.port.slept]) > 250_000
