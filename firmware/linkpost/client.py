@@ -81,6 +81,14 @@ class Client:
             raise session.error
         return session.message_id
 
+    def open(self, deadline_ms: int = 30_000) -> None:
+        """Open the connection, unless one that is kept is still alive.
+
+        `publish` does this by itself. Done before a payload is built, it finds the heap whole:
+        the TLS buffers need a contiguous 17 KB on rp2. Raises: NetworkError, TLSError.
+        """
+        self._open(Deadline(self._port, deadline_ms))
+
     def publish_file(self, topic: str, path: str, deadline_ms: int = 60_000):
         """Publish a file on flash, 1 to 131072 bytes, as one message; return as `publish` does.
 
@@ -106,12 +114,7 @@ class Client:
         try:
             if session.wait_ms:
                 self._pause(session.wait_ms, deadline)
-            if transport.connected and not transport.alive():
-                transport.close()
-            if not transport.connected:
-                # The TLS buffers need a contiguous 17 KB on rp2: collect, and connect first.
-                gc.collect()
-                connect(transport, deadline)
+            self._open(deadline)
             end = session.request_into(action, self._buffer)
             body = None
             if action == SEND_TOPIC:
@@ -127,6 +130,14 @@ class Client:
         if session.token_changed:
             self._keep_token()
         return action
+
+    def _open(self, deadline):
+        transport = self._transport
+        if transport.connected and not transport.alive():
+            transport.close()
+        if not transport.connected:
+            gc.collect()
+            connect(transport, deadline)
 
     def _place_body(self, end, payload, length):
         # A small body joins its head in the buffer; a larger one streams. A second send of the

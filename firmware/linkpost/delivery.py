@@ -44,7 +44,10 @@ class Delivery:
         seq = reading[0]
         if seq == self._ahead:
             self._outbox.acknowledge(seq)
-        elif self._config.batch_bytes and seq > self._singly:
+            return self._outbox.pending > 0
+        # The connection first, while the heap is whole; then what it is to carry.
+        self._client.open(deadline_ms)
+        if self._config.batch_bytes and seq > self._singly:
             self._send_batch(deadline_ms)
         else:
             self._send_one(reading, deadline_ms)

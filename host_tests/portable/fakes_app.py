@@ -156,7 +156,12 @@ class FakeClient:
         self._answer = answer
         self._takes_ms = takes_ms
         self.sent = []  # (time, topic, payload)
+        self.opened = 0
         self.closed = 0
+
+    def open(self, deadline_ms=0):
+        assert deadline_ms > 0
+        self.opened += 1
 
     def publish(self, topic, payload, deadline_ms=0):
         assert deadline_ms > 0

@@ -209,6 +209,18 @@ def test_publish_kept_connection_is_used_again_and_probed_first():
     assert transport.connects == 2
 
 
+def test_open_connects_once_and_publish_uses_it():
+    transport = _Transport(ACCEPTED)
+    client = _client(transport)
+    client.open()
+    client.open()
+    client.publish(TOPIC, b"x")
+    assert transport.connects == 1
+    transport.dies_idle = True
+    client.open()
+    assert transport.connects == 2
+
+
 def test_publish_connection_that_the_peer_closes_is_closed():
     transport = _Transport(CLOSING, ACCEPTED)
     client = _client(transport)

@@ -86,6 +86,32 @@ def test_drain_sends_oldest_first_one_request_each():
     assert json.loads(client.sent[0][2]) == {"stream": "0badcafe", "seq": 1, "time": 1000, "n": 1}
 
 
+def test_step_connects_before_it_builds_a_payload():
+    delivery, client, store, _ = _make(3, batch_bytes=4096)
+    opened_at = []
+    readings = store.readings
+
+    def watched():
+        opened_at.append(client.opened)
+        return readings()
+
+    store.readings = watched
+    _drain(delivery)
+    assert opened_at == [1]
+
+
+def test_step_that_cannot_connect_builds_and_sends_nothing():
+    delivery, client, store, _ = _make(2)
+
+    def down(deadline_ms):
+        raise NetworkError("down")
+
+    client.open = down
+    _raises(NetworkError, delivery.step, 1000)
+    assert client.sent == []
+    assert store.pending == 2
+
+
 def test_step_with_nothing_waiting_sends_nothing():
     delivery, client, _, _ = _make(0)
     assert delivery.step(1000) is False

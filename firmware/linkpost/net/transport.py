@@ -246,8 +246,8 @@ class Transport:
 
     def alive(self) -> bool:
         """Tell whether a kept connection can carry another request; it is closed where not."""
-        if not self.connected:
-            return False
+        if not self._used:
+            return self.connected  # a fresh one: to read from it would begin the handshake
         gate = self._gate
         gate.open()
         try:
