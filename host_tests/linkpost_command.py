@@ -24,7 +24,7 @@ both_runtimes = pytest.mark.parametrize(
         pytest.param(
             "micropython",
             marks=pytest.mark.skipif(
-                runtimes.find_micropython() is None, reason="the MicroPython wheel is not here"
+                not runtimes.has_micropython(), reason="the MicroPython wheel is not here"
             ),
         ),
         "cpython",

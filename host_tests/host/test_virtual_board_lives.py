@@ -52,7 +52,7 @@ class App:
 """
 
 micropython_only = pytest.mark.skipif(
-    runtimes.find_micropython() is None, reason="the MicroPython wheel is not installed here"
+    not runtimes.has_micropython(), reason="the MicroPython wheel is not installed here"
 )
 both_runtimes = pytest.mark.parametrize(
     "runtime", [pytest.param("micropython", marks=micropython_only), "cpython"]
@@ -405,7 +405,7 @@ print(gc.mem_free() + gc.mem_alloc())
 
 
 def test_runtime_that_is_not_installed_falls_back_and_says_so(monkeypatch, capsys):
-    monkeypatch.setattr(runtimes, "find_micropython", lambda: None)
+    monkeypatch.setattr(runtimes, "has_micropython", lambda: False)
     assert runtimes.choose("micropython") == "cpython"
     assert "--runtime cpython" in capsys.readouterr().err
 
@@ -459,3 +459,25 @@ def test_stop_before_the_board_has_started_ends_the_run(tmp_path, runtime, monke
     board = Board(tmp_path, runtime, "port.sleep_ms(100000)")
     board.supervisor.stop()
     assert board.run().reason == supervisor.INTERRUPTED
+
+
+@micropython_only
+def test_ctrl_c_comes_between_byte_codes_however_busy_the_collector_is(tmp_path):
+    """The unix port's own Ctrl-C leaves a collection by a long jump, and the heap locked."""
+    body = """
+import gc
+kept = [bytearray(40) for _ in range(1500)]
+print("collecting")
+try:
+    while True:
+        gc.collect()
+except KeyboardInterrupt:
+    print("whole", len([bytearray(40) for _ in range(100)]))
+    raise
+"""
+    board = Board(tmp_path, "micropython", body)
+    for _ in range(3):
+        board.supervisor = Supervisor(board.setup, board.log.append)
+        after_log(board, "collecting", board.supervisor.stop)
+        assert board.run().reason == supervisor.INTERRUPTED
+    assert board.log == ["collecting", "whole 100"] * 3

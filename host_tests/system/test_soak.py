@@ -18,7 +18,7 @@ ROOT = Path(__file__).parent.parent.parent
 _TIMEOUT_S = 110
 
 needs_micropython = pytest.mark.skipif(
-    runtimes.find_micropython() is None, reason="the MicroPython wheel is not here"
+    not runtimes.has_micropython(), reason="the MicroPython wheel is not here"
 )
 
 

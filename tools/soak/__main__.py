@@ -63,7 +63,7 @@ def main(
     \b
     Example: python -m tools.soak --seconds 600 --boards 5
     """
-    if runtimes.find_micropython() is None:
+    if not runtimes.has_micropython():
         raise failures.CommandError("a soak needs real MicroPython, which is not installed here")
     plan = run.Plan(seconds, readings, boards, seed or secrets.token_hex(4))
     # First of all, so that also a run that is killed can be repeated.

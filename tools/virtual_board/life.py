@@ -35,8 +35,11 @@ class Life:
     `end` is the message it ended with, or ours for it: {"what": "crashed" or "watchdog"}.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], events: queue.SimpleQueue[Event]):
+    def __init__(
+        self, runtime: str, process: subprocess.Popen[bytes], events: queue.SimpleQueue[Event]
+    ):
         self.end: dict[str, Any] = {"what": CRASHED}
+        self._runtime = runtime
         self._process = process
         self._events = events
         self._watchdog_s = 0.0
@@ -99,7 +102,7 @@ class Life:
             self._process.kill()
         else:
             self._gives_up_at = time.monotonic() + GRACE_S
-            runtimes.interrupt(self._process)
+            runtimes.interrupt(self._runtime, self._process)
 
     def cut_power(self) -> None:
         """Cut the power at this moment, whatever the board is doing."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import importlib.util
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +14,7 @@ from typing import IO, Any
 
 from tools import firmware
 from tools.mpy import compile_mpy
+from tools.virtual_board import unix_port
 
 MICROPYTHON = "micropython"
 CPYTHON = "cpython"
@@ -27,15 +28,14 @@ OPTIONS_VARIABLE = "LINKPOST_OPTIONS"
 ON_BOARD = Path(__file__).parent / "on_board"
 
 
-def find_micropython() -> str | None:
-    """Return the `micropython` command: the one of this environment, else one on the path."""
-    beside = Path(sys.executable).parent / "micropython"
-    return str(beside) if beside.exists() else shutil.which("micropython")
+def has_micropython() -> bool:
+    """Tell whether MicroPython's unix port is installed in this environment."""
+    return importlib.util.find_spec("micropython_run") is not None
 
 
 def choose(wanted: str) -> str:
     """Return the runtime to use; says so on standard error where it is not the wanted one."""
-    if wanted == MICROPYTHON and find_micropython() is None:
+    if wanted == MICROPYTHON and not has_micropython():
         print(
             "linkpost: MicroPython is not installed here (its wheel is for Linux x86_64 and macOS "
             "arm64); going on with --runtime cpython",
@@ -69,7 +69,7 @@ def start_module(
     """
     if runtime == MICROPYTHON:
         heap = ["-X", f"heapsize={heap_bytes}"] if heap_bytes else []
-        command = [find_micropython() or MICROPYTHON, *heap, "-m", module]
+        command = [sys.executable, "-I", unix_port.__file__, *heap, "-m", module]
         path = ":".join([*map(str, folders), ".frozen"])
     else:
         # -P -S: the firmware is to find what a board has, not what is installed on this machine.
@@ -107,12 +107,12 @@ def start_child(
     )
 
 
-def interrupt(process: subprocess.Popen[bytes]) -> None:
+def interrupt(runtime: str, process: subprocess.Popen[bytes]) -> None:
     """Press Ctrl-C on the board; on Windows, where that needs a console, switch it off."""
-    if sys.platform == "win32":
+    if sys.platform == "win32" or unix_port.CTRL_C is None:
         process.kill()
     else:
-        process.send_signal(signal.SIGINT)
+        process.send_signal(unix_port.CTRL_C if runtime == MICROPYTHON else signal.SIGINT)
 
 
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None

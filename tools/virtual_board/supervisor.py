@@ -118,6 +118,7 @@ class Supervisor:
         setup = self._setup
         options = self._options(cause)
         life = Life(
+            setup.runtime,
             runtimes.start_module(
                 setup.runtime, "virtual_boot", options, [modules], setup.heap_bytes
             ),
