@@ -1,7 +1,8 @@
 """The platform on this machine: the vendor's page and PROTOCOL.md, over real TLS.
 
-command -> server -> {connection, console} -> {platform, faults} -> {store, rules}. `rules` decides
-and touches nothing, `store` is the only one that remembers, `connection` the only one that talks.
+command -> server -> {api, page} -> desk -> connection -> {platform, faults} -> {store, rules}.
+`rules` decides and touches nothing, `store` is the only one that remembers, `connection` the only
+one that talks; `desk` is what a person's page and programs' API both work with.
 
 Where neither source says what the service does, this is what we chose:
 

@@ -17,9 +17,10 @@ from pathlib import Path
 import uvicorn
 
 from tools.devices_csv import Triple
-from tools.emulator import certs, wire
+from tools.emulator import certs, page, wire
+from tools.emulator.api import make_api
 from tools.emulator.connection import Service, serve
-from tools.emulator.console import make_console
+from tools.emulator.desk import Desk
 from tools.emulator.faults import FaultBook
 from tools.emulator.platform import Platform, Policy
 from tools.emulator.store import Store
@@ -110,7 +111,10 @@ async def _run(
         "CA": ready["ca"],
         "database": ready["db"],
     }
-    console = _Console(make_console(store, service, about))
+    desk = Desk(store, service, about)
+    app = make_api(desk)
+    page.attach(app, desk)
+    console = _Console(app)
     console_task = asyncio.create_task(console.serve(console_sockets))
     with _signals(end):
         console_task.add_done_callback(lambda task: _settle(end, NETWORK))
@@ -165,7 +169,7 @@ class _Console(uvicorn.Server):
     def __init__(self, app):
         super().__init__(
             uvicorn.Config(
-                app, log_level="warning", access_log=False, lifespan="off", log_config=None,
+                app, log_level="warning", access_log=False, lifespan="on", log_config=None,
                 timeout_graceful_shutdown=1,
             )
         )  # fmt: skip

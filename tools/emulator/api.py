@@ -1,19 +1,18 @@
-"""The console port: what happened on the platform, and what shall go wrong, as a JSON API."""
+"""The console's JSON API: what happened on the platform, and what shall go wrong."""
 
 from __future__ import annotations
 
 import base64
-import html
 import time
 from typing import Annotated
 
 from fastapi import FastAPI, HTTPException, Query, Response
-from fastapi.responses import HTMLResponse
+from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel, ConfigDict, Field
 
-from tools.emulator.connection import Service
+from tools.emulator.desk import Desk
 from tools.emulator.faults import Fault, FaultRequest
-from tools.emulator.store import Device, DeviceState, Message, Store
+from tools.emulator.store import Device, DeviceState, Message
 
 _ONLINE_MS = 300_000
 
@@ -75,12 +74,10 @@ class Expired(BaseModel):
     expired: int
 
 
-def make_console(store: Store, service: Service, about: dict[str, str]) -> FastAPI:
-    """Return the console's web application.
-
-    Args: about is shown on the index page: label and text.
-    """
-    app = FastAPI(title="linkpost emulator", openapi_url="/openapi.json", redoc_url=None)
+def make_api(desk: Desk) -> FastAPI:
+    """Return the console's web application with the API in it; its page is `page.attach`'s."""
+    store, service = desk.store, desk.service
+    app: FastAPI = FastAPIOffline(title="linkpost emulator", redoc_url=None)
 
     # Every handler is `async`, so that it runs in the loop's own thread: the store's only one.
 
@@ -90,27 +87,6 @@ def make_console(store: Store, service: Service, about: dict[str, str]) -> FastA
         if device is None:
             raise HTTPException(404, f"no device {key}; write PRODUCT_KEY/DEVICE_NAME")
         return device
-
-    @app.get("/", response_class=HTMLResponse, include_in_schema=False)
-    async def index() -> str:
-        rows = "".join(
-            f"<dt>{html.escape(label)}</dt><dd><code>{html.escape(text)}</code></dd>"
-            for label, text in about.items()
-        )
-        links = "".join(
-            f'<li><a href="{path}">{path}</a>: {text}</li>'
-            for path, text in (
-                ("/api/devices", "devices and their counters"),
-                ("/api/messages", "messages, oldest first"),
-                ("/api/faults", "faults that are set"),
-                ("/api/totals", "connections and requests since the start"),
-                ("/docs", "the whole API"),
-            )
-        )
-        return (
-            "<!doctype html><html lang=en><meta charset=utf-8><title>linkpost emulator</title>"
-            f"<h1>linkpost emulator</h1><dl>{rows}</dl><ul>{links}</ul></html>"
-        )
 
     @app.get("/api/devices")
     async def list_devices() -> list[DeviceView]:
