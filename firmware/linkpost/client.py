@@ -3,12 +3,12 @@
 import gc
 
 from .clock import Deadline
-from .config import PAYLOAD_MAX_BYTES
 from .errors import RETRY_NEVER, ConfigError, LinkpostError, StorageError
 from .log import Log
 from .net.blocking import connect, exchange
 from .net.transport import Transport
 from .protocol.http import Reply
+from .protocol.payloads import PAYLOAD_MAX_BYTES
 from .protocol.replies import TOKEN_MAX
 from .protocol.session import DONE, SEND_AUTH, SEND_TOPIC, Credentials, Session, head_max_bytes
 from .protocol.topics import TOPIC_MAX_BYTES

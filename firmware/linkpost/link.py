@@ -3,6 +3,7 @@
 Nothing here waits for long: the app goes on sampling between two steps.
 """
 
+from .borrow import borrow
 from .clock import Deadline
 from .errors import (
     TLS_EXPIRED,
@@ -60,10 +61,9 @@ class Link:
         if since is not None and self._port.ticks_diff(now, since) < _NTP_AGAIN_MS:
             return
         self._ntp_since = now
-        from .net.ntp import fetch
-
         try:
-            unix_ms = fetch(self._config.ntp, self._port, Deadline(self._port, _NTP_DEADLINE_MS))
+            deadline = Deadline(self._port, _NTP_DEADLINE_MS)
+            unix_ms = borrow("net.ntp").fetch(self._config.ntp, self._port, deadline)
         except LinkpostError as error:
             # Not fatal: TLS is judged by the floor, and a reply over it sets the clock.
             self._log.warning("clock", "not set by NTP", "why", error)

@@ -24,6 +24,7 @@ _FLOORS = {
     "link": 5,
     "client": 5,
     "config": 4,
+    "config_rules": 3,
     "ports": 4,
     "sensors": 4,
     "net": 3,
@@ -35,6 +36,8 @@ _FLOORS = {
     "carried": 1,
     "led": 1,
     "schedule": 1,
+    "borrow": 0,
+    "dates": 0,
     "version": 0,
     "certs": 1,
     "errors": 0,
@@ -73,6 +76,8 @@ def _imports(path: Path) -> set[str]:
             module = ".".join((*base, *([node.module] if node.module else [])))
             found.add(module)
             found.update(f"{module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "borrow":
+            found.update(f"linkpost.{name.value}" for name in node.args)
     return found
 
 
@@ -116,8 +121,11 @@ def test_arrow_that_points_up_is_seen(tmp_path, monkeypatch):
     monkeypatch.setattr("test_house.FIRMWARE", tmp_path)
     path = tmp_path / "linkpost" / "protocol" / "http.py"
     path.parent.mkdir(parents=True)
-    path.write_text("from ..net import transport\ndef f():\n    from ..app import App\n")
-    assert _imported_rooms(path) == {"net", "app"}
+    path.write_text(
+        "from ..net import transport\n"
+        "def f():\n    from ..app import App\n    return borrow('client')\n"
+    )
+    assert _imported_rooms(path) == {"net", "app", "client"}
     with pytest.raises(AssertionError):
         test_imports_point_down(path)
 

@@ -7,10 +7,8 @@ from linkpost.clock import (
     CLOCK_FLOOR_UNIX_MS,
     Clock,
     Deadline,
-    civil,
-    days_from_civil,
-    parse_http_date,
 )
+from linkpost.dates import civil, days_from_civil, parse_http_date
 from linkpost.ports.esp32 import ESP32Port
 from linkpost.ports.host import HostPort
 from linkpost.ports.rp2 import RP2Port

@@ -56,27 +56,6 @@ def test_dates_that_do_not_fit_show_the_boards_clock():
     assert "clock" not in str(tls_error(ValueError("\n%s\n" % UNTRUSTED)))
 
 
-def test_the_clocks_date_is_right_around_leap_days():
-    day_ms = 86_400_000
-    # Days since 1970, from `date -d`.
-    cases = (
-        (0, (1970, 1, 1)),
-        (58, (1970, 2, 28)),
-        (59, (1970, 3, 1)),
-        (11016, (2000, 2, 29)),
-        (18627, (2020, 12, 31)),
-        (18628, (2021, 1, 1)),
-        (19781, (2024, 2, 28)),
-        (19782, (2024, 2, 29)),
-        (19783, (2024, 3, 1)),
-        (20088, (2024, 12, 31)),
-        (20089, (2025, 1, 1)),
-    )
-    for days, date in cases:
-        assert failures._date(days * day_ms) == date, days
-        assert failures._date(days * day_ms + day_ms - 1) == date, days
-
-
 def test_tls_numbers_become_reasons():
     cases = (
         (-30336, "MBEDTLS_ERR_SSL_CA_CHAIN_REQUIRED", TLS_NO_ANCHOR),

@@ -4,6 +4,7 @@
 
 from micropython import const
 
+from ..borrow import borrow
 from .transport import READY
 
 # At most this long between two looks at deadline and watchdog, ms. rp2's watchdog ends at 8388.
@@ -24,9 +25,7 @@ def _look_up(transport, deadline, feed):
     feed()
     left_ms = deadline.left_ms()
     if left_ms == 0:
-        from . import failures
-
-        error = failures.deadline_error(transport.host, transport.phase, deadline.ms)
+        error = borrow("net.failures").deadline_error(transport.host, transport.phase, deadline.ms)
         transport.close()
         raise error
     return left_ms

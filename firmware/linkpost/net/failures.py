@@ -1,12 +1,14 @@
 """What sockets and mbedTLS raise, turned into our errors, in words a person can act on.
 
-Loaded when the first thing fails: a board on which all goes well does not pay for the words.
+Borrowed when something fails (`borrow`): a board on which all goes well does not pay for the
+words.
 """
 
 import errno
 
 from micropython import const
 
+from ..borrow import borrow
 from ..errors import (
     TLS_EXPIRED,
     TLS_HANDSHAKE,
@@ -155,27 +157,11 @@ def _certificate_error(text, host, unix_ms):
         if sign in text:
             message = "%s: the certificate %s" % (host, _WORDS[reason])
             if reason in (TLS_NOT_YET_VALID, TLS_EXPIRED):
-                message += ", which shows %d-%02d-%02d (UTC). Is it set?" % _date(unix_ms)
+                message += (
+                    ", which shows %d-%02d-%02d (UTC). Is it set?"
+                    % borrow("dates").civil(unix_ms // 1000)[:3]
+                )
             return TLSError(message, reason)
     return TLSError(
         "%s: the certificate is refused: %s" % (host, " ".join(text.split())), TLS_UNTRUSTED
     )
-
-
-def _date(unix_ms):
-    # Not gmtime: that counts from 2000 on some chips, and only the ports know which.
-    days = unix_ms // 86_400_000
-    year = 1970
-    while True:
-        leap = year % 4 == 0  # right from 1901 to 2099
-        if days < 365 + leap:
-            break
-        days -= 365 + leap
-        year += 1
-    month = 1
-    for length in (31, 28 + leap, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31):
-        if days < length:
-            break
-        days -= length
-        month += 1
-    return year, month, days + 1

@@ -23,10 +23,10 @@ import socket
 
 from micropython import const
 
+from ..borrow import borrow
 from ..errors import NetworkError
 from .dns import resolve
 from .gate import Gate
-from .trust import make_context
 
 READY = const(0)
 WANT_READ = const(1)
@@ -92,7 +92,7 @@ class Transport:
             if self.phase == _CLOSED:
                 self.reused = False
                 if self._context is None:
-                    self._context = make_context(self._anchors)
+                    self._context = borrow("net.trust").make_context(self._anchors)
                 self._addresses = resolve(self.host, self._port_number, self._port)
                 return self._open_next(None)
             if self.phase == _CONNECTING:
@@ -123,9 +123,7 @@ class Transport:
             self.phase = _CONNECTING
             return WANT_WRITE
         self.close()
-        from . import failures
-
-        raise failures.network_error(error, self.host)
+        raise borrow("net.failures").network_error(error, self.host)
 
     def _finish_connect(self):
         if not self.poll(WANT_WRITE, 0):
@@ -315,6 +313,6 @@ class Transport:
         self.close()
         if raised is not None:
             return raised
-        from . import failures
-
-        return failures.tls_error(error, self.host, phase > _HANDSHAKE, self._port.unix_ms())
+        return borrow("net.failures").tls_error(
+            error, self.host, phase > _HANDSHAKE, self._port.unix_ms()
+        )

@@ -2,6 +2,8 @@
 
 import tls
 
+from ..borrow import borrow
+
 
 def make_context(anchors):
     """Return an `SSLContext` that accepts only a peer vouched for by one of `anchors`.
@@ -22,11 +24,7 @@ def make_context(anchors):
         except (OSError, ValueError):
             # mbedTLS says the same when memory ran out. Going on without would then leave out
             # an anchor until the next boot, so this context is thrown away.
-            from . import failures
-
-            raise failures.bad_anchor(count)
+            raise borrow("net.failures").bad_anchor(count)
     if count == 0:
-        from . import failures
-
-        raise failures.no_anchor()
+        raise borrow("net.failures").no_anchor()
     return context

@@ -4,6 +4,8 @@ import json
 
 JSON = "json"
 ALINK = "alink"
+# The platform's limit for one payload, and so for one batch. Source: the vendor's page.
+PAYLOAD_MAX_BYTES = 131_072
 
 
 def encode_json(stream: str, seq: int, unix_ms, values: dict) -> str:

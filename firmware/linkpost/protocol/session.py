@@ -28,6 +28,7 @@ So a message costs at most two authentications and four requests on topics, in a
 
 from micropython import const
 
+from ..borrow import borrow
 from ..errors import (
     AuthError,
     NetworkError,
@@ -38,8 +39,6 @@ from ..errors import (
 )
 from .http import encode_head, finish_head
 from .replies import Answer
-from .signing import choose_method, encode_auth_body
-from .topics import check_topic
 
 SEND_AUTH = const(1)
 SEND_TOPIC = const(2)
@@ -70,7 +69,7 @@ class Credentials:
         self.device_name = device_name
         self.device_secret = device_secret
         self.client_id = client_id
-        self.sign_method = choose_method(sign_method)
+        self.sign_method = borrow("protocol.signing").choose_method(sign_method)
 
 
 class Session:
@@ -107,7 +106,7 @@ class Session:
         Raises: ConfigError where the topic cannot be published to.
         """
         if self._topic is None or topic != self._topic:
-            check_topic(topic)
+            borrow("protocol.topics").check_topic(topic)
             self._topic = topic
             self._head = None
         self._begin(length)
@@ -121,7 +120,7 @@ class Session:
         """
         if action == SEND_AUTH:
             c = self._credentials
-            body = encode_auth_body(
+            body = borrow("protocol.signing").encode_auth_body(
                 c.product_key, c.device_name, c.device_secret, c.client_id, c.sign_method
             )
             head = encode_head(b"/auth", c.host, (("Content-Type", "application/json"),))

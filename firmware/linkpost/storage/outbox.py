@@ -43,13 +43,13 @@ What is true at each cut (each write is atomic on littlefs; where it is not, the
 
 from micropython import const
 
+from ..borrow import borrow
 from ..errors import StorageError
 from .backlog import Backlog
 from .budget import Budget
 from .position import Position, make_folder
 from .quarantine import Quarantine
 from .readings import encode_reading, reading_payload, reading_seq, reading_time, reading_values
-from .recovery import recover
 from .ring import SLOTS, Ring
 from .segments import BLOCK_BYTES, Segments, list_files
 
@@ -85,7 +85,7 @@ class Outbox:
             self._budget = Budget(path, max_bytes, segments.used_bytes)
             segments.segment_bytes = self._budget.segment_bytes
             self._backlog = Backlog(self._ring, segments, position)
-            if recover(self._ring, segments, position):
+            if borrow("storage.recovery").recover(self._ring, segments, position):
                 position.keep_stream(random_bytes)
             else:
                 position.new_stream(random_bytes)

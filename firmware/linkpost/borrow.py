@@ -1,0 +1,30 @@
+"""Modules that are needed now and then: imported for one use, and let go of.
+
+A module stays in heap for as long as `sys.modules` has it, at about twice the size of its `.mpy`.
+What a board does once (check its config), once a day (ask for the time), once a week (sign) or
+when something fails (find words for it) need not be there in between. A borrowed module is in no
+table: when the caller drops it, its heap is free again.
+
+Rules:
+  1. A borrowed module holds functions only. A class would be another one each time, and state
+     would be gone.
+  2. It is borrowed where it is used, inside a function, and what only it needs it borrows too.
+"""
+
+import sys
+
+
+def borrow(name: str):
+    """Return the module `linkpost.<name>`, of which MicroPython keeps nothing afterwards.
+
+    Where it was imported already, it is that one, and stays. CPython keeps it in any case: there
+    is heap to spare, and there are threads. Raises: MemoryError where there is no room for it.
+    """
+    full = "linkpost." + name
+    known = full in sys.modules
+    module = __import__(full, None, None, ("",))
+    if not known and sys.implementation.name == "micropython":
+        del sys.modules[full]
+        package, _, last = full.rpartition(".")
+        delattr(sys.modules[package], last)
+    return module

@@ -1,0 +1,273 @@
+"""What a config.json may hold: each key's meaning, default and limits, as code.
+
+Borrowed by `config` (`borrow`): much heap, needed once a boot. An unknown key, a missing one or
+a wrong type is a ConfigError that names the key and what was expected, never a secret value.
+"""
+
+import json
+
+from .errors import ConfigError
+from .protocol.payloads import ALINK, JSON, PAYLOAD_MAX_BYTES
+from .protocol.topics import check_topic
+
+CLIENT_ID_MAX = 64  # characters; the vendor's page, table 2
+
+_WEEK_S = 604_800
+_DEVICE_NAME = "_.@:-"
+_HOST = ".-"
+_SENSORS = ("onchip", "system", "dht11", "dht22", "ds18x20", "analog", "simulated")
+_SLEEPS = ("none", "light", "deep")
+_SIGN_METHODS = ("auto", "hmacmd5", "hmacsha1")
+
+
+def parse(data: bytes, name: str) -> dict:
+    """Return what a config.json holds, not checked yet; None: there is no file of that name."""
+    if data is None:
+        raise ConfigError(None, "there is no %s; run: linkpost provision" % name)
+    try:
+        return json.loads(str(data, "utf-8"))
+    except ValueError:
+        raise ConfigError(None, "%s is not JSON; look for a missing comma or quote" % name)
+
+
+def fill(config, data) -> None:
+    """Check `data`, the object in config.json, and set its keys on `config`.
+
+    Raises: ConfigError.
+    """
+    if not isinstance(data, dict):
+        raise ConfigError(None, "config.json must hold one JSON object")
+    left = dict(data)
+    _take_identity(config, left)
+    _take_reporting(config, left)
+    _take_networks(config, left)
+    _take_outbox(config, left)
+    config.led_pin = _take(left, "led_pin", None, _pin)
+    config.watchdog_s = _take(left, "watchdog_s", None, _seconds)
+    for key in sorted(left):
+        raise ConfigError(key, "no such key; look at its spelling in the README's table")
+
+
+def check_port(config, port) -> None:
+    """Check what only the chip can tell. Raises: ConfigError."""
+    if config.sleep == "deep" and not port.can_deep_sleep:
+        raise ConfigError("sleep", "deep saves nothing on this chip; use light")
+    if config.sleep == "light" and not port.can_light_sleep:
+        raise ConfigError("sleep", "this port cannot sleep; use none")
+    longest = port.watchdog_max_ms
+    if config.watchdog_s and longest and config.watchdog_s * 1000 > longest:
+        raise ConfigError("watchdog_s", "at most %d ms on this chip" % longest)
+
+
+def _take_identity(config, left):
+    config.endpoint = _take(left, "endpoint", _REQUIRED, _endpoint)
+    host, _, number = config.endpoint.partition(":")
+    config.host = host
+    config.port_number = int(number) if number else 443
+    config.host_header = host if config.port_number == 443 else config.endpoint
+    config.product_key = _take(left, "product_key", _REQUIRED, _product_key)
+    config.device_name = _take(left, "device_name", _REQUIRED, _device_name)
+    config.device_secret = _take(left, "device_secret", _REQUIRED, _device_secret)
+    default = "%s.%s" % (config.product_key, config.device_name)
+    config.client_id = _client_id("client_id", _take(left, "client_id", default, _text))
+    config.sign_method = _take(left, "sign_method", "auto", _one_of(_SIGN_METHODS))
+
+
+def _take_reporting(config, left):
+    config.format = _take(left, "format", JSON, _one_of((JSON, ALINK)))
+    topic = _take(left, "topic", None, _text)
+    if topic is None:
+        topic = "/{product_key}/{device_name}/user/update"
+        if config.format == ALINK:
+            topic = "/sys/{product_key}/{device_name}/thing/event/property/post"
+    topic = topic.replace("{product_key}", config.product_key)
+    config.topic = topic.replace("{device_name}", config.device_name)
+    check_topic(config.topic)
+    config.interval_s = _take(left, "interval_s", 60, _seconds)
+    config.send_s = _take(left, "send_s", config.interval_s, _seconds)
+    config.interval_ms = int(config.interval_s * 1000)
+    config.send_ms = int(config.send_s * 1000)
+    config.sleep = _take(left, "sleep", "none", _one_of(_SLEEPS))
+    config.sensors = _take(left, "sensors", [{"type": "onchip"}], _sensors)
+
+
+def _take_networks(config, left):
+    wifi = _take(left, "wifi", [], _wifi)
+    config.networks = [(network["ssid"], network.get("password", "")) for network in wifi]
+    first = wifi[0] if wifi else {}
+    config.country = _take(left, "country", first.get("country"), _country)
+    config.hostname = _take(left, "hostname", first.get("hostname"), _hostname)
+    config.ntp = _take(left, "ntp", ["ntp.aliyun.com", "pool.ntp.org"], _servers)
+
+
+def _take_outbox(config, left):
+    outbox = _take(left, "outbox", {}, _object)
+    inner = dict(outbox)
+    config.outbox_max_bytes = _take(inner, "max_bytes", None, _max_bytes, "outbox.")
+    config.batch_bytes = _take(inner, "batch_bytes", 0, _batch_bytes, "outbox.")
+    for key in sorted(inner):
+        raise ConfigError("outbox." + key, "no such key")
+    if config.batch_bytes and config.format == ALINK:
+        raise ConfigError("outbox.batch_bytes", "must be 0 with format alink")
+
+
+_REQUIRED = object()
+
+
+def _take(left, key, default, check, prefix=""):
+    value = left.pop(key, None)
+    if value is None:
+        if default is _REQUIRED:
+            raise ConfigError(key, "is missing")
+        return default
+    return check(prefix + key, value)
+
+
+def _text(key, value):
+    if not isinstance(value, str) or not value:
+        raise ConfigError(key, "must be a text")
+    return value
+
+
+def _object(key, value):
+    if not isinstance(value, dict):
+        raise ConfigError(key, "must be an object {...}")
+    return value
+
+
+def _one_of(choices):
+    def check(key, value):
+        if value not in choices:
+            raise ConfigError(key, "must be one of: %s" % ", ".join(choices))
+        return value
+
+    return check
+
+
+def _number(key, value, least, most, what):
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise ConfigError(key, "must be %s, %d to %d" % (what, least, most))
+    return value
+
+
+def _seconds(key, value):
+    # `0 <=` is false for NaN as well.
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not number or not 0 <= value <= _WEEK_S:
+        raise ConfigError(key, "must be a number of seconds, 0 to %d" % _WEEK_S)
+    return value
+
+
+def _pin(key, value):
+    # Most boards count their pins; the Pico W's LED hangs on the radio and has the name "LED".
+    return value if value == "LED" else _number(key, value, 0, 48, "a pin's number")
+
+
+def _max_bytes(key, value):
+    return _number(key, value, 16_384, 1 << 30, "a number of bytes")
+
+
+def _batch_bytes(key, value):
+    return _number(key, value, 0, PAYLOAD_MAX_BYTES, "a number of bytes")
+
+
+def _plain(text, more):
+    # ASCII letters and digits, and those `more`.
+    return all("0" <= c <= "9" or "A" <= c <= "Z" or "a" <= c <= "z" or c in more for c in text)
+
+
+def _endpoint(key, value):
+    value = _text(key, value).strip()
+    if value.startswith("http://"):
+        raise ConfigError(key, "must not be http://: the platform speaks HTTPS only")
+    if value.startswith("https://"):
+        value = value[8:]
+    value = value.rstrip("/")
+    host, colon, number = value.partition(":")
+    if not 1 <= len(host) <= 253 or not _plain(host, _HOST):
+        raise ConfigError(key, "must be a host or host:port, as the console shows it")
+    if colon and not (number.isdigit() and len(number) <= 5 and 1 <= int(number) <= 65535):
+        raise ConfigError(key, "has a port that is not 1 to 65535")
+    return value
+
+
+def _product_key(key, value):
+    # '*' because the vendor's documents mask keys with it, and so do examples made from them.
+    if not isinstance(value, str) or not 1 <= len(value) <= 32 or not _plain(value, "_-*"):
+        raise ConfigError(key, "must be the ProductKey as the console shows it, like a1B2c3D4e5F")
+    return value
+
+
+def _device_name(key, value):
+    if not isinstance(value, str) or not 4 <= len(value) <= 32 or not _plain(value, _DEVICE_NAME):
+        raise ConfigError(key, "must be 4 to 32 of A-Z a-z 0-9 _ . @ : -")
+    return value
+
+
+def _device_secret(key, value):
+    good = isinstance(value, str) and 1 <= len(value) <= 32
+    if not good or [c for c in value if not "!" <= c <= "~"]:
+        raise ConfigError(
+            key, "must be the DeviceSecret as the console shows it, 1 to 32 characters"
+        )
+    return value
+
+
+def _client_id(key, value):
+    if not 1 <= len(value) <= CLIENT_ID_MAX:
+        raise ConfigError(key, "must have 1 to %d characters" % CLIENT_ID_MAX)
+    return value
+
+
+def _sensors(key, value):
+    if not isinstance(value, list) or not value:
+        raise ConfigError(key, 'must be a list like [{"type": "onchip"}]')
+    names = []
+    for i, sensor in enumerate(value):
+        at = "%s[%d]" % (key, i)
+        kind = _object(at, sensor).get("type")
+        if kind not in _SENSORS:
+            raise ConfigError(at + ".type", "must be one of: %s" % ", ".join(_SENSORS))
+        name = sensor.get("name")
+        if name is not None and (not isinstance(name, str) or not _plain(name, "_") or not name):
+            raise ConfigError(at + ".name", "must be letters, digits and _")
+        if (kind, name) in names:
+            raise ConfigError(at + ".name", "is needed: another %s has the same" % kind)
+        names.append((kind, name))
+    return value
+
+
+def _wifi(key, value):
+    networks = [value] if isinstance(value, dict) else value
+    if not isinstance(networks, list):
+        raise ConfigError(key, 'must be {"ssid": ..., "password": ...} or a list of them')
+    for i, network in enumerate(networks):
+        at = key if isinstance(value, dict) else "%s[%d]" % (key, i)
+        for name in sorted(_object(at, network)):
+            if name not in ("ssid", "password", "country", "hostname"):
+                raise ConfigError("%s.%s" % (at, name), "no such key")
+        ssid = network.get("ssid")
+        if not isinstance(ssid, str) or not 1 <= len(ssid.encode()) <= 32:
+            raise ConfigError(at + ".ssid", "must be 1 to 32 bytes of text")
+        password = network.get("password", "")
+        if not isinstance(password, str) or (password and not 8 <= len(password.encode()) <= 64):
+            raise ConfigError(at + ".password", "must be 8 to 64 characters, or left out")
+    return networks
+
+
+def _country(key, value):
+    if not isinstance(value, str) or len(value) != 2 or not _plain(value, ""):
+        raise ConfigError(key, "must be a country's two letters, like CN")
+    return value.upper()
+
+
+def _hostname(key, value):
+    if not isinstance(value, str) or not 1 <= len(value) <= 32 or not _plain(value, "-"):
+        raise ConfigError(key, "must be 1 to 32 of letters, digits and -")
+    return value
+
+
+def _servers(key, value):
+    if not isinstance(value, list) or [s for s in value if not isinstance(s, str) or not s]:
+        raise ConfigError(key, "must be a list of host names")
+    return value
