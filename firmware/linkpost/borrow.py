@@ -6,8 +6,8 @@ when something fails (find words for it) need not be there in between. A borrowe
 table: when the caller drops it, its heap is free again.
 
 Rules:
-  1. A borrowed module holds functions only. A class would be another one each time, and state
-     would be gone.
+  1. A borrowed module holds functions, and classes only whose objects nobody keeps: a class would
+     be another one each time, and state would be gone.
   2. It is borrowed where it is used, inside a function, and what only it needs it borrows too.
 """
 

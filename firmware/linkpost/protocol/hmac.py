@@ -2,6 +2,8 @@
 
 import hashlib
 
+from ..borrow import borrow
+
 _BLOCK = 64  # bytes, of both digests
 
 
@@ -10,19 +12,15 @@ def has_native(digest: str) -> bool:
     return hasattr(hashlib, digest)
 
 
-def new_digest(digest: str):
-    """Return a new hash object with `update` and `digest`: native, or ours where it is missing."""
+def digest_class(digest: str):
+    """Return what makes a new hash object with `update` and `digest`: native, or ours."""
     if has_native(digest):
-        return getattr(hashlib, digest)()
-    # Imported only here, and deployed only to boards that need it.
+        return getattr(hashlib, digest)
+    # Deployed only to boards that need it.
     if digest == "md5":
-        from .md5 import MD5
-
-        return MD5()
+        return borrow("protocol.md5").MD5
     if digest == "sha1":
-        from .sha1 import SHA1
-
-        return SHA1()
+        return borrow("protocol.sha1").SHA1
     raise ValueError("no digest %s" % digest)
 
 
@@ -32,20 +30,21 @@ def hmac(digest: str, key: bytes, message: bytes) -> bytes:
     Args: digest "md5" or "sha1"; key and message bytes of any length.
     Returns: 16 or 20 bytes. Source: RFC 2104 section 2.
     """
+    new = digest_class(digest)
     if len(key) > _BLOCK:
-        hashed = new_digest(digest)
+        hashed = new()
         hashed.update(key)
         key = hashed.digest()
     pad = bytearray(b"\x36" * _BLOCK)
     for i in range(len(key)):
         pad[i] ^= key[i]
     # Two objects, one after the other: MicroPython's cannot be copied, and digest() ends them.
-    inner = new_digest(digest)
+    inner = new()
     inner.update(pad)
     inner.update(message)
     for i in range(_BLOCK):
         pad[i] ^= 0x36 ^ 0x5C
-    outer = new_digest(digest)
+    outer = new()
     outer.update(pad)
     outer.update(inner.digest())
     return outer.digest()
