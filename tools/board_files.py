@@ -12,7 +12,7 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from tools import firmware
+from tools import deploy_record, firmware
 from tools.failures import CommandError
 from tools.mpy import compile_mpy
 
@@ -69,6 +69,7 @@ def files_for(
         else:
             files[f"lib/linkpost/{module}"] = source
     files.update(anchors(ca))
+    files[deploy_record.PATH] = deploy_record.render(files["main.py"])
     return files
 
 

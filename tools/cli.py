@@ -17,6 +17,7 @@ _COMMANDS = {
     "emulator": ("tools.emulator.command:emulator", "The platform on this machine, over TLS."),
     "board": ("tools.virtual_board.command:board", "A virtual board: the firmware, no hardware."),
     "send": ("tools.send:send", "One message from the desktop: endpoint and credentials checked."),
+    "deploy": ("tools.deploy:deploy", "The firmware onto a board, over USB."),
 }
 
 

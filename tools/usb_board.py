@@ -25,6 +25,7 @@ from typing import Any
 from mpremote.transport import TransportError
 from mpremote.transport_serial import SerialTransport
 
+from tools import deploy_record
 from tools.failures import NO_BOARD, CommandError
 from tools.serial_link import BoardLost, interrupt, open_port
 
@@ -36,8 +37,6 @@ _ANSWER_S = 10.0
 # One piece of a file on its way: its base64 and its bytes are on the chip's heap at once.
 _PIECE_BYTES = 768
 _NO_SPACE = 28
-
-RECORD = "lib/linkpost/deployed.json"  # {"version": ..., "main_sha256": ...}
 
 _IDENTIFY = """
 import sys,os
@@ -147,6 +146,7 @@ class UsbBoard:
         self._wait_s = wait_s
         self._note = note or (lambda line: None)
         self._transport: SerialTransport | None = None
+        self._folders: set[str] = set()  # known to be there
 
     def __enter__(self) -> UsbBoard:
         try:
@@ -195,7 +195,7 @@ class UsbBoard:
 
     def identify(self) -> Identity:
         """Ask the board who it is. Raises: CommandError where it runs no MicroPython."""
-        answer = self._literal(self.run(_IDENTIFY % RECORD))
+        answer = self._literal(self.run(_IDENTIFY % deploy_record.PATH))
         name, version, platform, machine, build, mpy, digests, free, total, record = answer
         if name != "micropython":
             raise CommandError(
@@ -203,7 +203,7 @@ class UsbBoard:
                 "flash",
                 NO_BOARD,
             )
-        deployed = _record(record)
+        deployed = deploy_record.parse(record)
         return Identity(
             platform=platform,
             machine=machine or "",
@@ -214,8 +214,8 @@ class UsbBoard:
             # A full littlefs counts its free blocks wrongly: more than there are means none.
             free_bytes=free if free <= total else 0,
             total_bytes=total,
-            linkpost=deployed.get("version"),
-            main_sha256=deployed.get("main_sha256"),
+            linkpost=deployed.version,
+            main_sha256=deployed.main_sha256,
         )
 
     # -- files: paths as in `files_for`, "lib/linkpost/app.mpy", from the root -----------------
@@ -259,23 +259,32 @@ class UsbBoard:
             progress: is given the bytes of each piece when it is on the board.
         """
         target = "/" + path
-        self._make_folders(path)
+        self._make_folder(path.rpartition("/")[0])
         name = target + ".new" if atomic else target
-        self.run(f"from binascii import a2b_base64 as _b\n_f=open({name!r},'wb')")
+        # As few commands as it takes: each costs a round trip, and most files are one piece.
+        command = f"import os\nfrom binascii import a2b_base64 as _b\n_f=open({name!r},'wb')\n"
         for start in range(0, len(content), _PIECE_BYTES):
             piece = content[start : start + _PIECE_BYTES]
-            self.run(f"_f.write(_b({base64.b64encode(piece).decode()!r}))")
-            if progress:
-                progress(len(piece))
-        self.run("_f.close()")
+            command += f"_f.write(_b({base64.b64encode(piece).decode()!r}))\n"
+            if start + _PIECE_BYTES < len(content):
+                self.run(command)
+                command = ""
+                if progress:
+                    progress(len(piece))
+        command += "_f.close()\n"
         if atomic:
-            self.run(f"import os\nos.rename({name!r},{target!r})")
+            command += f"os.rename({name!r},{target!r})"
+        self.run(command)
+        if progress and content:
+            progress(len(content) - (len(content) - 1) // _PIECE_BYTES * _PIECE_BYTES)
 
     def remove(self, *paths: str) -> None:
-        """Remove files; one that is not there is no error."""
-        for path in paths:
-            self.run(f"import os\ntry:os.remove({'/' + path!r})\nexcept OSError as e:\n"
-                     " if e.errno!=2:raise")  # fmt: skip
+        """Remove files, in this order; one that is not there is no error."""
+        names = ["/" + path for path in paths]
+        self.run(
+            f"import os\nfor p in {names!r}:\n"
+            " try:os.remove(p)\n except OSError as e:\n  if e.errno!=2:raise"
+        )
 
     def rename(self, path: str, new_path: str) -> None:
         """Rename a file; one that has the new name is replaced, in one step."""
@@ -323,6 +332,11 @@ class UsbBoard:
             except BoardLost:
                 if time.monotonic() > deadline:
                     raise
+
+    def leave_running(self) -> None:
+        """Reset the board into its program, and let go of it."""
+        self._start_reset()
+        self._lose()
 
     def reconnect(self) -> None:
         """Take up the connection again after a BoardLost."""
@@ -401,12 +415,15 @@ class UsbBoard:
         found = [self._literal(line) for line in self.run(_WALK + calls).splitlines()]
         return [(path.lstrip("/"), size, digest) for path, size, digest in found]
 
-    def _make_folders(self, path: str) -> None:
-        parts = path.split("/")[:-1]
-        folders = ["/" + "/".join(parts[: count + 1]) for count in range(len(parts))]
-        if folders:
-            self.run(f"import os\nfor p in {folders!r}:\n try:os.mkdir(p)\n except OSError as e:\n"
-                     "  if e.errno!=17:raise")  # fmt: skip
+    def _make_folder(self, folder: str) -> None:
+        if not folder or folder in self._folders:
+            return
+        self._make_folder(folder.rpartition("/")[0])
+        self.run(
+            f"import os\ntry:os.mkdir({'/' + folder!r})\n"
+            "except OSError as e:\n if e.errno!=17:raise"
+        )
+        self._folders.add(folder)
 
     def _literal(self, text: str) -> Any:
         try:
@@ -419,14 +436,6 @@ class UsbBoard:
 def _close(transport: SerialTransport) -> None:
     with contextlib.suppress(OSError):  # it is gone
         transport.close()
-
-
-def _record(text: str | None) -> dict[str, Any]:
-    try:
-        found = ast.literal_eval(text or "{}")
-    except (ValueError, SyntaxError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _hold_flag() -> str:

@@ -1,0 +1,62 @@
+"""The first lines of a boot, judged: does the app run, and if not, why."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from tools.failures import exit_code_of
+
+# The firmware's log line: seconds since boot, level, area, phrase and pairs.
+_LINE = re.compile(r"^\d+\.\d{3} ([DIWE]) (app|wifi|clock|send|store|sensor) (.*)$")
+_FIELD = re.compile(r'(\w+)=("[^"]*"|\S*)')
+_PROMPT = ">>>"
+
+
+@dataclass
+class FirstLines:
+    """Takes a boot's lines one by one.
+
+    `runs` is True once the app has said so, and `failure` is set where it cannot run: one line,
+    with the `exit_code` that belongs to it. A log line of a board whose first ones were lost (by
+    native USB the port comes after them) counts as running.
+    """
+
+    runs: bool = False
+    failure: str | None = None
+    exit_code: int = 1
+    traceback: list[str] = field(default_factory=list)
+    _in_traceback: bool = False
+
+    def take(self, line: str) -> None:
+        """Follow one line, without its end."""
+        if line.startswith("Traceback (most recent call last)"):
+            self._in_traceback = True
+            self.traceback = [line]
+            return
+        if self._in_traceback:
+            self.traceback.append(line)
+            if not line.startswith(" "):
+                self._in_traceback = False
+                self.runs = False
+                self.failure = f"the app stopped: {line}"
+            return
+        found = _LINE.match(line)
+        if found:
+            self._take_log_line(*found.groups())
+        elif line.startswith(_PROMPT) and self.failure is None:
+            self.runs = False
+            self.failure = "main.py has ended, and the board is at its REPL"
+
+    def _take_log_line(self, level: str, area: str, text: str) -> None:
+        fields = {name: value.strip('"') for name, value in _FIELD.findall(text)}
+        if area == "app" and text.startswith("cannot run"):
+            error = fields.get("error", "")
+            self.runs = False
+            self.failure = f"the app cannot run: {error}: {fields.get('why', '')}"
+            self.exit_code = exit_code_of(error)
+        elif area == "app" and text.startswith("safe mode"):
+            self.runs = False
+            self.failure = "the board is in safe mode after five crashes in a row"
+        elif self.failure is None:
+            self.runs = True
