@@ -13,6 +13,7 @@ import serial
 from mpremote import transport_serial
 from mpremote.transport import TransportError
 from mpremote.transport_serial import SerialTransport
+from serial.tools import list_ports
 
 from tools.failures import NO_BOARD, CommandError
 
@@ -40,9 +41,12 @@ class BoardLost(CommandError):
         )
 
 
-def open_port(port: str, deadline: float, note: Note = lambda line: None) -> SerialTransport:
+def open_port(
+    port: str, deadline: float, note: Note = lambda line: None, known_id: str | None = None
+) -> SerialTransport:
     """Return the open port; wait for one that is not there until `deadline` (monotonic s).
 
+    Args: known_id: of a board that was on that port; it may be back under another name.
     Raises: CommandError with exit code 7 that says why it cannot be opened.
     """
     settled_at = time.monotonic() + _SETTLE_S
@@ -58,17 +62,34 @@ def open_port(port: str, deadline: float, note: Note = lambda line: None) -> Ser
             pass
         failure, is_missing = _why_not(port)
         now = time.monotonic()
-        if failure is not None and now > (deadline if is_missing else settled_at):
+        if failure is not None and now > (deadline if is_missing else min(deadline, settled_at)):
             raise failure
-        if is_missing and not told:
-            told = True
-            note(
-                f"waiting for {port}: it is not there. Asleep? It comes back when the board "
-                "wakes, or at its RESET button"
-            )
         if is_missing:
             settled_at = now + _SETTLE_S
+            port = _port_of(known_id) or port
+            if not told and deadline > now + 1:
+                told = True
+                note(
+                    f"waiting for {port}: it is not there. Asleep? It comes back when the board "
+                    "wakes, or at its RESET button"
+                )
         time.sleep(_POLL_S)
+
+
+def usb_id(port: str) -> str | None:
+    """Return what tells the device behind a port from all others; None where it has no such."""
+    name = os.path.realpath(port)
+    for found in list_ports.comports():
+        if found.device in (port, name) and found.serial_number:
+            return f"{found.vid}:{found.pid}:{found.serial_number}:{found.interface}"
+    return None
+
+
+def _port_of(known_id: str | None) -> str | None:
+    if known_id is None:
+        return None
+    ports = [found.device for found in list_ports.comports() if usb_id(found.device) == known_id]
+    return ports[0] if len(ports) == 1 else None
 
 
 def interrupt(
