@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 import string
 import sys
 from pathlib import Path
@@ -190,6 +191,11 @@ def emulator(
         click.echo(f"database: {ready['db']}")
         if host in ("0.0.0.0", "::") and not names:  # noqa: S104
             click.echo("hint: boards check the name they connect to; add it with --san", err=True)
+        elif names:
+            # For a real board: the name it is to use, and the command that makes it trust us.
+            endpoint = f"{names[0]}:{ready['platform'].rpartition(':')[2]}"
+            click.echo(f"a board:  linkpost provision (endpoint {endpoint}), then")
+            click.echo(f"          linkpost deploy --ca {shlex.quote(ready['ca'])}")
 
     return server.run(options, announce)
 
