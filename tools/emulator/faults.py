@@ -27,7 +27,7 @@ Kind = Literal[
 
 # Which parameters a kind reads, beside endpoint, device and times. The first is needed where a
 # name ends in "!".
-_PARAMETERS: dict[str, tuple[str, ...]] = {
+PARAMETERS: dict[str, tuple[str, ...]] = {
     "code": ("code!",),
     "delay": ("ms!",),
     "close_before": ("reset",),
@@ -45,7 +45,7 @@ _PARAMETERS: dict[str, tuple[str, ...]] = {
     "redirect": ("status", "location"),
     "status": ("status!",),
 }
-_ALL_PARAMETERS = {name.rstrip("!") for names in _PARAMETERS.values() for name in names}
+_ALL_PARAMETERS = {name.rstrip("!") for names in PARAMETERS.values() for name in names}
 
 KINDS_TEXT = """\
 The request is accepted and stored as usual, and its reply goes wrong:
@@ -109,11 +109,11 @@ class FaultRequest(BaseModel):
 
     @model_validator(mode="after")
     def _parameters_belong_to_the_kind(self) -> FaultRequest:
-        known = {name.rstrip("!") for name in _PARAMETERS[self.kind]}
+        known = {name.rstrip("!") for name in PARAMETERS[self.kind]}
         given = {name for name in _ALL_PARAMETERS if getattr(self, name) not in (None, False)}
         if given - known:
             raise ValueError(f"{self.kind} has no {', '.join(sorted(given - known))}")
-        for name in _PARAMETERS[self.kind]:
+        for name in PARAMETERS[self.kind]:
             if name.endswith("!") and getattr(self, name.rstrip("!")) is None:
                 raise ValueError(f"{self.kind} needs {name.rstrip('!')}")
         return self

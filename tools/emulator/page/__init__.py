@@ -1,35 +1,77 @@
-"""The console's page: what a person sees of the running emulator."""
+"""The console's page: what a person sees of the running emulator, live.
+
+`attach` costs nothing until someone looks: NiceGUI, which takes half a second to import, is loaded
+when the first browser asks. One file per view; `site` puts them together.
+
+Rule: what devices sent is shown as text. It goes into labels, table cells and chart values, never
+into `ui.html`, `ui.markdown`, a `.props("...")` string, or a *key* of a chart's or table's options
+(NiceGUI evaluates keys that begin with a colon).
+"""
 
 from __future__ import annotations
 
-import html
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
 
 from fastapi import FastAPI
-from fastapi.responses import HTMLResponse
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tools.emulator.desk import Desk
 
 
 def attach(app: FastAPI, desk: Desk) -> None:
-    """Serve the page at `/` of the console's web application."""
+    """Serve the page at `/` of the console's web application; call it after every other route."""
+    page = _PageOnDemand(desk)
+    app.mount("/", page)
+    inner = app.router.lifespan_context
 
-    @app.get("/", response_class=HTMLResponse, include_in_schema=False)
-    async def index() -> str:
-        rows = "".join(
-            f"<dt>{html.escape(label)}</dt><dd><code>{html.escape(text)}</code></dd>"
-            for label, text in desk.about.items()
-        )
-        links = "".join(
-            f'<li><a href="{path}">{path}</a>: {text}</li>'
-            for path, text in (
-                ("/api/devices", "devices and their counters"),
-                ("/api/messages", "messages, oldest first"),
-                ("/api/faults", "faults that are set"),
-                ("/api/totals", "connections and requests since the start"),
-                ("/docs", "the whole API"),
-            )
-        )
-        return (
-            "<!doctype html><html lang=en><meta charset=utf-8><title>linkpost emulator</title>"
-            f"<h1>linkpost emulator</h1><dl>{rows}</dl><ul>{links}</ul></html>"
-        )
+    @contextlib.asynccontextmanager
+    async def lifespan(of: FastAPI) -> AsyncIterator[Any]:
+        async with inner(of) as state:
+            try:
+                yield state
+            finally:
+                await page.close()
+
+    app.router.lifespan_context = lifespan
+
+
+class _PageOnDemand:
+    """An ASGI application that is built when it is first asked."""
+
+    def __init__(self, desk: Desk):
+        self._desk = desk
+        self._app: ASGIApp | None = None
+        self._building = asyncio.Lock()
+        self._open = contextlib.AsyncExitStack()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"].startswith("/api/"):
+            # For programs: a path that the API lacks is no reason to load a page.
+            await JSONResponse({"detail": "Not Found"}, 404)(scope, receive, send)
+            return
+        if self._app is None:
+            async with self._building:
+                if self._app is None:
+                    self._app = await self._build()
+        await self._app(scope, receive, send)
+
+    async def _build(self) -> ASGIApp:
+        # In a thread, so that boards are answered meanwhile.
+        site = await asyncio.to_thread(_load_site)
+        app: FastAPI = site.build(self._desk)
+        await self._open.enter_async_context(app.router.lifespan_context(app))
+        return app
+
+    async def close(self) -> None:
+        """End what the page has running."""
+        await self._open.aclose()
+
+
+def _load_site() -> Any:
+    from tools.emulator.page import site
+
+    return site

@@ -1,0 +1,123 @@
+"""The first view: which device is well, which is not, and why."""
+
+from __future__ import annotations
+
+import time
+from urllib.parse import quote
+
+from fastapi import Request
+from nicegui import ui
+
+from tools.emulator.desk import Desk
+from tools.emulator.page import live, words
+from tools.emulator.page.frame import frame, panel, title
+from tools.emulator.page.roster import Entry, Roster
+
+_PER_PAGE = 50
+_COLUMNS = [
+    {"name": "how", "label": "How it is", "field": "sentence", "align": "left"},
+    {"name": "device", "label": "Device", "field": "device", "align": "left"},
+    {"name": "state", "label": "Platform shows", "field": "state", "align": "left",
+     "classes": "tight"},
+    {"name": "seen", "label": "Last seen", "field": "seen", "align": "left", "classes": "tight"},
+    {"name": "token", "label": "Token is", "field": "token", "align": "left", "classes": "tight"},
+    {"name": "accepted", "label": "Accepted", "field": "accepted"},
+    {"name": "refused", "label": "Refused", "field": "refused", "align": "left"},
+    {"name": "duplicates", "label": "Came twice", "field": "duplicates"},
+    {"name": "missing", "label": "Missing", "field": "missing"},
+]  # fmt: skip
+# Vue's {{ }} is text, and every href begins with /device/.
+_HOW = """
+<q-td :props="props"><span :class="'badge is-' + props.row.mood">{{ props.row.word }}</span>
+<div class="sentence">{{ props.row.sentence }}</div></q-td>
+"""
+_DEVICE = """
+<q-td :props="props"><a :href="props.row.href">{{ props.row.device }}</a></q-td>
+"""
+_CARD = """
+<div class="q-table__grid-item col-12"><div class="q-table__grid-item-card q-pa-md">
+<div class="line spread"><a :href="props.row.href">{{ props.row.device }}</a>
+<span :class="'badge is-' + props.row.mood">{{ props.row.word }}</span></div>
+<div class="q-mt-xs">{{ props.row.sentence }}</div>
+<div class="facts q-mt-sm">
+<div v-for="column in props.cols.slice(2)" :key="column.name" class="fact">
+<span class="name">{{ column.label }}</span><span>{{ column.value }}</span></div></div>
+</div></div>
+"""
+
+
+def register(desk: Desk, roster: Roster) -> None:
+    """Serve the view."""
+
+    @ui.page("/", title="Devices · linkpost emulator")
+    async def view(request: Request) -> None:
+        async with frame(desk, request, "/"):
+            with ui.element("div").classes("line spread"):
+                title("Devices")
+                summary = ui.label().classes("soft")
+            nothing = ui.element("div")
+            with nothing, panel("No device yet"):
+                ui.label("A device is a name and a secret. Make one, give them to a board, and "
+                         "its reports arrive here.")  # fmt: skip
+                ui.button("New device", on_click=lambda: ui.navigate.to("/new"))
+            with panel() as rest:
+                find = ui.input("Find a device").props("dense outlined clearable")
+                table = ui.table(rows=[], columns=_COLUMNS, row_key="device")
+                table.props('flat :grid="Quasar.Screen.lt.md"')
+                for name, template in (
+                    ("body-cell-how", _HOW), ("body-cell-device", _DEVICE), ("item", _CARD)
+                ):  # fmt: skip
+                    table.add_slot(name, template)
+                pager = ui.pagination(1, 1, direction_links=True)
+
+        async def show() -> None:
+            entries = await roster.entries()
+            nothing.set_visibility(not entries)
+            rest.set_visibility(bool(entries))
+            summary.set_text(_summary(entries))
+            find.set_visibility(len(entries) > 10)
+            wanted = (find.value or "").lower()
+            entries = [entry for entry in entries if wanted in entry.row.device.lower()]
+            pager.max = max(1, -(-len(entries) // _PER_PAGE))
+            pager.set_visibility(pager.max > 1)
+            start = (min(pager.value or 1, pager.max) - 1) * _PER_PAGE
+            now_ms = time.time_ns() // 1_000_000
+            rows = [_row(entry, now_ms) for entry in entries[start : start + _PER_PAGE]]
+            if rows != table.rows:
+                table.rows = rows
+
+        find.on_value_change(show)
+        pager.on_value_change(show)
+        await live.follow(show, lambda: desk.changes.version)
+
+
+def device_path(product_key: str, device_name: str) -> str:
+    """Return the path of a device's own view."""
+    return f"/device/{quote(product_key, safe='')}/{quote(device_name, safe='')}"
+
+
+def _summary(entries: list[Entry]) -> str:
+    numbers: dict[str, int] = {}
+    for entry in entries:
+        word = entry.verdict.word
+        numbers[word] = numbers.get(word, 0) + 1
+    return ", ".join(f"{number} {word}" for word, number in numbers.items())
+
+
+def _row(entry: Entry, now_ms: int) -> dict[str, object]:
+    row = entry.row
+    issued_ms = row.token_issued_ms
+    return {
+        "device": row.device,
+        "href": device_path(row.product_key, row.device_name),
+        "mood": entry.verdict.mood,
+        "word": entry.verdict.word,
+        "sentence": entry.verdict.sentence,
+        "state": row.state,
+        "seen": words.ago(row.last_seen_ms, now_ms),
+        "token": f"{words.duration(now_ms - issued_ms)} old" if issued_ms else "none valid",
+        "accepted": f"{row.accepted:,}",
+        "refused": words.codes(row.refused),
+        "duplicates": f"{row.duplicates:,}",
+        "missing": f"{row.missing:,}",
+    }

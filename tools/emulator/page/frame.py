@@ -1,0 +1,126 @@
+"""What every view has around it: title, navigation, light or dark, the faults that are set."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+from fastapi import Request
+from nicegui import ui
+from nicegui.element import Element
+
+from tools.emulator.desk import Desk
+from tools.emulator.page import live
+
+_COOKIE = "linkpost-appearance"
+_APPEARANCES = {"light": False, "dark": True}  # no cookie: as the system is
+_VIEWS = (
+    ("Devices", "/"),
+    ("Messages", "/messages"),
+    ("Faults", "/faults"),
+    ("New device", "/new"),
+)
+
+
+@functools.cache
+def _theme() -> str:
+    return Path(__file__).with_name("theme.css").read_text(encoding="utf-8")
+
+
+@contextlib.asynccontextmanager
+async def frame(desk: Desk, request: Request, here: str) -> AsyncIterator[None]:
+    """Put the block's elements into a page; `here` is the path of the view in the navigation."""
+    ui.add_css(_theme())
+    ui.colors(primary="#1f6f9f", accent="#8a5300", positive="#11763b", negative="#b3261e")
+    dark = ui.dark_mode(_APPEARANCES.get(request.cookies.get(_COOKIE, "")))
+    with ui.header().classes("frame-header"):
+        ui.link("linkpost emulator", "/").classes("brand")
+        for name, path in _VIEWS:
+            ui.link(name, path).classes("here" if path == here else "")
+        ui.space()
+        _appearance_switch(dark)
+    with ui.column().classes("page-body"):
+        await _fault_bar(desk)
+        yield
+
+
+def _appearance_switch(dark: ui.dark_mode) -> None:
+    """Light, dark, or as the system is; kept in a cookie, for the next view."""
+
+    def choose(name: str) -> None:
+        dark.value = _APPEARANCES.get(name)
+        age_s = 365 * 24 * 3600 if name in _APPEARANCES else 0
+        ui.run_javascript(
+            f"document.cookie = '{_COOKIE}={name}; path=/; max-age={age_s}; samesite=strict'"
+        )
+
+    with ui.button(icon="contrast").props("flat round dense color=white"):
+        ui.tooltip("Light or dark")
+        with ui.menu():
+            for name, text in (("light", "Light"), ("dark", "Dark"), ("system", "As the system")):
+                ui.menu_item(text, functools.partial(choose, name))
+
+
+async def _fault_bar(desk: Desk) -> None:
+    """One line, on every view, while something is made to go wrong."""
+    with ui.element("div").classes("fault-bar line") as bar:
+        label = ui.label()
+        ui.link("See and take back", "/faults")
+
+    async def show() -> None:
+        faults = desk.faults()
+        bar.set_visibility(bool(faults))
+        if faults:
+            kinds = ", ".join(sorted({fault.kind for fault in faults}))
+            count = "1 fault is" if len(faults) == 1 else f"{len(faults)} faults are"
+            label.set_text(f"{count} set, on purpose: {kinds}.")
+
+    await live.follow(show, lambda: [(fault.id, fault.times) for fault in desk.faults()])
+
+
+def title(text: str) -> Element:
+    """A view's heading."""
+    return heading("h1", text)
+
+
+def heading(tag: str, text: str) -> Element:
+    """Text in an HTML element of that name."""
+    return _Text(tag, text)
+
+
+class _Text(ui.label):
+    """Text, shown as text, in an element of any name."""
+
+    def __init__(self, tag: str, text: str):
+        super().__init__(text)
+        self.tag = tag
+
+
+def code_box(text: str) -> Element:
+    """Text as it is, with its line breaks."""
+    return _Text("pre", text).classes("box mono")
+
+
+@contextlib.contextmanager
+def panel(name: str = "") -> Iterator[Element]:
+    """A part of a view, with a heading where it has a name."""
+    with ui.card().classes("panel") as card:
+        if name:
+            heading("h2", name)
+        yield card
+
+
+class Badge:
+    """A coloured word: how something is."""
+
+    def __init__(self) -> None:
+        self._label = ui.label().classes("badge").mark("badge")
+        self._mood = ""
+
+    def show(self, mood: str, word: str) -> None:
+        """Args: mood, one of verdict.Verdict's."""
+        self._label.classes(add=f"is-{mood}", remove=f"is-{self._mood}")
+        self._mood = mood
+        self._label.set_text(word)

@@ -1,0 +1,147 @@
+"""A new device: its triple, a config.json to download, and the commands to type next."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shlex
+
+from fastapi import Request
+from nicegui import ui
+
+from tools.devices_csv import Triple
+from tools.emulator.desk import Desk
+from tools.emulator.page import live
+from tools.emulator.page.devices import device_path
+from tools.emulator.page.frame import code_box, frame, panel, title
+
+_SENSORS = {
+    "simulated": "made-up values, without hardware",
+    "onchip": "the chip's own temperature",
+}
+
+
+def register(desk: Desk) -> None:
+    """Serve the view."""
+
+    @ui.page("/new", title="New device · linkpost emulator")
+    async def view(request: Request) -> None:
+        async with frame(desk, request, "/new"):
+            title("New device")
+            with panel():
+                ui.label(
+                    "The platform knows a device by its product key, its name and a secret. The "
+                    "secret is made here and given out once, in the file."
+                ).classes("soft")
+                form = _Form(desk)
+                ui.button("Make it", on_click=lambda: make()).props("no-caps").classes("start")
+            result = ui.element("div").classes("stack")
+
+        async def make() -> None:
+            try:
+                triple = desk.add_device(form.product_key.value.strip(), form.name.value.strip())
+            except ValueError as error:
+                ui.notify(str(error), type="negative")
+                return
+            result.clear()
+            with result:
+                await _show(desk, triple, form.config(triple))
+            form.name.set_value(_free_name())
+
+
+class _Form:
+    """What goes into the config.json."""
+
+    def __init__(self, desk: Desk):
+        devices = desk.queries.devices()
+        product_key = devices[-1].product_key if devices else f"a1{secrets.token_hex(4)}"
+        with ui.element("div").classes("line filters"):
+            self.product_key = ui.input("Product key", value=product_key)
+            self.name = ui.input("Device name", value=_free_name())
+            self.endpoint = ui.input("Endpoint", value=endpoint(desk))
+            self.interval_s = ui.number("Seconds between readings", value=5, min=0)
+            self.sensor = ui.select(_SENSORS, label="Sensor", value="simulated")
+        for field in (self.product_key, self.name, self.endpoint, self.interval_s, self.sensor):
+            field.props("dense outlined")
+
+    def config(self, triple: Triple) -> dict[str, object]:
+        """Return the config.json of this device."""
+        interval_s = self.interval_s.value
+        return {
+            "endpoint": self.endpoint.value.strip(),
+            "product_key": triple.product_key,
+            "device_name": triple.device_name,
+            "device_secret": triple.device_secret,
+            "interval_s": 60 if interval_s is None else interval_s,
+            "sensors": [{"type": self.sensor.value}],
+        }
+
+
+async def _show(desk: Desk, triple: Triple, config: dict[str, object]) -> None:
+    text = json.dumps(config, indent=2) + "\n"
+    file_name = f"{triple.device_name}.json".replace(":", "_")
+    with panel("1. Take its configuration"), ui.element("div").classes("line"):
+        ui.button(
+            "Download config.json", icon="download",
+            on_click=lambda: ui.download.content(text, file_name, "application/json"),
+        ).props("no-caps")  # fmt: skip
+        ui.label("It holds the secret, which is shown nowhere: keep the file.").classes("soft")
+    with panel("2. Try it on this machine"):
+        ui.label("In the folder that the file is in now:").classes("soft")
+        for about, command in desktop_commands(desk, file_name):
+            ui.label(about)
+            code_box(command)
+    with panel("3. Onto a board"):
+        ui.label(
+            "A board reaches this machine by its address in your network, not as localhost: start "
+            "the emulator with --host 0.0.0.0 --san ADDRESS, and put that address into endpoint."
+        ).classes("soft")
+        for about, command in board_commands(desk, file_name):
+            ui.label(about)
+            code_box(command)
+    with panel("4. See it arrive"), ui.element("div").classes("line"):
+        heard = ui.label().mark("heard")
+        ui.link(triple.key, device_path(triple.product_key, triple.device_name)).classes(
+            "plain-link"
+        )
+
+    async def show() -> None:
+        rows = desk.queries.devices(triple.key)
+        accepted = rows[0].accepted if rows else 0
+        refused = rows[0].last_reason if rows and rows[0].last_code else ""
+        heard.set_text(
+            f"Accepted: {accepted}. It works." if accepted
+            else f"Refused: {refused}" if refused
+            else "Nothing was heard of it yet."
+        )  # fmt: skip
+
+    await live.follow(show, lambda: desk.changes.of_device(triple.key))
+
+
+def endpoint(desk: Desk) -> str:
+    """Return where boards reach this platform, as their config.json says it."""
+    return desk.about["platform"].removeprefix("https://")
+
+
+def desktop_commands(desk: Desk, file_name: str) -> list[tuple[str, str]]:
+    """Return what to type on this machine, with what it does."""
+    config, ca = shlex.quote(file_name), shlex.quote(desk.about["CA"])
+    return [
+        ("One message, the check of endpoint and secret:",
+         f"linkpost send --config {config} --ca {ca} --data hello"),
+        ("A virtual board that reports until Ctrl-C:",
+         f"linkpost board run --config {config} --flash board.img --ca {ca}"),
+    ]  # fmt: skip
+
+
+def board_commands(desk: Desk, file_name: str) -> list[tuple[str, str]]:
+    """Return what to type for a board on USB, with what it does."""
+    config, ca = shlex.quote(file_name), shlex.quote(desk.about["CA"])
+    return [
+        ("The firmware, and this emulator's CA:", f"linkpost deploy --ca {ca}"),
+        ("The configuration:", f"linkpost provision --config {config}"),
+    ]
+
+
+def _free_name() -> str:
+    return f"board-{secrets.token_hex(2)}"

@@ -1,0 +1,49 @@
+"""Newer and older: pages of what is too much for one."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from nicegui import ui
+
+
+class Pager:
+    """Two buttons under a table.
+
+    Args: `look` shows the page below an id (None: the newest) and returns the id that asks for
+    the next one, None at the end.
+    """
+
+    def __init__(self, look: Callable[[int | None], Awaitable[int | None]]):
+        self._look = look
+        self._trail: list[int | None] = [None]
+        self._next: int | None = None
+        with ui.element("div").classes("line"):
+            self._newer = ui.button("Newer", icon="chevron_left", on_click=self._go_back)
+            self._older = ui.button("Older", icon="chevron_right", on_click=self._go_on)
+            self._place = ui.label().classes("soft")
+        for button in (self._newer, self._older):
+            button.props("flat dense no-caps")
+
+    async def show(self) -> None:
+        """Show the page that the person is at again: the newest one moves on, others stay."""
+        self._next = await self._look(self._trail[-1])
+        at = len(self._trail)
+        self._newer.set_enabled(at > 1)
+        self._older.set_enabled(self._next is not None)
+        self._place.set_text("newest" if at == 1 else f"page {at}")
+
+    async def restart(self) -> None:
+        """Go to the newest page, as after another filter."""
+        self._trail = [None]
+        await self.show()
+
+    async def _go_on(self) -> None:
+        if self._next is not None:
+            self._trail.append(self._next)
+            await self.show()
+
+    async def _go_back(self) -> None:
+        if len(self._trail) > 1:
+            self._trail.pop()
+            await self.show()

@@ -1,0 +1,158 @@
+"""Tables of requests, messages and authentications, and what one of them was in full."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nicegui import ui
+
+from tools.emulator.desk import Desk
+from tools.emulator.page import words
+from tools.emulator.page.frame import code_box, heading
+from tools.emulator.queries import AuthenticationRow, MessageRow
+
+_TIME = {"name": "time", "label": "Time", "field": "time", "align": "left", "classes": "tight"}
+_DEVICE = {"name": "device", "label": "Device", "field": "device", "align": "left"}
+_RESULT = {"name": "result", "label": "Reply", "field": "word", "align": "left"}
+_MESSAGES: list[dict[str, Any]] = [
+    _TIME,
+    _DEVICE,
+    {"name": "topic", "label": "Topic", "field": "topic", "align": "left"},
+    _RESULT,
+    {"name": "payload", "label": "Payload", "field": "payload", "align": "left",
+     "classes": "mono"},
+]  # fmt: skip
+_AUTHENTICATIONS: list[dict[str, Any]] = [
+    _TIME,
+    _RESULT,
+    {"name": "method", "label": "Signed with", "field": "method", "align": "left"},
+    {"name": "client", "label": "Client id", "field": "client", "align": "left"},
+]
+# A button, so that a row opens from the keyboard too.
+_TIME_CELL = """
+<q-td :props="props"><button class="bare" @click.stop="$parent.$emit('open', props.row.id)">
+{{ props.row.time }}</button></q-td>
+"""
+_RESULT_CELL = """
+<q-td :props="props"><span :class="'badge is-' + props.row.mood">{{ props.row.word }}</span>
+<div v-if="props.row.reason" class="sentence q-mt-xs">{{ props.row.reason }}</div></q-td>
+"""
+_CARD = """
+<div class="q-table__grid-item col-12">
+<div class="q-table__grid-item-card q-pa-sm cursor-pointer"
+@click="$parent.$emit('open', props.row.id)">
+<div class="line spread"><span class="soft">{{ props.row.time }}</span>
+<span :class="'badge is-' + props.row.mood">{{ props.row.word }}</span></div>
+<div v-if="props.row.reason">{{ props.row.reason }}</div>
+<div v-if="props.row.device" class="soft">{{ props.row.device }}</div>
+<div v-if="props.row.topic" class="soft">{{ props.row.topic }}</div>
+<div v-if="props.row.payload" class="mono">{{ props.row.payload }}</div>
+<div v-if="props.row.method">{{ props.row.method }}, {{ props.row.client }}</div>
+</div></div>
+"""
+
+
+class RequestTable:
+    """A table whose rows open to show the request in full."""
+
+    def __init__(self, desk: Desk, columns: list[dict[str, Any]]):
+        self._desk = desk
+        self.table = ui.table(rows=[], columns=columns, row_key="id").classes("opens")
+        self.table.props('flat dense :grid="Quasar.Screen.lt.md"')
+        self.table.props["no-data-label"] = "Nothing here"
+        self.table.add_slot("body-cell-time", _TIME_CELL)
+        self.table.add_slot("body-cell-result", _RESULT_CELL)
+        self.table.add_slot("item", _CARD)
+        self.table.on(
+            "rowClick", lambda event: self._open(event.args[1]["id"]), [[], ["id"], None]
+        )
+        self.table.on("open", lambda event: self._open(event.args))
+
+    def show(self, rows: list[dict[str, str]]) -> None:
+        """Replace the rows, where they differ."""
+        if rows != self.table.rows:
+            self.table.rows = rows
+
+    def _open(self, request_id: object) -> None:
+        if str(request_id).isdigit():  # from the browser
+            show_request(self._desk, int(str(request_id)))
+
+
+def message_table(desk: Desk, *, with_device: bool) -> RequestTable:
+    """Return an empty table of messages."""
+    return RequestTable(desk, [c for c in _MESSAGES if with_device or c is not _DEVICE])
+
+
+def authentication_table(desk: Desk) -> RequestTable:
+    """Return an empty table of one device's authentications."""
+    return RequestTable(desk, _AUTHENTICATIONS)
+
+
+def message_cells(row: MessageRow, *, with_device: bool) -> dict[str, str]:
+    """Return a message as cells of the table: all of them text."""
+    return {
+        "id": str(row.id),  # 19 digits: more than a browser's number holds
+        "time": words.clock(row.time_ms),
+        "device": (row.device or "not registered") if with_device else "",
+        "topic": row.topic,
+        "payload": words.preview(row.payload, row.size),
+        **_result(row.code, row.fault, row.reason),
+    }
+
+
+def authentication_cells(row: AuthenticationRow) -> dict[str, str]:
+    """Return an authentication as cells of the table."""
+    return {
+        "id": str(row.id),
+        "time": words.clock(row.time_ms),
+        "method": row.sign_method or "",
+        "client": row.client_id or "",
+        **_result(row.code, row.fault, row.reason),
+    }
+
+
+def _result(code: int | None, fault: str | None, reason: str | None) -> dict[str, str]:
+    if code == 0:
+        word, mood = "0 accepted", "well"
+    elif code is None:
+        word, mood = "no reply", "bad"
+    else:
+        word, mood = f"{code} refused", "bad"
+    if fault and code == 0:
+        mood = "warn"
+    caused = f"Fault set here: {fault}." if fault else ""
+    return {"word": word, "mood": mood, "reason": " ".join(filter(None, (reason, caused)))}
+
+
+def show_request(desk: Desk, request_id: int) -> None:
+    """Open a dialog with one message or authentication: payload, and what went over the wire."""
+    message = desk.queries.message(request_id)
+    wire = desk.queries.wire(request_id)
+    with ui.dialog() as dialog, ui.card().classes("panel detail"):
+        with ui.element("div").classes("line spread"):
+            heading("h2", "Message" if message else "Authentication")
+            ui.button(icon="close", on_click=dialog.close).props(
+                'flat round dense aria-label="Close"'
+            )
+        if message:
+            for text in (words.clock(message.time_ms), message.topic, message.reason or ""):
+                if text:
+                    ui.label(text).classes("soft")
+            heading("h2", f"Payload, {words.count(message.size, 'byte')}")
+            _show_payload(message.payload)
+        heading("h2", "Request")
+        code_box(words.wire_text(wire.request) or "not kept")
+        heading("h2", "Reply")
+        code_box(words.wire_text(wire.reply) or "nothing was sent")
+    dialog.on("hide", dialog.delete)
+    dialog.open()
+
+
+def _show_payload(payload: bytes) -> None:
+    views = words.payload_views(payload)
+    with ui.tabs().props("dense align=left no-caps") as tabs:
+        names = [ui.tab(name) for name in views]
+    with ui.tab_panels(tabs, value=names[0]).classes("full-width").props("keep-alive"):
+        for name, text in views.items():
+            with ui.tab_panel(name).classes("q-pa-none"):
+                code_box(text)
