@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tools.devices_csv import Triple
 from tools.emulator import rules
 from tools.emulator.platform import Platform, Policy, Request
+from tools.emulator.queries import Queries
 from tools.emulator.store import Store
 
 NOW_MS = 1_800_000_000_000
@@ -345,21 +346,23 @@ def test_tokens_are_kept_as_hashes_only(make, tmp_path):
     assert token.encode() not in content
 
 
-def test_messages_page_ends_by_count_or_by_bytes_and_goes_on_behind(make):
+def test_messages_page_ends_by_count_or_by_bytes_and_goes_on_behind(make, tmp_path):
     platform = make()
     token = token_of(platform)
     for number in range(7):
         ask(platform, publish_request(token, body=b"%d" % number * 100))
     seen, after = [], 0
-    while page := platform._store.messages(after=after, limit=3, limit_bytes=150):
+    queries = Queries(tmp_path / "0.db")
+    while page := queries.messages_after(after, limit=3, limit_bytes=150):
         assert len(page) == 2  # the second passes 150 bytes
         seen += [message.payload[:1] for message in page]
         after = page[-1].id
         if len(seen) == 6:
             break
     assert seen == [b"0", b"1", b"2", b"3", b"4", b"5"]
-    assert [m.payload[:1] for m in platform._store.messages(after=after, limit_bytes=1)] == [b"6"]
-    assert len(platform._store.messages(limit=3)) == 3
+    assert [m.payload[:1] for m in queries.messages_after(after, limit_bytes=1)] == [b"6"]
+    assert len(queries.messages_after(0, limit=3)) == 3
+    queries.close()
 
 
 @given(body=st.binary(max_size=64), target=st.text(max_size=40), password=st.text(max_size=40))

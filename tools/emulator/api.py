@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import base64
-import time
-from typing import Annotated
+from typing import Annotated, Literal
 
-from fastapi import FastAPI, HTTPException, Query, Response
+from fastapi import FastAPI, HTTPException, Query, Request, Response
+from fastapi.responses import JSONResponse
 from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel, ConfigDict, Field
 
-from tools.emulator.desk import Desk
+from tools.emulator.desk import Desk, UnknownDeviceError
 from tools.emulator.faults import Fault, FaultRequest
-from tools.emulator.store import Device, DeviceState, Message
-
-_ONLINE_MS = 300_000
+from tools.emulator.queries import DeviceRow, MessageRow
 
 
 class Requests(BaseModel):
@@ -31,12 +29,51 @@ class DeviceView(BaseModel):
     product_key: str
     device_name: str
     enabled: bool
-    online: bool = Field(description="Heard of within the last five minutes.")
+    state: Literal["inactive", "online", "offline", "disabled"] = Field(
+        description="`inactive`: never authenticated."
+    )
+    online: bool = Field(description="A request was accepted within the last five minutes.")
     last_seen_ms: int | None = Field(description="Unix ms of its last request.")
+    last_code: int | None = Field(description="Of its last reply.")
+    last_reason: str | None = Field(description="Why that was refused.")
+    token_issued_ms: int | None = Field(description="Of its newest valid token.")
+    token_expires_ms: int | None
     authentications: int = Field(description="Tokens issued.")
     accepted: int = Field(description="Messages accepted.")
+    duplicates: int = Field(description="Readings that came again, by (stream, seq).")
+    missing: int = Field(description="Readings that gaps in `seq` say there are.")
     requests: Requests
     refusals: dict[int, int] = Field(description="Replies with a code other than 0, by code.")
+
+
+class NewDevice(BaseModel):
+    """A device to register."""
+
+    model_config = ConfigDict(extra="forbid")
+    product_key: str
+    device_name: str
+    device_secret: str = Field(default="", description="Empty: a new one of 32 hex digits.")
+
+
+class NewDeviceView(BaseModel):
+    """A new device's triple."""
+
+    device: str
+    product_key: str
+    device_name: str
+    device_secret: str
+
+
+class StreamView(BaseModel):
+    """One stream of readings: what arrived of its `seq`, and what did not."""
+
+    name: str = Field(description="Empty for alink, where `id` is the seq.")
+    first: int
+    last: int
+    received: int = Field(description="Different readings.")
+    duplicates: int
+    missing: int = Field(description="Between first and last.")
+    last_ms: int
 
 
 class MessageView(BaseModel):
@@ -76,42 +113,54 @@ class Expired(BaseModel):
 
 def make_api(desk: Desk) -> FastAPI:
     """Return the console's web application with the API in it; its page is `page.attach`'s."""
-    store, service = desk.store, desk.service
+    service, queries = desk.service, desk.queries
     app: FastAPI = FastAPIOffline(title="linkpost emulator", redoc_url=None)
 
-    # Every handler is `async`, so that it runs in the loop's own thread: the store's only one.
+    def known(key: str) -> str:
+        if not queries.devices(key):
+            raise UnknownDeviceError(key)
+        return key
 
-    def find(key: str) -> Device:
-        product_key, _, device_name = key.partition("/")
-        device = store.find_device(product_key, device_name)
-        if device is None:
-            raise HTTPException(404, f"no device {key}; write PRODUCT_KEY/DEVICE_NAME")
-        return device
+    # Every handler is `async`, so that it runs in the loop's own thread, as the desk wants.
+
+    @app.exception_handler(UnknownDeviceError)
+    async def say_unknown(request: Request, error: UnknownDeviceError) -> JSONResponse:
+        return JSONResponse({"detail": str(error)}, 404)
 
     @app.get("/api/devices")
     async def list_devices() -> list[DeviceView]:
         """Every device, in the order of registration."""
-        now_ms = time.time_ns() // 1_000_000
-        return [_view_device(state, now_ms) for state in store.device_states()]
+        return [_view_device(row) for row in queries.devices()]
+
+    @app.post("/api/devices", status_code=201)
+    async def add_device(device: NewDevice) -> NewDeviceView:
+        """Register a device. The only call whose answer holds a secret, the new one's."""
+        try:
+            triple = desk.add_device(device.product_key, device.device_name, device.device_secret)
+        except ValueError as error:
+            raise HTTPException(409 if "already" in str(error) else 422, str(error)) from error
+        return NewDeviceView(device=triple.key, **vars(triple))
+
+    @app.get("/api/devices/{product_key}/{device_name}/streams")
+    async def list_streams(product_key: str, device_name: str) -> list[StreamView]:
+        """Duplicates and gaps in `seq`, by stream, the one heard of last first."""
+        key = known(f"{product_key}/{device_name}")
+        return [StreamView(**vars(row)) for row in queries.streams(key)]
 
     @app.post("/api/devices/{product_key}/{device_name}/expire-tokens")
     async def expire_tokens(product_key: str, device_name: str) -> Expired:
         """Let every token of the device be expired: its next message meets 20001."""
-        device = find(f"{product_key}/{device_name}")
-        with store.transaction():
-            return Expired(expired=store.expire_tokens(device, time.time_ns() // 1_000_000))
+        return Expired(expired=desk.expire_tokens(f"{product_key}/{device_name}"))
 
     @app.post("/api/devices/{product_key}/{device_name}/disable", status_code=204)
     async def disable(product_key: str, device_name: str) -> None:
         """Refuse the device: 20000 on /auth, 20003 for its tokens."""
-        with store.transaction():
-            store.set_enabled(find(f"{product_key}/{device_name}"), False)
+        desk.set_enabled(f"{product_key}/{device_name}", False)
 
     @app.post("/api/devices/{product_key}/{device_name}/enable", status_code=204)
     async def enable(product_key: str, device_name: str) -> None:
         """Let the device in again."""
-        with store.transaction():
-            store.set_enabled(find(f"{product_key}/{device_name}"), True)
+        desk.set_enabled(f"{product_key}/{device_name}", True)
 
     @app.get("/api/messages")
     async def list_messages(
@@ -120,36 +169,35 @@ def make_api(desk: Desk) -> FastAPI:
         after: Annotated[int, Query(ge=0, lt=2**63, description="Only ids above this.")] = 0,
         limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
     ) -> list[MessageView]:
-        """Messages, oldest first; the next page is asked for with `after` = the last id.
+        """Messages that were accepted, oldest first; the next page is `after` = the last id.
 
         A page holds at most `limit` messages, and fewer where they are large: only an empty page
         is the end.
         """
-        wanted = find(device) if device is not None else None
-        found = store.messages(device=wanted, topic=topic, after=after, limit=limit)
+        if device is not None:
+            known(device)
+        found = queries.messages_after(after, device=device, topic=topic, limit=limit)
         return [_view_message(message) for message in found]
 
     @app.get("/api/faults")
     async def list_faults() -> list[Fault]:
         """The faults that are set, in the order in which they are tried."""
-        return service.faults.waiting()
+        return desk.faults()
 
     @app.post("/api/faults", status_code=201)
     async def add_fault(fault: FaultRequest) -> Fault:
         """Let something go wrong; of several that fit a request, the first set happens."""
-        if fault.device is not None:
-            find(fault.device)
-        return service.faults.add(fault)
+        return desk.add_fault(fault)
 
     @app.delete("/api/faults", status_code=204)
     async def clear_faults() -> None:
         """Let everything go well again."""
-        service.faults.clear()
+        desk.clear_faults()
 
     @app.delete("/api/faults/{fault_id}", status_code=204)
     async def remove_fault(fault_id: int) -> Response:
         """Forget one fault."""
-        if not service.faults.remove(fault_id):
+        if not desk.remove_fault(fault_id):
             raise HTTPException(404, f"no fault {fault_id}; it may have happened already")
         return Response(status_code=204)
 
@@ -171,30 +219,23 @@ def make_api(desk: Desk) -> FastAPI:
     return app
 
 
-def _view_device(state: DeviceState, now_ms: int) -> DeviceView:
-    seen = state.last_seen_ms
+def _view_device(row: DeviceRow) -> DeviceView:
     return DeviceView(
-        device=state.device.key,
-        product_key=state.device.product_key,
-        device_name=state.device.device_name,
-        enabled=state.device.enabled,
-        online=seen is not None and now_ms - seen < _ONLINE_MS,
-        last_seen_ms=seen,
-        authentications=state.authentications,
-        accepted=state.accepted,
-        requests=Requests(auth=state.auth_requests, topic=state.topic_requests),
-        refusals=state.refusals,
+        online=row.state == "online",
+        requests=Requests(auth=row.auth_requests, topic=row.topic_requests),
+        refusals=row.refused,
+        **{name: value for name, value in vars(row).items() if name in DeviceView.model_fields},
     )
 
 
-def _view_message(message: Message) -> MessageView:
+def _view_message(message: MessageRow) -> MessageView:
     try:
         text: str | None = message.payload.decode()
     except UnicodeDecodeError:
         text = None
     return MessageView(
         id=message.id,
-        device=message.device,
+        device=message.device or "",
         topic=message.topic,
         time_ms=message.time_ms,
         payload_b64=base64.b64encode(message.payload).decode(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import secrets
 import sqlite3
 import ssl
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 
 from tools.emulator import rules, wire
 from tools.emulator.faults import Fault, FaultBook
+from tools.emulator.masking import mask_reply, mask_text
 from tools.emulator.platform import Answer, Platform, Request
 from tools.emulator.store import Device
 from tools.emulator.tls_stream import TLSStream
@@ -72,6 +74,8 @@ async def _shake_hands(stream: TLSStream, service: Service) -> None:
 
 async def _serve_requests(stream: TLSStream, service: Service) -> None:
     rest = b""
+    clock = asyncio.get_running_loop()
+    end_s = clock.time() + service.bounds.connection_s
     while True:
         try:
             received = await wire.read_request(stream, rest, service.bounds)
@@ -83,7 +87,7 @@ async def _serve_requests(stream: TLSStream, service: Service) -> None:
         if received is None:
             break
         rest = received.rest
-        keep = service.keep_alive and received.may_keep
+        keep = service.keep_alive and received.may_keep and clock.time() < end_s
         exchange = _Exchange(stream, service, received.request, keep)
         if not await exchange.run():
             return
@@ -100,13 +104,15 @@ class _Exchange:
         self._service = service
         self._request = request
         self.keep = keep
+        self._reply = b""
 
     async def run(self) -> bool:
         try:
             return await self._run()
         except sqlite3.Error as error:  # a full disk: the device has to keep its message
             _log.error("the database failed: %s", error)
-            await self._reply(Answer(code=rules.UNKNOWN_ERROR))
+            self._encode(Answer(code=rules.UNKNOWN_ERROR))
+            await self._stream.write(self._reply)
             return True
 
     async def _run(self) -> bool:
@@ -116,49 +122,76 @@ class _Exchange:
             key = device.key if device else None
             fault = self._service.faults.take(self._request.endpoint, key)
         if fault is None:
+            self._decide(device)
             async with asyncio.timeout(self._service.bounds.request_s):
-                await self._reply(self._answer(device))
+                await self._stream.write(self._reply)
             return True
         _log.info("fault %d: %s", fault.id, fault.kind)
         async with asyncio.timeout(_FAULT_MAX_S):
             return await self._go_wrong(fault, device)
 
-    def _answer(self, device: Device | None, code: int | None = None) -> Answer:
-        answer = self._service.platform.answer(self._request, device, code)
-        _log.info(
-            "%s %s %s",
-            device.key if device else "unknown device",
-            self._request.path[:128].encode("ascii", "backslashreplace").decode(),
-            answer.code if answer.code is not None else f"HTTP {answer.status}",
+    def _decide(self, device: Device | None, fault: Fault | None = None) -> None:
+        """Let the platform answer; its reply, as the fault spoils it, is then in `_reply`."""
+        answer = self._service.platform.answer(
+            self._request,
+            device,
+            fault.code if fault and fault.kind == "code" else None,
+            fault=fault.kind if fault else None,
+            encode=lambda answer: self._encode(answer, fault),
         )
-        return answer
+        _log.info(
+            "%s %s %s%s",
+            device.key if device else "unknown device",
+            self._shown_path(),
+            answer.code if answer.code is not None else f"HTTP {answer.status}",
+            f" ({answer.reason})" if answer.reason and self._request.endpoint is None else "",
+        )
 
-    async def _reply(self, answer: Answer) -> None:
-        await self._stream.write(self._encode(answer))
+    def _shown_path(self) -> str:
+        path = self._request.path[:128].encode("ascii", "backslashreplace").decode()
+        return mask_text(path, [self._request.headers.get("password", "")])
 
-    def _encode(self, answer: Answer) -> bytes:
+    def _encode(self, answer: Answer, fault: Fault | None = None) -> bytes:
+        """Set `_reply` to what is sent; return it with the token masked, for people to see."""
         body = wire.encode_body(answer)
-        return wire.encode_head(answer.status, len(body), keep=self.keep) + body
+        head = wire.encode_head(answer.status, len(body), keep=self.keep)
+        self._reply = self._spoil(fault, answer, head, body)
+        token = (answer.info or {}).get("token")
+        # The body is masked before it is spoiled: that may cut the token in two.
+        return self._spoil(fault, answer, head, mask_reply(body, token))
 
     async def _go_wrong(self, fault: Fault, device: Device | None) -> bool:
         """Do what faults.KINDS_TEXT says of the kind."""
-        if fault.kind == "code":
-            await self._reply(self._answer(device, fault.code))
-            return True
         if fault.kind in _UNANSWERED:
-            self._service.platform.count_only(self._request, device)
-            return await self._leave_unanswered(fault)
-        answer = self._answer(device)
+            return await self._leave_unanswered(fault, device)
+        self._decide(device, fault)
         if fault.kind in ("close_after", "close_middle"):
-            if fault.kind == "close_middle":
-                cut = _MIDDLE if fault.bytes is None else fault.bytes
-                await self._stream.write(self._encode(answer)[:cut])
+            if self._reply:
+                await self._stream.write(self._reply)
             await self._stream.drop(reset=fault.reset)
             return False
-        await self._spoil(fault, answer)
+        if fault.kind == "delay":
+            await asyncio.sleep((fault.ms or 0) / 1000)
+        if fault.kind == "drip":
+            for byte in self._reply:
+                await self._stream.write(bytes((byte,)))
+                await asyncio.sleep(fault.interval_s)
+        elif fault.kind == "drip_record":
+            await self._stream.write(self._reply, fault.interval_s)
+        else:
+            await self._stream.write(self._reply)
         return True
 
-    async def _leave_unanswered(self, fault: Fault) -> bool:
+    async def _leave_unanswered(self, fault: Fault, device: Device | None) -> bool:
+        reply = b""
+        if fault.kind == "garbage":
+            reply = secrets.token_bytes(_GARBAGE if fault.bytes is None else fault.bytes)
+        elif fault.kind in ("redirect", "status"):
+            extra: tuple[tuple[str, str], ...] = ()
+            if fault.kind == "redirect":
+                extra = (("Location", fault.location or self._request.target),)
+            reply = wire.encode_head(fault.status or 302, 0, keep=False, extra=extra)
+        self._service.platform.count_only(self._request, device, fault=fault.kind, reply=reply)
         if fault.kind == "close_before":
             await self._stream.drop(reset=fault.reset)
             return False
@@ -166,48 +199,37 @@ class _Exchange:
             await self._stream.wait_for_end()
             await self._stream.drop()
             return False
-        if fault.kind == "garbage":
-            size = _GARBAGE if fault.bytes is None else fault.bytes
-            await self._stream.write(secrets.token_bytes(size))
-        else:
-            status = fault.status or 302
-            extra: tuple[tuple[str, str], ...] = ()
-            if fault.kind == "redirect":
-                extra = (("Location", fault.location or self._request.target),)
-            await self._stream.write(wire.encode_head(status, 0, keep=False, extra=extra))
+        await self._stream.write(reply)
         await self._stream.close()
         return False
 
-    async def _spoil(self, fault: Fault, answer: Answer) -> None:
-        """Send the reply, but not as the service does."""
-        body = wire.encode_body(answer)
-        head = wire.encode_head(answer.status, len(body), keep=self.keep)
-        size = _FILLER if fault.bytes is None else fault.bytes
-        if fault.kind == "delay":
-            await asyncio.sleep((fault.ms or 0) / 1000)
-        elif fault.kind == "drip":
-            for byte in head + body:
-                await self._stream.write(bytes((byte,)))
-                await asyncio.sleep(fault.interval_s)
-            return
-        elif fault.kind == "drip_record":
-            await self._stream.write(head + body, fault.interval_s)
-            return
-        elif fault.kind == "chunked":
-            extra = (("Transfer-Encoding", "chunked"),)
-            head = wire.encode_head(answer.status, None, keep=self.keep, extra=extra)
+    def _spoil(self, fault: Fault | None, answer: Answer, head: bytes, body: bytes) -> bytes:
+        """Return the reply, not as the service sends it where there is a fault."""
+        kind = fault.kind if fault else None
+        wanted = fault.bytes if fault else None
+        if kind == "close_after":
+            return b""
+        if kind == "close_middle":
+            return (head + body)[: _MIDDLE if wanted is None else wanted]
+        size = _FILLER if wanted is None else wanted
+        if kind == "chunked":
+            head = _replace_length(head, b"Transfer-Encoding: chunked\r\n")
             # Two chunks, cut inside the JSON, and an extension and a trailer as RFC 9112 allows.
             half = len(body) // 2
             parts = (body[:half], body[half:])
             chunks = [b"%x;n=1\r\n%b\r\n" % (len(part), part) for part in parts if part]
             body = b"".join(chunks) + b"0\r\nX-Trailer: 1\r\n\r\n"
-        elif fault.kind == "no_content_length":
-            head = wire.encode_head(answer.status, None, keep=False)
+        elif kind == "no_content_length":
             self.keep = False
-        elif fault.kind == "oversize_head":
+            head = wire.encode_head(answer.status, None, keep=False)
+        elif kind == "oversize_head":
             lines = size // len(_FILLER_LINE) + 1
             head = head[:-2] + _FILLER_LINE * lines + b"\r\n"
-        elif fault.kind == "oversize_body":
+        elif kind == "oversize_body":
             body += b" " * max(0, size - len(body))
-            head = wire.encode_head(answer.status, len(body), keep=self.keep)
-        await self._stream.write(head + body)
+            head = _replace_length(head, b"Content-Length: %d\r\n" % len(body))
+        return head + body
+
+
+def _replace_length(head: bytes, line: bytes) -> bytes:
+    return re.sub(rb"Content-Length: [0-9]+\r\n", lambda found: line, head)

@@ -2,16 +2,100 @@
 
 from __future__ import annotations
 
+import secrets
+import time
 from dataclasses import dataclass, field
 
+from tools.devices_csv import Triple, check_triple
+from tools.emulator.changes import Changes
 from tools.emulator.connection import Service
+from tools.emulator.faults import Fault, FaultRequest
+from tools.emulator.queries import Queries
 from tools.emulator.store import Store
+
+
+class UnknownDeviceError(Exception):
+    """No device of that key is registered."""
+
+    def __init__(self, key: str):
+        super().__init__(f"no device {key}; write PRODUCT_KEY/DEVICE_NAME")
 
 
 @dataclass
 class Desk:
-    """All that a person at the console may look at and touch. Used in the event loop's thread."""
+    """All that a person at the console may look at and do. Used in the event loop's thread.
+
+    To look: `queries`. To know when: `changes`. To do: the methods, which tell `changes`.
+    """
 
     store: Store
     service: Service
+    queries: Queries
+    changes: Changes
     about: dict[str, str] = field(default_factory=dict)  # label and text, shown on the page
+
+    def add_device(self, product_key: str, device_name: str, device_secret: str = "") -> Triple:
+        """Register a device, with a new secret where none is given; return its triple.
+
+        The one place that gives a secret out, and only a new one: raises ValueError, in words
+        for a person, where a part breaks the platform's rules or the device is there already.
+        """
+        secret = device_secret or secrets.token_hex(16)
+        triple = Triple(product_key, device_name, secret)
+        problem = check_triple(triple)
+        if problem:
+            raise ValueError(problem)
+        with self.store.transaction():
+            if self.store.find_device(product_key, device_name):
+                raise ValueError(f"{triple.key} is registered already")
+            self.store.add_device(triple)
+        self.changes.touch(triple.key)
+        return triple
+
+    def set_enabled(self, key: str, enabled: bool) -> None:
+        """Let the device in, or refuse it: 20000 on /auth, 20003 for its tokens.
+
+        Raises UnknownDeviceError, as does each method that names a device.
+        """
+        device = self._find(key)
+        with self.store.transaction():
+            self.store.set_enabled(device, enabled)
+        self.changes.touch(key)
+
+    def expire_tokens(self, key: str) -> int:
+        """Let every token of the device be expired: its next message meets 20001. Count them."""
+        device = self._find(key)
+        with self.store.transaction():
+            expired = self.store.expire_tokens(device, time.time_ns() // 1_000_000)
+        self.changes.touch(key)
+        return expired
+
+    def faults(self) -> list[Fault]:
+        """Return the faults that are set, in the order in which they are tried."""
+        return self.service.faults.waiting()
+
+    def add_fault(self, request: FaultRequest) -> Fault:
+        """Let something go wrong; of several that fit a request, the first set happens."""
+        if request.device is not None:
+            self._find(request.device)
+        fault = self.service.faults.add(request)
+        self.changes.touch()
+        return fault
+
+    def remove_fault(self, fault_id: int) -> bool:
+        """Forget one fault; False where there is none of that id, it may have happened."""
+        removed = self.service.faults.remove(fault_id)
+        self.changes.touch()
+        return removed
+
+    def clear_faults(self) -> None:
+        """Let everything go well again."""
+        self.service.faults.clear()
+        self.changes.touch()
+
+    def _find(self, key: str):
+        product_key, _, device_name = key.partition("/")
+        device = self.store.find_device(product_key, device_name)
+        if device is None:
+            raise UnknownDeviceError(key)
+        return device

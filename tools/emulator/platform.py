@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tools.devices_csv import Triple
 from tools.emulator import rules
-from tools.emulator.store import Device, Store, new_id
+from tools.emulator.history import Happened, History
+from tools.emulator.store import Device, Store
 
 AUTH = "auth"
 TOPIC = "topic"
@@ -27,6 +28,8 @@ class Request:
     target: str
     headers: dict[str, str] = field(repr=False)
     body: bytes | None = field(repr=False)
+    raw_head: bytes = field(default=b"", repr=False)  # as it was on the wire
+    flaw: str = ""  # why there is no body, in words
 
     @property
     def path(self) -> str:
@@ -50,6 +53,7 @@ class Answer:
     status: int = 200
     code: int | None = None
     info: dict[str, object] | None = field(default=None, repr=False)
+    reason: str | None = None  # why it is a refusal, in words; not sent
 
 
 @dataclass
@@ -83,11 +87,15 @@ class Platform:
         policy: Policy,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         now_s: Callable[[], float] = time.monotonic,
+        changed: Callable[[str | None], None] = lambda device: None,
     ):
+        """`changed` is told of each request that was kept, with its device's key."""
         self._store = store
         self._policy = policy
         self._now_ms = now_ms
         self._now_s = now_s
+        self._changed = changed
+        self._history = History(store.db)
         self._buckets: dict[int, tuple[float, float]] = {}
         self.totals = Totals()
 
@@ -111,90 +119,157 @@ class Platform:
         named = rules.topic_device(request.topic)
         return self._store.find_device(*named) if named else None
 
-    def answer(self, request: Request, device: Device | None, code: int | None = None) -> Answer:
+    def answer(
+        self,
+        request: Request,
+        device: Device | None,
+        code: int | None = None,
+        *,
+        fault: str | None = None,
+        encode: Callable[[Answer], bytes] = lambda answer: b"",
+    ) -> Answer:
         """Return the answer; when this returns, what was accepted is on disk.
 
         Args: `device` is what `identify` returned. `code`, if given, is the answer instead of a
-        decision (a fault that someone asked for); nothing is then accepted.
+        decision (a fault that someone asked for); nothing is then accepted. `encode` says what
+        will be sent, with what is secret masked; it is kept for people to see.
         """
         with self._store.transaction():
+            now_ms = self._now_ms()
             self.totals.requests += 1
             if device and request.endpoint:
-                self._store.count_request(device, request.endpoint, self._now_ms())
+                self._store.count_request(device, request.endpoint, now_ms)
+            message_id = self._store.next_id(now_ms)
             if code is not None:
-                answer = self._answer_code(request, code)
+                answer = _refuse(code, "a fault that was asked for")
             else:
-                answer = self._decide(request, device)
+                answer = self._decide(request, device, now_ms)
+            if request.endpoint == TOPIC and answer.code is not None:
+                # A recorded refusal on a topic carries a message id too.
+                answer = replace(answer, info={"messageId": message_id})
             if answer.code:
                 self.totals.refusals[answer.code] += 1
-                if device:
-                    self._store.count_refusal(device, answer.code)
+            self._keep(request, device, answer, message_id, now_ms, fault, encode(answer))
+        self._changed(device.key if device else None)
         return answer
 
-    def count_only(self, request: Request, device: Device | None) -> None:
-        """Count a request that gets no answer of the platform."""
-        self.totals.requests += 1
-        if device and request.endpoint:
-            with self._store.transaction():
-                self._store.count_request(device, request.endpoint, self._now_ms())
+    def count_only(
+        self, request: Request, device: Device | None, *, fault: str, reply: bytes = b""
+    ) -> None:
+        """Count and keep a request that gets no answer of the platform."""
+        with self._store.transaction():
+            now_ms = self._now_ms()
+            self.totals.requests += 1
+            if device and request.endpoint:
+                self._store.count_request(device, request.endpoint, now_ms)
+            answer = Answer(reason="a fault that was asked for")
+            message_id = self._store.next_id(now_ms)
+            self._keep(request, device, answer, message_id, now_ms, fault, reply)
+        self._changed(device.key if device else None)
 
-    def _decide(self, request: Request, device: Device | None) -> Answer:
+    def _keep(
+        self,
+        request: Request,
+        device: Device | None,
+        answer: Answer,
+        message_id: int,
+        now_ms: int,
+        fault: str | None,
+        reply: bytes,
+    ) -> None:
+        happened = Happened(
+            message_id, now_ms, request, device, answer.code, answer.reason, fault, reply
+        )
+        if request.endpoint == TOPIC:
+            reason = self._history.keep_message(happened)
+            if answer.code == rules.SUCCESS and device:
+                self._store.count_accepted(device)
+        elif request.endpoint == AUTH:
+            auth = rules.parse_auth(request.body or b"")
+            reason = self._history.keep_authentication(happened, auth)
+        else:
+            return
+        if device and answer.code is not None:
+            self._store.count_reply(device, answer.code, reason, now_ms)
+
+    def _decide(self, request: Request, device: Device | None, now_ms: int) -> Answer:
         if request.endpoint is None:
-            return Answer(status=404)
+            return Answer(status=404, reason="only /auth and /topic/... are served")
         if request.method != "POST":
-            return Answer(status=405)
+            return Answer(status=405, reason=f"the method is {request.method[:20]}, not POST")
         if request.body is None:
-            return self._answer_code(request, rules.PARAMETER_ERROR)
+            return _refuse(rules.PARAMETER_ERROR, request.flaw or "the body is not as announced")
         if device and not self._take_turn(device):
-            return self._answer_code(request, rules.THROTTLED)
-        result = self._auth(request) if request.endpoint == AUTH else self._publish(request)
-        if isinstance(result, int):
-            return self._answer_code(request, result)
-        return Answer(code=rules.SUCCESS, info=result)
+            rate = self._policy.requests_per_s
+            return _refuse(rules.THROTTLED, f"more than {rate} requests per second")
+        wanted = rules.AUTH_TYPE if request.endpoint == AUTH else rules.TOPIC_TYPE
+        content_type = request.headers.get("content-type")
+        if not rules.has_type(content_type, wanted):
+            shown = "missing" if content_type is None else repr(content_type[:60])
+            return _refuse(rules.PARAMETER_ERROR, f"Content-Type is {shown}, not {wanted}")
+        if request.endpoint == AUTH:
+            return self._auth(request, now_ms)
+        return self._publish(request, now_ms)
 
-    def _auth(self, request: Request) -> dict[str, object] | int:
-        if not rules.has_type(request.headers.get("content-type"), rules.AUTH_TYPE):
-            return rules.PARAMETER_ERROR
-        auth = rules.parse_auth(request.body or b"")
-        if auth is None:
-            return rules.PARAMETER_ERROR
-        now_ms = self._now_ms()
+    def _auth(self, request: Request, now_ms: int) -> Answer:
+        try:
+            auth = rules.read_auth(request.body or b"")
+        except rules.ParameterFlaw as flaw:
+            return _refuse(rules.PARAMETER_ERROR, str(flaw))
         device = self._store.find_device(auth.product_key, auth.device_name)
-        if device is None or not device.enabled or not rules.is_signed_by(auth, device.secret):
-            return rules.AUTH_FAILED
+        if device is None:
+            known = self._store.knows_product(auth.product_key)
+            wrong = "deviceName" if known else "productKey"
+            value = auth.device_name if known else auth.product_key
+            return _refuse(rules.AUTH_FAILED, f"{wrong} {value[:64]!r} is not registered here")
+        if not device.enabled:
+            return _refuse(rules.AUTH_FAILED, "the device is disabled")
+        if not rules.is_signed_by(auth, device.secret):
+            return _refuse(rules.AUTH_FAILED, rules.explain_signature(auth, device.secret))
         if not rules.is_fresh(auth.timestamp_ms, now_ms):
-            return rules.AUTH_FAILED
+            off_s = ((auth.timestamp_ms or 0) - now_ms) // 1000
+            side = f"{off_s} s ahead of" if off_s > 0 else f"{-off_s} s behind"
+            return _refuse(
+                rules.AUTH_FAILED,
+                f"timestamp is {side} the platform's clock, at most"
+                f" {rules.TIMESTAMP_WINDOW_MS // 1000} s; the signature is right",
+            )
         expires_ms = now_ms + self._policy.token_ttl_s * 1000
-        void_others = self._policy.void_old_tokens
-        return {"token": self._store.issue_token(device, expires_ms, void_others=void_others)}
+        token = self._store.issue_token(
+            device, now_ms, expires_ms, void_others=self._policy.void_old_tokens
+        )
+        return Answer(code=rules.SUCCESS, info={"token": token})
 
-    def _publish(self, request: Request) -> dict[str, object] | int:
-        if not rules.has_type(request.headers.get("content-type"), rules.TOPIC_TYPE):
-            return rules.PARAMETER_ERROR
+    def _publish(self, request: Request, now_ms: int) -> Answer:
         if "?" in request.target:
-            return rules.PARAMETER_ERROR
+            return _refuse(rules.PARAMETER_ERROR, "a topic has no query string (?...)")
         token = request.headers.get("password", "")
         if not token:
-            return rules.TOKEN_MISSING
+            return _refuse(rules.TOKEN_MISSING, "the header password, with the token, is missing")
         found = self._store.find_token(token)
-        if found is None or not found[0].enabled:
-            return rules.TOKEN_UNKNOWN
+        if found is None:
+            return _refuse(
+                rules.TOKEN_UNKNOWN,
+                f"password is no token of this platform ({len(token)} characters), or one that"
+                " a newer one has voided",
+            )
         device, expires_ms = found
-        now_ms = self._now_ms()
+        if not device.enabled:
+            return _refuse(rules.TOKEN_UNKNOWN, "the device is disabled")
         if expires_ms <= now_ms:
-            return rules.TOKEN_EXPIRED
+            ago_s = (now_ms - expires_ms) // 1000
+            return _refuse(rules.TOKEN_EXPIRED, f"the token expired {ago_s} s ago")
         topics = self._policy.topics
         if not rules.may_publish(request.topic, device.product_key, device.device_name, topics):
-            return rules.PUBLISH_FAILED
-        payload = request.body or b""
-        return {"messageId": self._store.add_message(device, request.topic, payload, now_ms)}
-
-    def _answer_code(self, request: Request, code: int) -> Answer:
-        # A recorded refusal on a topic carries a message id too, though nothing was accepted.
-        info: dict[str, object] | None = None
-        if request.endpoint == TOPIC:
-            info = {"messageId": new_id(self._now_ms())}
-        return Answer(code=code, info=info)
+            allowed = ", ".join(
+                pattern.format(product_key=device.product_key, device_name=device.device_name)
+                for pattern in topics
+            )
+            return _refuse(
+                rules.PUBLISH_FAILED,
+                f"{device.key} may not publish to {request.topic[:200]!r}; it may to {allowed}",
+            )
+        return Answer(code=rules.SUCCESS)
 
     def _take_turn(self, device: Device) -> bool:
         """A bucket of tokens per device: one second's worth of requests may come at once."""
@@ -208,3 +283,7 @@ class Platform:
         allowed = left >= 1
         self._buckets[device.id] = (left - 1 if allowed else left, now_s)
         return allowed
+
+
+def _refuse(code: int, reason: str) -> Answer:
+    return Answer(code=code, reason=reason)

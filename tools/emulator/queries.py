@@ -186,11 +186,27 @@ class Queries:
         return MessagePage(rows, rows[-1].id if len(rows) == limit else None)
 
     def messages_after(
-        self, after: int, *, device: str | None = None, topic: str | None = None, limit: int = 100
+        self,
+        after: int,
+        *,
+        device: str | None = None,
+        topic: str | None = None,
+        limit: int = 100,
+        limit_bytes: int = 16 * 1024 * 1024,
     ) -> list[MessageRow]:
-        """Return accepted messages with an id above `after`, oldest first, payloads whole."""
+        """Return accepted messages with an id above `after`, oldest first, payloads whole.
+
+        At most `limit`, and no more once they carry `limit_bytes`, but one where there is one.
+        """
         query, values = sql.message_query(device, topic, 0, None, None, after=after)
-        return [MessageRow(*row) for row in self.db.execute(query, (sql.WHOLE, *values, limit))]
+        found: list[MessageRow] = []
+        size = 0
+        for row in self.db.execute(query, (sql.WHOLE, *values, limit)):
+            found.append(MessageRow(*row))
+            size += found[-1].size
+            if size >= limit_bytes:
+                break
+        return found
 
     def message(self, message_id: int) -> MessageRow | None:
         """Return one message with its whole payload."""

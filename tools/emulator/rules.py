@@ -48,6 +48,7 @@ TOPIC_TYPE = "application/octet-stream"
 DEFAULT_TOPICS = ("/{product_key}/{device_name}/#", "/sys/{product_key}/{device_name}/thing/#")
 
 _DIGESTS = {"hmacmd5": hashlib.md5, "hmacsha1": hashlib.sha1, "hmacsha256": hashlib.sha256}
+DEFAULT_METHOD = "hmacmd5"
 _UNSIGNED = ("version", "sign", "signmethod")
 
 
@@ -70,6 +71,10 @@ class AuthFields:
         return self.fields["clientId"]
 
     @property
+    def sign_method(self) -> str:
+        return self.fields.get("signmethod", DEFAULT_METHOD)
+
+    @property
     def timestamp_ms(self) -> int | None:
         """Unix ms, or None where none was sent."""
         text = self.fields.get("timestamp")
@@ -81,26 +86,47 @@ def has_type(content_type: str | None, wanted: str) -> bool:
     return content_type is not None and content_type.partition(";")[0].strip().lower() == wanted
 
 
+class ParameterFlaw(Exception):
+    """The body of an authentication breaks a rule; the text names the field."""
+
+
 def parse_auth(body: bytes) -> AuthFields | None:
     """Return the fields of an authentication's body, or None where it is a parameter error."""
     try:
+        return read_auth(body)
+    except ParameterFlaw:
+        return None
+
+
+def read_auth(body: bytes) -> AuthFields:
+    """Return the fields of an authentication's body. Raises ParameterFlaw."""
+    try:
         # Numbers stay the text they were sent as: that text is what was signed.
         fields = json.loads(body.decode(), parse_int=str, parse_float=str)
-    except (ValueError, RecursionError):
-        return None
+    except (ValueError, RecursionError) as error:
+        raise ParameterFlaw("the body is not JSON") from error
     if not isinstance(fields, dict):
-        return None
-    if not all(isinstance(v, str) and _is_text(v) for v in (*fields, *fields.values())):
-        return None
-    if not all(fields.get(name) for name in ("productKey", "deviceName", "clientId", "sign")):
-        return None
+        raise ParameterFlaw("the body is not a JSON object")
+    for name, value in fields.items():
+        if not isinstance(value, str) or not _is_text(value) or not _is_text(name):
+            raise ParameterFlaw(f"{_show(name)} is neither text nor a number")
+    for name in ("productKey", "deviceName", "clientId", "sign"):
+        if not fields.get(name):
+            raise ParameterFlaw(f"{name} is {'empty' if name in fields else 'missing'}")
     if len(fields["clientId"]) > CLIENT_ID_MAX:
-        return None
-    if fields.get("signmethod", "hmacmd5") not in _DIGESTS:
-        return None
+        raise ParameterFlaw(
+            f"clientId has {len(fields['clientId'])} characters, at most {CLIENT_ID_MAX}"
+        )
+    method = fields.get("signmethod", DEFAULT_METHOD)
+    if method not in _DIGESTS:
+        raise ParameterFlaw(f"signmethod {_show(method)} is none of {', '.join(_DIGESTS)}")
     if "timestamp" in fields and not re.fullmatch(r"[0-9]{1,16}", fields["timestamp"]):
-        return None
+        raise ParameterFlaw(f"timestamp {_show(fields['timestamp'])} is not Unix milliseconds")
     return AuthFields(fields)
+
+
+def _show(text: str) -> str:
+    return repr(text[:40])
 
 
 def _is_text(text: str) -> bool:
@@ -110,14 +136,85 @@ def _is_text(text: str) -> bool:
 
 def encode_content(fields: dict[str, str]) -> bytes:
     """Return what is signed: key and value of each field sent, sorted, but for three names."""
-    return "".join(k + fields[k] for k in sorted(fields) if k not in _UNSIGNED).encode()
+    return _join(fields, sorted(name for name in fields if name not in _UNSIGNED))
 
 
 def is_signed_by(auth: AuthFields, secret: str) -> bool:
     """Tell whether the fields carry that secret's signature, in hex of any case."""
-    digest = _DIGESTS[auth.fields.get("signmethod", "hmacmd5")]
-    wanted = hmac.new(secret.encode(), encode_content(auth.fields), digest).hexdigest()
+    return _is_hmac(auth, auth.sign_method, secret, encode_content(auth.fields))
+
+
+def _is_hmac(auth: AuthFields, method: str, secret: str, content: bytes) -> bool:
+    wanted = hmac.new(secret.encode(), content, _DIGESTS[method]).hexdigest()
     return hmac.compare_digest(wanted.encode(), auth.fields["sign"].lower().encode())
+
+
+def explain_signature(auth: AuthFields, secret: str) -> str:
+    """Say why the fields do not carry the secret's signature, as far as it can be told.
+
+    The text holds neither secret nor signature, and what should have been signed.
+    """
+    method, sign = auth.sign_method, auth.fields["sign"]
+    content = encode_content(auth.fields)
+    should = f"{method}(deviceSecret, {_quote(content)}) in hex"
+    digits = 2 * _DIGESTS[method]().digest_size
+    for other in _DIGESTS:
+        if other != method and _is_hmac(auth, other, secret, content):
+            said = "says" if "signmethod" in auth.fields else "is missing, which means"
+            return f"signmethod {said} {method}, but sign was made with {other}"
+    if not re.fullmatch(r"[0-9A-Fa-f]*", sign):
+        return f"sign is not hex; it should be {should}"
+    if len(sign) != digits:
+        return f"sign has {len(sign)} hex digits, {method} gives {digits}; it should be {should}"
+    for what, signed in _mistaken_contents(auth.fields).items():
+        if _is_hmac(auth, method, secret, signed):
+            return f"sign was made over {what}: {_quote(signed)}; it should be {should}"
+    for what, wrong in (
+        ("a line end after it", secret + "\n"),
+        ("a line end after it", secret + "\r\n"),
+        ("a space after it", secret + " "),
+        ("a space before it", " " + secret),
+        ("another case", secret.lower()),
+        ("another case", secret.upper()),
+    ):
+        if wrong != secret and _is_hmac(auth, method, wrong, content):
+            return f"sign was made with the deviceSecret and {what}"
+    return (
+        f"sign does not belong to this device's deviceSecret: check deviceSecret; sign should"
+        f" be {should}"
+    )
+
+
+def _mistaken_contents(fields: dict[str, str]) -> dict[str, bytes]:
+    """What clients sign by mistake, with the words for it."""
+    signed = [name for name in fields if name not in _UNSIGNED]
+    unsigned = [name for name in fields if name != "sign"]
+    return {
+        "the fields in the order they were sent": _join(fields, signed),
+        "signmethod and version too": _join(fields, sorted(unsigned)),
+        "version too": _join(fields, sorted(n for n in unsigned if n != "signmethod")),
+        "signmethod too": _join(fields, sorted(n for n in unsigned if n != "version")),
+        "the fields without timestamp": _join(
+            fields, sorted(n for n in signed if n != "timestamp")
+        ),
+        "the values without their names": "".join(fields[n] for n in sorted(signed)).encode(),
+        "fields set apart by = and &": "&".join(
+            f"{n}={fields[n]}" for n in sorted(signed)
+        ).encode(),
+        "clientId, deviceName and productKey alone": _join(
+            fields, ["clientId", "deviceName", "productKey"]
+        ),
+    }
+
+
+def _join(
+    fields: dict[str, str], names: list[str], form: str = "{name}{value}", between: str = ""
+) -> bytes:
+    return between.join(form.format(name=name, value=fields[name]) for name in names).encode()
+
+
+def _quote(content: bytes) -> str:
+    return json.dumps(content.decode(errors="replace")[:400], ensure_ascii=False)
 
 
 def is_fresh(timestamp_ms: int | None, now_ms: int) -> bool:

@@ -19,10 +19,12 @@ import uvicorn
 from tools.devices_csv import Triple
 from tools.emulator import certs, page, wire
 from tools.emulator.api import make_api
+from tools.emulator.changes import Changes
 from tools.emulator.connection import Service, serve
 from tools.emulator.desk import Desk
 from tools.emulator.faults import FaultBook
 from tools.emulator.platform import Platform, Policy
+from tools.emulator.queries import Queries
 from tools.emulator.store import Store
 from tools.emulator.tls_stream import TLSStream
 from tools.failures import DONE, INTERRUPTED, NETWORK, CommandError
@@ -67,7 +69,8 @@ def run(options: Options, announce: Callable[[dict[str, str]], None]) -> int:
     ca_path, server_path = certs.ensure_certificates(options.cert_dir, names)
     store = Store(options.db)
     try:
-        platform = Platform(store, options.policy)
+        changes = Changes()
+        platform = Platform(store, options.policy, changed=changes.touch)
         platform.start(options.devices)
         service = Service(
             context=certs.make_context(server_path, legacy_ciphers=options.legacy_ciphers),
@@ -76,7 +79,12 @@ def run(options: Options, announce: Callable[[dict[str, str]], None]) -> int:
             keep_alive=options.keep_alive,
             bounds=options.bounds,
         )
-        return asyncio.run(_run(options, service, store, ca_path, announce))
+        queries = Queries(options.db)
+        try:
+            desk = Desk(store, service, queries, changes)
+            return asyncio.run(_run(options, desk, ca_path, announce))
+        finally:
+            queries.close()
     finally:
         store.close()
         if options.ready_file:
@@ -85,8 +93,7 @@ def run(options: Options, announce: Callable[[dict[str, str]], None]) -> int:
 
 async def _run(
     options: Options,
-    service: Service,
-    store: Store,
+    desk: Desk,
     ca_path: Path,
     announce: Callable[[dict[str, str]], None],
 ) -> int:
@@ -101,17 +108,16 @@ async def _run(
         "ca": str(ca_path.absolute()),
         "db": str(options.db.absolute()),
     }
-    connections = _Connections(service)
+    connections = _Connections(desk.service)
     servers = [
         await asyncio.start_server(connections.accept, sock=listener)
         for listener in platform_sockets
     ]
-    about = {
+    desk.about = {
         "platform": f"https://{ready['platform']}",
         "CA": ready["ca"],
         "database": ready["db"],
     }
-    desk = Desk(store, service, about)
     app = make_api(desk)
     page.attach(app, desk)
     console = _Console(app)
@@ -122,7 +128,7 @@ async def _run(
         if options.ready_file:
             write_ready_file(options.ready_file, ready)
         announce(ready)
-        if not store.device_states():
+        if not desk.store.has_devices():
             _log.warning("no device is registered; add one with --device PK,DN,SECRET")
         code = await end
     for server in servers:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 MAX_INT = 2**63 - 1
-WHOLE = 2**31
+WHOLE = 2**31 - 1  # bytes
 _TEXT_MAX = 200
 IS_DEVICE = " WHERE device.product_key = ? AND device.device_name = ?"
 _DEVICE_ID = "(SELECT id FROM device WHERE product_key = ? AND device_name = ?)"
@@ -32,7 +32,7 @@ WITH RECURSIVE known (topic) AS (
 ) SELECT topic FROM known LIMIT ?"""
 _MESSAGES = """
 SELECT message.id, product_key || '/' || device_name, topic, time_ms, code, fault, reason,
-    length(payload), substr(payload, 1, ?)
+    length(payload), ifnull(substr(payload, 1, ?), x'')
 FROM message LEFT JOIN device ON device.id = device_id"""
 MESSAGE = f"{_MESSAGES} WHERE message.id = ?"
 WIRE = "SELECT request, reply FROM wire WHERE id = ?"

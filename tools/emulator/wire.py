@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import email.utils
 import json
+import re
 import secrets
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from tools.emulator.platform import Answer, Request
 from tools.emulator.tls_stream import TLSStream
 
 _HEAD_MAX_BYTES = 16384
+_HEAD_END = re.compile(rb"\r?\n\r?\n")
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,7 @@ class Bounds:
 
     request_s: float = 30.0  # for a handshake; for a request from its first byte to its last
     idle_s: float = 60.0  # between the requests of a kept connection
+    connection_s: float = 3600.0  # after which a kept connection is closed with its next reply
 
 
 class BadRequestError(Exception):
@@ -60,50 +63,71 @@ async def read_request(stream: TLSStream, rest: bytes, bounds: Bounds) -> Receiv
     http.receive_data(rest)
     try:
         async with asyncio.timeout(bounds.request_s):
-            return await _read(http, stream)
+            return await _read(http, stream, rest)
     except TimeoutError:
         raise BadRequestError(408) from None
     except h11.RemoteProtocolError as error:
         raise BadRequestError(error.error_status_hint) from error
 
 
-async def _read(http: h11.Connection, stream: TLSStream) -> Received | None:
+async def _read(http: h11.Connection, stream: TLSStream, seen: bytes) -> Received | None:
+    """Args: seen is what `http` was given so far."""
     head: h11.Request | None = None
+    raw = bytearray(seen)  # until the head is there
     body = bytearray()
+
+    def flawed(why: str) -> Received:
+        return Received(_request(head, None, raw, why), may_keep=False)
+
     while True:
         try:
             event = http.next_event()
         except h11.RemoteProtocolError:
             if head is None:
                 raise
-            # The peer ended inside the body: the Content-Length does not match.
-            return Received(_request(head, None), may_keep=False)
+            return flawed(f"the connection ended after {len(body)} bytes of the body")
         if event is h11.NEED_DATA:
             if http.they_are_waiting_for_100_continue:
                 http.send(h11.InformationalResponse(status_code=100, headers=[]))
                 await stream.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            http.receive_data(await stream.read())
+            data = await stream.read()
+            http.receive_data(data)
+            if head is None:
+                raw += data
         elif isinstance(event, h11.Request):
             head = event
-            if _declared_length(head) > rules.PAYLOAD_MAX_BYTES:
-                return Received(_request(head, None), may_keep=False)
+            length = _declared_length(head)
+            if length > rules.PAYLOAD_MAX_BYTES:
+                return flawed(f"Content-Length is {length}, at most {rules.PAYLOAD_MAX_BYTES}")
             if not _has_header(head, b"content-length", b"transfer-encoding"):
                 # HTTP/1.0 may end a body with the connection; the platform wants its length.
-                return Received(_request(head, None), may_keep=False)
+                return flawed("Content-Length is missing")
         elif isinstance(event, h11.Data):
             body += event.data
-            if head is not None and len(body) > rules.PAYLOAD_MAX_BYTES:
-                return Received(_request(head, None), may_keep=False)
+            if len(body) > rules.PAYLOAD_MAX_BYTES:
+                return flawed(f"the body has more than {rules.PAYLOAD_MAX_BYTES} bytes")
         elif isinstance(event, h11.EndOfMessage) and head is not None:
             keep = http.their_state is not h11.MUST_CLOSE
-            return Received(_request(head, bytes(body)), keep, bytes(http.trailing_data[0]))
+            request = _request(head, bytes(body), raw)
+            return Received(request, keep, bytes(http.trailing_data[0]))
         else:  # the connection ended before a request
             return None
 
 
-def _request(head: h11.Request, body: bytes | None) -> Request:
+def _request(head: h11.Request | None, body: bytes | None, raw: bytearray, flaw="") -> Request:
+    assert head is not None  # noqa: S101  for the type checker
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in head.headers}
-    return Request(head.method.decode("latin-1"), head.target.decode("latin-1"), headers, body)
+    # h11 skips empty lines before a request, and takes a line feed alone for a line's end.
+    raw_head = bytes(raw).lstrip(b"\r\n")
+    end = _HEAD_END.search(raw_head)
+    return Request(
+        head.method.decode("latin-1"),
+        head.target.decode("latin-1"),
+        headers,
+        body,
+        raw_head[: end.end()] if end else raw_head,
+        flaw,
+    )
 
 
 def _has_header(head: h11.Request, *names: bytes) -> bool:

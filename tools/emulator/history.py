@@ -1,0 +1,113 @@
+"""What happened, request by request: messages, authentications, and what went over the wire."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tools.emulator.masking import KEEP_BYTES, mask_body, mask_head, mask_text
+from tools.emulator.store import Device
+from tools.emulator.tally import Tally
+
+if TYPE_CHECKING:
+    from tools.emulator.platform import Request
+    from tools.emulator.rules import AuthFields
+
+_TEXT_MAX = 1000
+_TOPIC_MAX = 256  # a refused one may be longer than topics are
+
+
+@dataclass(frozen=True)
+class Happened:
+    """One request and what became of it."""
+
+    id: int
+    time_ms: int
+    request: Request = field(repr=False)
+    device: Device | None
+    code: int | None  # None: no reply of the platform
+    reason: str | None  # why it was refused, in words without a secret
+    fault: str | None
+    reply: bytes = field(repr=False)  # masked
+
+
+class History:
+    """Keeps requests. Every call belongs into the transaction that decides the request."""
+
+    def __init__(self, db: sqlite3.Connection):
+        self._db = db
+        self._tally = Tally(db)
+
+    def keep_message(self, happened: Happened) -> str | None:
+        """Keep a request on a topic, and count its readings where it was accepted.
+
+        Returns the reason as it may be shown.
+        """
+        request, device = happened.request, happened.device
+        topic = mask_text(request.topic[:_TOPIC_MAX], self._secrets(happened))
+        reason = self._reason(happened, self._secrets(happened))
+        self._db.execute(
+            "INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                happened.id,
+                device.id if device else None,
+                request.topic if happened.code == 0 else topic,
+                happened.time_ms,
+                happened.code,
+                happened.fault,
+                reason,
+                request.body or b"",
+            ),
+        )
+        self._keep_wire(happened, b"")
+        if happened.code == 0 and device:
+            self._tally.add(device.id, happened.id, request.body or b"", happened.time_ms)
+        return reason
+
+    def keep_authentication(self, happened: Happened, auth: AuthFields | None) -> str | None:
+        """Keep a request on /auth; `auth` is None where its body could not be read.
+
+        Returns the reason as it may be shown.
+        """
+        secrets = self._secrets(happened)
+        if auth:
+            secrets.append(auth.fields["sign"])
+        reason = self._reason(happened, secrets)
+        device = happened.device
+        claimed = f"{auth.product_key}/{auth.device_name}"[:_TEXT_MAX] if auth else ""
+        self._db.execute(
+            "INSERT INTO authentication VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                happened.id,
+                device.id if device else None,
+                mask_text(claimed, secrets) if device is None else device.key,
+                happened.time_ms,
+                happened.code,
+                happened.fault,
+                auth.sign_method if auth else None,
+                mask_text(auth.client_id, secrets) if auth else None,
+                reason,
+            ),
+        )
+        self._keep_wire(happened, mask_body((happened.request.body or b"")[:KEEP_BYTES], secrets))
+        return reason
+
+    def _keep_wire(self, happened: Happened, body: bytes) -> None:
+        head = mask_head(happened.request.raw_head[:KEEP_BYTES], self._secrets(happened))
+        self._db.execute(
+            "INSERT INTO wire VALUES (?, ?, ?)",
+            (happened.id, head + body, happened.reply[:KEEP_BYTES]),
+        )
+
+    def _reason(self, happened: Happened, secrets: list[str]) -> str | None:
+        if happened.reason is None:
+            return None
+        return mask_text(happened.reason, secrets)[:_TEXT_MAX]
+
+    def _secrets(self, happened: Happened) -> list[str]:
+        """What of this request no person may see. The longest first: one may hold another."""
+        found = [happened.request.headers.get("password", "")]
+        if happened.device:
+            found.append(happened.device.secret)
+        return sorted(found, key=len, reverse=True)
