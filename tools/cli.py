@@ -18,6 +18,7 @@ _COMMANDS = {
     "board": ("tools.virtual_board.command:board", "A virtual board: the firmware, no hardware."),
     "send": ("tools.send:send", "One message from the desktop: endpoint and credentials checked."),
     "deploy": ("tools.deploy:deploy", "The firmware onto a board, over USB."),
+    "bench": ("tools.bench.command:bench", "What linkpost costs, measured beside `requests`."),
 }
 
 

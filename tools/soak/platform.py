@@ -27,21 +27,33 @@ _TOKEN_TTL_S = 20
 class Platform:
     """`linkpost emulator` in a folder of its own; the ports stay the same over restarts.
 
-    Args: folder, for its files; triples, (product key, device name, secret) of each device.
+    Args: folder, for its files; triples, (product key, device name, secret) of each device;
+    token_ttl_s, how long its tokens last.
     Attributes: endpoint, "localhost:PORT"; ca, the path of the CA's PEM.
     """
 
-    def __init__(self, folder: Path, triples: list[tuple[str, str, str]]):
+    def __init__(
+        self,
+        folder: Path,
+        triples: list[tuple[str, str, str]],
+        token_ttl_s: int = _TOKEN_TTL_S,
+    ):
         self.endpoint = ""
         self.ca = folder / "certs" / "ca.pem"
         self.log = folder / "emulator.log"
         self._folder = folder
         self._triples = triples
+        self._token_ttl_s = token_ttl_s
         self._console = ""
         self._ports = (str(lasting_port()), str(lasting_port()))
         self._process: subprocess.Popen[bytes] | None = None
         # Whatever proxy this machine has, the console is on this machine.
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+    @property
+    def port(self) -> int:
+        """Return the platform's port on this machine."""
+        return int(self.endpoint.rpartition(":")[2])
 
     def __enter__(self) -> Platform:
         self.start()
@@ -55,7 +67,7 @@ class Platform:
         ready_file = self._folder / "ready.json"
         ready_file.unlink(missing_ok=True)
         command = [sys.executable, "-m", "tools", "emulator", "--keep-alive"]
-        command += ["--ready-file", str(ready_file), "--token-ttl", str(_TOKEN_TTL_S)]
+        command += ["--ready-file", str(ready_file), "--token-ttl", str(self._token_ttl_s)]
         command += ["--port", self._ports[0], "--console-port", self._ports[1]]
         command += ["--db", str(self._folder / "platform.db")]
         command += ["--cert-dir", str(self.ca.parent)]

@@ -20,6 +20,7 @@ class Stream:
 
     def __init__(self):
         self.chunk = memoryview(bytearray(_CHUNK_BYTES + 1))
+        self._whole = self.chunk[:_CHUNK_BYTES]  # made once: nearly every chunk is one
         self.left = self._length = 0
         self._body = None
 
@@ -40,7 +41,8 @@ class Stream:
         got = 0
         try:
             while got < wanted:
-                count = self._body.readinto(self.chunk[got:wanted])
+                whole = got == 0 and wanted == _CHUNK_BYTES
+                count = self._body.readinto(self._whole if whole else self.chunk[got:wanted])
                 if not count:
                     break
                 got += count

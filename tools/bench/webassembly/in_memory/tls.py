@@ -6,15 +6,16 @@
 PROTOCOL_TLS_CLIENT = 0
 CERT_REQUIRED = 2
 
-_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
+_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n%sContent-Length: %d\r\n\r\n%s"
 
 
-def reply_of(body):
-    return _HEAD % (len(body), body)
+def reply_of(body, closes=False):
+    """Return a reply with that body; `closes`: the last one of its connection."""
+    return _HEAD % (b"Connection: close\r\n" if closes else b"", len(body), body)
 
 
 class Platform:
-    """What answers. Counts requests; closes after each reply where `keeps` is False."""
+    """What answers, and counts."""
 
     def __init__(self):
         self.auth_reply = reply_of(

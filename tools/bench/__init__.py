@@ -1,0 +1,1 @@
+"""Benchmarks: what linkpost costs, beside what people use today, measured in one run."""

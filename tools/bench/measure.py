@@ -1,0 +1,157 @@
+"""What is measured, and where: each function runs real parts and returns numbers."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tools import board_files, firmware
+from tools.bench.proxy import CountingProxy, Counts
+from tools.failures import CommandError
+from tools.soak.platform import Platform
+from tools.virtual_board import unix_port
+
+_HERE = Path(__file__).parent
+_ON_MICROPYTHON = _HERE / "on_micropython"
+_WEAR = _HERE.parent.parent / "host_tests" / "power"
+_TRIPLE = ("a1B2c3D4e5F", "sensor01", "0123456789abcdef0123456789abcdef")
+_TIMEOUT_S = 300
+# What most people run, and what the budgets speak of: readings as JSON, the chip's own sensors.
+CONFIG: dict[str, Any] = {
+    "product_key": _TRIPLE[0],
+    "device_name": _TRIPLE[1],
+    "device_secret": _TRIPLE[2],
+    "interval_s": 0,
+    "sensors": [{"type": "onchip"}],
+}
+
+
+def run_on_micropython(
+    script: Path, folder: Path, path: list[Path], options: Any = None, heap: str = "16M"
+) -> list[Any]:
+    """Run a script on the unix port, in `folder`; return the JSON values it prints, a line each.
+
+    Raises: CommandError with what it said where it fails.
+    """
+    environment = {
+        **os.environ,
+        "MICROPYPATH": ":".join([*map(str, path), ".frozen"]),
+        "LINKPOST_OPTIONS": json.dumps(options),
+    }
+    command = [sys.executable, "-I", unix_port.__file__, "-X", f"heapsize={heap}", str(script)]
+    done = subprocess.run(  # noqa: S603  our own command
+        command, env=environment, cwd=folder, capture_output=True, text=True, timeout=_TIMEOUT_S
+    )
+    if done.returncode:
+        raise CommandError(f"{script.name} failed: {(done.stdout + done.stderr)[-2000:]}", 1)
+    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith(("{", "["))]
+
+
+@contextmanager
+def emulator() -> Iterator[tuple[Platform, Path]]:
+    """Run an emulator that keeps connections; yield it, and a folder with its anchor in certs."""
+    with tempfile.TemporaryDirectory(prefix="linkpost-bench-") as name:
+        folder = Path(name)
+        (folder / "certs").mkdir()
+        with Platform(folder, [_TRIPLE], token_ttl_s=604_800) as platform:
+            for path, der in board_files.anchors(platform.ca).items():
+                if path.startswith("certs/ca-"):
+                    (folder / path).write_bytes(der)
+            yield platform, folder
+
+
+def reports(
+    folder: Path, port: int, rounds: int, kinds: tuple[str, ...] = ("theirs", "fresh", "kept")
+) -> dict[str, Any]:
+    """Report in turns over that port: theirs, ours on fresh and ours on kept connections."""
+    config = {**CONFIG, "endpoint": f"localhost:{port}"}
+    options = {"config": config, "rounds": rounds, "kinds": kinds}
+    path = [firmware.package_dir().parent]
+    return run_on_micropython(_ON_MICROPYTHON / "reports.py", folder, path, options)[0]
+
+
+def on_the_wire(platform: Platform, folder: Path) -> dict[str, dict[str, int]]:
+    """Return records and bytes that one report of each kind sends, the handshake's included."""
+    found = {}
+    for kind in ("theirs", "fresh"):
+        with CountingProxy(platform.port) as proxy:
+            reports(folder, proxy.port, 2, (kind,))
+        last = proxy.connections[-1]
+        found[kind] = {"records": last.application_records, "bytes_up": last.bytes_up}
+    # All over one connection, which also authenticated: four reports more make the difference.
+    few, many = (_kept_connection(platform, folder, rounds) for rounds in (2, 6))
+    found["kept"] = {
+        "records": (many.application_records - few.application_records) // 4,
+        "bytes_up": (many.bytes_up - few.bytes_up) // 4,
+    }
+    return found
+
+
+def _kept_connection(platform: Platform, folder: Path, rounds: int) -> Counts:
+    with CountingProxy(platform.port) as proxy:
+        reports(folder, proxy.port, rounds, ("kept",))
+    (only,) = proxy.connections
+    return only
+
+
+def latency(platform: Platform, folder: Path, delay_ms: int) -> dict[str, float]:
+    """Return the median seconds of a report of each kind, each direction that late."""
+    with CountingProxy(platform.port, delay_ms / 1000) as proxy:
+        runs = reports(folder, proxy.port, 5)["runs"]
+    return {name: statistics.median(us for us, _ in runs[name]) / 1e6 for name in runs}
+
+
+def digests() -> dict[str, int]:
+    """Return bytes per second of each digest, us of each HMAC. Raises where a value is wrong."""
+    found = run_on_micropython(
+        _ON_MICROPYTHON / "digests.py", _HERE, [firmware.package_dir().parent]
+    )[0]
+    message = bytes(range(256)) * 64
+    key = b"0123456789abcdef0123456789abcdef"
+    signed = b"clientIda1B2c3D4e5F.sensor01deviceNamesensor01productKeya1B2c3D4e5F"
+    for name, (_, value) in found.items():
+        kind, _, digest = name.rpartition(" ")
+        if kind == "hmac":
+            expected = hmac.new(key, signed, digest).hexdigest()
+        else:
+            expected = hashlib.new(name.split()[0], message).hexdigest()
+        if value != expected:
+            raise CommandError(f"{name}: {value} is not {expected}", 1)
+    return {name: number for name, (number, _) in found.items()}
+
+
+def flash() -> list[dict[str, Any]]:
+    """Return what the outbox costs the flash, by host_tests/power/wear.py."""
+    path = [firmware.package_dir().parent, _WEAR]
+    return run_on_micropython(_WEAR / "wear.py", _HERE, path, heap="32M")
+
+
+def sizes() -> dict[str, int]:
+    """Return the bytes of each .mpy that a board with CONFIG gets."""
+    files = board_files.files_for(CONFIG, chip="esp32", native_digests=True)
+    return {path: len(data) for path, data in files.items() if path.endswith(".mpy")}
+
+
+def import_ms() -> float:
+    """Return the ms that importing the app takes on the unix port, from .mpy; the median of 5."""
+    with tempfile.TemporaryDirectory(prefix="linkpost-bench-") as name:
+        files = board_files.files_for(CONFIG, chip="host", native_digests=True)
+        for path, data in files.items():
+            target = Path(name, path)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(data)
+        script = _ON_MICROPYTHON / "imports.py"
+        runs = [
+            run_on_micropython(script, Path(name), [Path(name, "lib")])[0]["us"] for _ in range(5)
+        ]
+    return statistics.median(runs) / 1000
