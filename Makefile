@@ -5,15 +5,21 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Two cores are what the tests are planned for.
 JOBS ?= 2
-# Seconds that the soak lasts, and the board that the contract runs on.
+# Seconds that the soak lasts.
 SOAK_S ?= 120
-PORT ?= auto
+# The board that is meant, and its port; found by itself where there is only one.
+BOARD ?=
+PORT ?=
+# More options of a command: make deploy OPTIONS="--ca ca.pem"
+OPTIONS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test power wear soak contract check lint types lock clean
+.PHONY: help setup demo test browser power wear soak contract bench bench-check check lint types \
+	screenshots boards flash provision deploy monitor status outbox image factory certs fleet \
+	lock clean
 
 help:  ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.ready  ## The environment in .venv, everything pinned, with the linkpost command
 
@@ -30,6 +36,10 @@ $(VENV)/.ready: requirements.txt pyproject.toml
 demo: setup  ## Emulator and a virtual board that reports into it; REPORTS=5 ends by itself
 	@$(BIN)/python -m tools.demo
 
+browser:  ## Chromium, for the tests of the console page (Debian and Ubuntu)
+	@command -v chromium >/dev/null || { apt-get update && \
+		apt-get install -y --no-install-recommends chromium; }
+
 test: setup  ## Every test, on CPython and on real MicroPython
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
@@ -44,9 +54,53 @@ soak: setup  ## Virtual boards against faults, power cuts and restarts; SOAK_S=6
 	$(BIN)/python -m tools.soak --seconds $(SOAK_S)
 
 contract: setup  ## What the firmware expects of a port, on the board at PORT=...
-	$(BIN)/mpremote connect $(PORT) run host_tests/contract/port_contract.py
+	$(BIN)/mpremote connect $(or $(PORT),auto) run host_tests/contract/port_contract.py
 
-check: setup lint types  ## Lint and types; import arrows and module sizes are tests of `make test` too
+bench: setup  ## What linkpost costs, beside MicroPython's requests: a table, and build/bench.json
+	$(BIN)/linkpost bench $(OPTIONS)
+
+bench-check: setup  ## The figures that are the same in each run, against their limits
+	$(BIN)/linkpost bench --check --out build/bench-check.json
+
+screenshots: setup  ## Pictures of each view of the console page, into docs/images
+	$(BIN)/python -m host_tests.screenshots
+
+port = $(if $(PORT),--port $(PORT))
+
+boards: setup  ## What is plugged in, and what is supported
+	@$(BIN)/linkpost boards $(OPTIONS)
+
+flash: setup  ## MicroPython onto a board: make flash BOARD=ESP32_GENERIC PORT=...
+	@$(BIN)/linkpost flash $(BOARD) $(port) $(OPTIONS)
+
+provision: setup  ## Ask for what the board needs to know, and write its config.json
+	@$(BIN)/linkpost provision $(port) $(OPTIONS)
+
+deploy: setup  ## The firmware onto a board: make deploy OPTIONS="--ca ca.pem"
+	@$(BIN)/linkpost deploy $(port) $(OPTIONS)
+
+monitor: setup  ## The board's log, live
+	@$(BIN)/linkpost monitor $(port) $(OPTIONS)
+
+status: setup  ## What a board says of itself
+	@$(BIN)/linkpost status $(port) $(OPTIONS)
+
+outbox: setup  ## The readings that wait on a board
+	@$(BIN)/linkpost outbox $(port) $(OPTIONS)
+
+image: setup  ## Flash images without a REPL: make image BOARD=... OPTIONS="--csv FILE --out DIR"
+	@$(BIN)/linkpost image $(BOARD) $(OPTIONS)
+
+factory: setup  ## One board after another: make factory BOARD=... OPTIONS="--csv FILE --ledger FILE"
+	@$(BIN)/linkpost factory $(BOARD) $(port) $(OPTIONS)
+
+certs: setup  ## The trust anchors: days left, what is on the board, what the endpoint chains to
+	@$(BIN)/linkpost certs $(port) $(OPTIONS)
+
+fleet: setup  ## Many light boards against an emulator: make fleet OPTIONS="--boards 200"
+	@$(BIN)/linkpost fleet $(OPTIONS)
+
+check: setup lint types bench-check  ## Lint and types; import arrows and module sizes are tests of `make test` too
 	$(BIN)/python -m pytest -q host_tests/host/test_house.py
 
 lint:

@@ -26,7 +26,13 @@ class Budget:
 BUDGETS = {
     "heap.publish": Budget("heap allocated by a small publish, 32-bit", "B", 256, 256),
     "heap.growth": Budget("heap grown over 1,000 reports, 32-bit", "B", 1024, 1024),
-    "heap.stream": Budget("heap to send 128 KB, beyond a small one, 32-bit", "B", 6144, 6144),
+    "heap.stream": Budget(
+        "heap to send 128 KB, beyond a small one, 32-bit",
+        "B",
+        6144,
+        6800,
+        "the first time loads 1.9 KB of code; after that it is 0.6 KB beside the buffer of 4.1 KB",
+    ),
     "heap.client": Budget("heap kept: Client built, 32-bit", "B", 20_480, 58_000, _CODE),
     "heap.app": Budget("heap kept: App running, 32-bit", "B", 57_344, 96_000, _CODE),
     "heap.append": Budget("heap allocated by one append, 32-bit", "B", 1638, 1638),
