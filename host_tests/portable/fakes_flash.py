@@ -1,0 +1,68 @@
+"""A file system of its own for a test, and an outbox in it.
+
+On MicroPython a littlefs on a strict NOR flash in RAM, on CPython a folder.
+"""
+
+import os
+
+from linkpost.storage.outbox import Outbox
+
+try:
+    import vfs
+    from power.nor import NorFlash
+except ImportError:
+    vfs = None
+    import tempfile
+
+_MOUNT = "/outbox_test"
+
+
+class Flash:
+    """An empty file system for one test, and the outbox in it."""
+
+    def __init__(self, blocks=128, max_bytes=65536):
+        self.max_bytes = max_bytes
+        self.ids = 0
+        self.lines = []
+        if vfs:
+            flash = NorFlash(blocks)
+            vfs.VfsLfs2.mkfs(flash, readsize=256, progsize=256, lookahead=256)
+            vfs.mount(vfs.VfsLfs2(flash, readsize=256, progsize=256, lookahead=256), _MOUNT)
+            self.root = _MOUNT
+        else:
+            self.folder = tempfile.TemporaryDirectory()
+            self.root = self.folder.name
+        self.path = self.root + "/outbox"
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        if vfs:
+            vfs.umount(_MOUNT)
+        else:
+            self.folder.cleanup()
+
+    def open(self, max_bytes=0):
+        return Outbox(self.path, max_bytes or self.max_bytes, self._random_bytes, self)
+
+    def _random_bytes(self, count):
+        self.ids += 1
+        return bytes([self.ids] * count)
+
+    def warning(self, area, phrase, *pairs):
+        self.lines.append((area, phrase) + pairs)
+
+    def file(self, name):
+        return self.path + "/" + name
+
+    def read(self, name):
+        with open(self.file(name), "rb") as file:
+            return file.read()
+
+    def write(self, name, data):
+        with open(self.file(name), "wb") as file:
+            file.write(data)
+
+    def segments(self):
+        return sorted([n for n in os.listdir(self.file("backlog")) if n[0] == "s" and len(n) == 9])

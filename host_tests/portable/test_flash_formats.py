@@ -1,0 +1,81 @@
+"""What boards of every release have on their flash opens with today's code, and nothing is lost.
+
+`flash_0_1_0.py` and the like are made once (make_flash_format.py) and never changed.
+"""
+
+import os
+
+import flash_0_1_0
+from fakes_flash import Flash
+from linkpost.storage.tokens import TokenStore
+
+RELEASES = (("0.1.0", flash_0_1_0.FILES),)
+
+_START_MS = 1_795_392_000_000
+_IDENTITY = ("a1B2c3D4e5F", "sensor01", "0123456789abcdef", "localhost")
+_TOKEN = "6944e5bfb92e4d4ea3918d1eda391234"
+
+
+def _values_of(seq):
+    return {
+        "t": 20.5 + seq,
+        "n": -seq,
+        "big": 1 << 40,
+        "open": seq % 2 == 0,
+        "note": "温度 %d" % seq,
+        "error": {"dht": "no answer"},
+    }
+
+
+def _time_of(seq):
+    if seq < 4:
+        return _START_MS + seq * 1000
+    return None if seq == 60 else _START_MS + seq * 60_000
+
+
+def _put(root, files):
+    for path in sorted(files):
+        folder = root
+        for part in path.split("/")[:-1]:
+            folder += "/" + part
+            try:
+                os.mkdir(folder)
+            except OSError:  # there already
+                pass
+        with open(root + "/" + path, "wb") as file:
+            file.write(bytes.fromhex(files[path]))
+
+
+def test_outbox_of_every_release_opens_whole():
+    for release, files in RELEASES:
+        with Flash() as flash:
+            _put(flash.root, files)
+            outbox = flash.open()
+            assert outbox.stream == "aa412c9f", release
+            assert outbox.next_seq == 61, release
+            assert (outbox.pending, outbox.dropped, outbox.quarantined) == (58, 0, 1), release
+            found = list(outbox.readings())
+            assert [seq for seq, _, _ in found] == list(range(3, 61)), release
+            for seq, unix_ms, values in found:
+                assert unix_ms == _time_of(seq), (release, seq)
+                assert values == _values_of(seq), (release, seq)
+            aside = list(outbox.quarantined_readings())
+            assert aside == [(2, _time_of(2), _values_of(2))], release
+
+
+def test_outbox_of_every_release_goes_on_where_it_was():
+    for release, files in RELEASES:
+        with Flash() as flash:
+            _put(flash.root, files)
+            outbox = flash.open()
+            assert outbox.append({"t": 1}, _START_MS) == 61, release
+            outbox.acknowledge(60)
+            again = flash.open()
+            assert [seq for seq, _, _ in again.readings()] == [61], release
+
+
+def test_token_of_every_release_is_still_good():
+    for release, files in RELEASES:
+        with Flash() as flash:
+            _put(flash.root, files)
+            assert TokenStore(flash.root + "/token", _IDENTITY).load() == _TOKEN, release
