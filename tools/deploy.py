@@ -275,6 +275,7 @@ class _Deployment:
             )
         elif not isinstance(error, BoardLost):
             with contextlib.suppress(CommandError):
+                self._board.reconnect()  # Ctrl-C may have cut a command in two
                 self._board.release()
                 self._board.leave_running()
 

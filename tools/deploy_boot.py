@@ -10,7 +10,8 @@ from tools.failures import exit_code_of
 # The firmware's log line: seconds since boot, level, area, phrase and pairs.
 _LINE = re.compile(r"^\d+\.\d{3} ([DIWE]) (app|wifi|clock|send|store|sensor) (.*)$")
 _FIELD = re.compile(r'(\w+)=("[^"]*"|\S*)')
-_PROMPT = ">>>"
+# What the REPL shows when main.py has ended.
+_REPL = (">>>", "MicroPython v", 'Type "help()"')
 
 
 @dataclass
@@ -44,7 +45,7 @@ class FirstLines:
         found = _LINE.match(line)
         if found:
             self._take_log_line(*found.groups())
-        elif line.startswith(_PROMPT) and self.failure is None:
+        elif line.startswith(_REPL) and self.failure is None:
             self.runs = False
             self.failure = "main.py has ended, and the board is at its REPL"
 
@@ -58,5 +59,8 @@ class FirstLines:
         elif area == "app" and text.startswith("safe mode"):
             self.runs = False
             self.failure = "the board is in safe mode after five crashes in a row"
+        elif area == "app" and text.startswith("held"):
+            self.runs = False
+            self.failure = "the file `hold` is on the board, so it did not start the app"
         elif self.failure is None:
             self.runs = True

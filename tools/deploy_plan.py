@@ -62,7 +62,7 @@ def plan(files: dict[str, bytes], on_board: dict[str, str], *, keeps_main: bool)
 
 def whose_main(content: bytes | None, known: set[str | None]) -> str:
     """Return whose main.py that is; `known` are the hashes of those that we brought."""
-    if content is None:
+    if not content:  # a cut can leave a new file empty
         return NONE
     if sha256(content) in known:
         return OURS

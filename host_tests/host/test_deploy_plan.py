@@ -1,0 +1,91 @@
+"""What a deploy decides before it touches a board."""
+
+from __future__ import annotations
+
+import pytest
+from littlefs_board import LittlefsBoard
+
+from tools import deploy, deploy_plan, deploy_record
+from tools.board_identity import Identity, from_answer
+from tools.deploy_plan import EDITED, NONE, OTHER, OURS
+from tools.failures import CommandError
+
+CONFIG = (
+    b'{"endpoint": "localhost", "product_key": "a1B2c3D4e5F", "device_name": "sensor01",'
+    b' "device_secret": "0123456789abcdef0123456789abcdef", "sensors": [{"type": "simulated"}]}'
+)
+OURS_SHA256 = deploy_plan.sha256(b"ours")
+
+
+@pytest.mark.parametrize(
+    ("content", "whose"),
+    [
+        (None, NONE),
+        (b"ours", OURS),
+        (b"from linkpost import App\n", EDITED),
+        (b"print('blink')\n", OTHER),
+        (b"", NONE),  # what a cut leaves of a new file
+    ],
+)
+def test_main_on_the_board_is_told_by_its_hash_and_by_what_it_uses(content, whose):
+    assert deploy_plan.whose_main(content, {OURS_SHA256, None}) == whose
+
+
+def board_that_is(monkeypatch, **changes) -> tuple[LittlefsBoard, dict[str, bytes]]:
+    files = {"config.json": CONFIG, "main.py": b"from linkpost import App\n"}
+    board = LittlefsBoard(files)
+    who = board.identify()
+    answer = Identity(**{**who.__dict__, **changes})
+    monkeypatch.setattr(board, "identify", lambda: answer)
+    return board, files
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"mpy_version": 5, "micropython": (1, 18, 0)}, "1.18.0 .* version 5.* linkpost flash"),
+        ({"mpy_version": 0}, "version 0"),
+        ({"platform": "esp8266", "machine": "ESP module with ESP8266"}, "ESP8266"),
+    ],
+)
+def test_board_that_cannot_run_it_is_refused_and_nothing_is_written(monkeypatch, changes, words):
+    board, files = board_that_is(monkeypatch, **changes)
+    with pytest.raises(CommandError, match=words) as caught:
+        deploy._Deployment(board, None, False).run()
+    assert caught.value.exit_code == 2
+    assert board.content() == files
+    assert board.started
+
+
+def test_secret_is_in_no_message_of_a_wrong_config():
+    text = CONFIG.replace(b'"localhost"', b"7")
+    with pytest.raises(CommandError) as caught:
+        deploy_plan.parse_config(text, "COM3")
+    assert "endpoint" in str(caught.value)
+    assert "0123456789abcdef" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", [None, "", "{", "[]", '"x"', '{"version": "0'])
+def test_record_that_is_absent_or_damaged_tells_nothing(text):
+    assert deploy_record.parse(text) == deploy_record.Record()
+
+
+def test_record_tells_version_and_main_and_fits_into_its_folder():
+    made = deploy_record.render(b"ours")
+    assert deploy_record.parse(made.decode()).main_sha256 == OURS_SHA256
+    assert len(made) <= 128  # what littlefs keeps inline with an ESP32's settings
+
+
+def test_full_flash_that_counts_wrongly_has_nothing_free():
+    answer = ("micropython", (1, 27, 0), "rp2", "Pico", "", 6, True, 4294967295, 868352, None)
+    assert from_answer(answer).free_bytes == 0
+
+
+def test_files_for_the_chip_and_config_of_the_board_are_what_it_gets():
+    board = LittlefsBoard({"config.json": CONFIG})
+    deploy._Deployment(board, None, False).run()
+    content = board.content()
+    assert {"main.py", "lib/linkpost/app.mpy", "lib/linkpost/ports/host.mpy"} <= content.keys()
+    assert "lib/linkpost/sensors/simulated.mpy" in content
+    assert "lib/linkpost/ports/esp32.mpy" not in content
+    assert content["config.json"] == CONFIG

@@ -1,0 +1,109 @@
+"""What a person is told about a port with no board, or not the right one, behind it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tools import serial_link
+from tools.failures import NO_BOARD, CommandError
+from tools.usb_board import UsbBoard
+
+if sys.platform == "win32":
+    pytest.skip("pseudo-terminals are POSIX", allow_module_level=True)
+
+import fcntl
+import select
+import tty
+
+
+@contextlib.contextmanager
+def a_port(answer: Callable[[bytes], bytes]) -> Iterator[str]:
+    """Give a pseudo-terminal with a device behind it that answers bytes with bytes."""
+    ours, theirs = os.openpty()
+    tty.setraw(theirs)
+    stop_reader, stop = os.pipe()
+
+    def serve() -> None:
+        while True:
+            ready, _, _ = select.select([ours, stop_reader], [], [])
+            if stop_reader in ready:
+                return
+            os.write(ours, answer(os.read(ours, 1024)))
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield os.ttyname(theirs)
+    finally:
+        os.write(stop, b".")
+        thread.join()
+        for descriptor in (ours, theirs, stop_reader, stop):
+            os.close(descriptor)
+
+
+def refused(port: str, wait_s: float = 0.5, notes: list[str] | None = None) -> str:
+    with pytest.raises(CommandError) as caught, UsbBoard(port, wait_s, (notes or []).append):
+        pass
+    assert caught.value.exit_code == NO_BOARD
+    return str(caught.value)
+
+
+def test_port_that_is_not_there_is_waited_for_and_then_named(tmp_path):
+    start = time.monotonic()
+    said = refused(str(tmp_path / "ttyUSB7"), wait_s=0.5)
+    assert "ttyUSB7" in said
+    assert "data cable" in said
+    assert time.monotonic() - start >= 0.5
+
+
+def test_port_that_is_no_serial_port_is_said(tmp_path):
+    path = tmp_path / "file"
+    path.touch()
+    assert "serial port" in refused(str(path))
+
+
+def test_port_in_use_is_said_to_be_so():
+    with a_port(lambda data: b"") as port:
+        other = os.open(port, os.O_RDWR | os.O_NOCTTY)
+        try:
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            assert "in use by another program" in refused(port)
+        finally:
+            os.close(other)
+
+
+def test_port_without_permission_names_the_group(monkeypatch):
+    def denied(*arguments, **named):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(serial_link.serial, "serial_for_url", denied)
+    assert "dialout" in refused("/dev/ttyUSB0", wait_s=0.1)
+
+
+def test_device_that_is_silent_does_not_answer():
+    with a_port(lambda data: b"") as port:
+        assert "does not answer" in refused(port)
+
+
+def test_device_that_is_no_micropython_is_quoted():
+    with a_port(lambda data: b"ERROR unknown command\r\n") as port:
+        said = refused(port)
+    assert "ERROR unknown command" in said
+    assert "linkpost flash" in said
+
+
+def test_device_that_talks_without_end_ends_at_the_deadline():
+    with a_port(lambda data: b"AT+OK\r\n" * 500) as port:
+        assert "does not answer as MicroPython does" in refused(port)
+
+
+def test_chip_with_erased_flash_is_told_to_be_flashed():
+    with a_port(lambda data: b"invalid header: 0xffffffff\r\n") as port:
+        assert "no firmware" in refused(port)
