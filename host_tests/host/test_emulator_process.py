@@ -27,7 +27,7 @@ from emulator_client import (
 from emulator_process import EmulatorProcess
 
 from tools import cli
-from tools.emulator import command
+from tools.emulator import places
 
 ROOT = Path(__file__).parent.parent.parent
 DEV1 = ("pk1", "dev1", "secret1")
@@ -190,16 +190,16 @@ def test_help_has_an_example_and_the_default_places():
 
 @_posix
 def test_default_places_follow_the_platform(monkeypatch, tmp_path):
-    monkeypatch.setattr(command.sys, "platform", "linux")
+    monkeypatch.setattr(places.sys, "platform", "linux")
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("XDG_DATA_HOME", raising=False)
-    assert command.data_dir() == tmp_path / ".local" / "share" / "linkpost"
+    assert places.data_dir() == tmp_path / ".local" / "share" / "linkpost"
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    assert command.data_dir() == tmp_path / "data" / "linkpost"
+    assert places.data_dir() == tmp_path / "data" / "linkpost"
     monkeypatch.setenv("XDG_DATA_HOME", "relative")  # the specification says: ignore it
-    assert command.data_dir() == tmp_path / ".local" / "share" / "linkpost"
-    monkeypatch.setattr(command.sys, "platform", "darwin")
-    assert command.data_dir() == tmp_path / "Library" / "Application Support" / "linkpost"
+    assert places.data_dir() == tmp_path / ".local" / "share" / "linkpost"
+    monkeypatch.setattr(places.sys, "platform", "darwin")
+    assert places.data_dir() == tmp_path / "Library" / "Application Support" / "linkpost"
 
 
 def test_legacy_ciphers_connect_only_where_chosen(emulator):

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import base64
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import FastAPI, HTTPException, Query, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, StreamingResponse
 from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel, ConfigDict, Field
 
 from tools.emulator.desk import Desk, UnknownDeviceError
+from tools.emulator.export import MEDIA_TYPES, Format, export_pages
 from tools.emulator.faults import Fault, FaultRequest
 from tools.emulator.queries import DeviceRow, MessageRow
 
@@ -162,22 +163,48 @@ def make_api(desk: Desk) -> FastAPI:
         """Let the device in again."""
         desk.set_enabled(f"{product_key}/{device_name}", True)
 
-    @app.get("/api/messages")
+    @app.get(
+        "/api/messages",
+        response_model=list[MessageView],
+        responses={200: {"content": {kind: {} for kind in MEDIA_TYPES}}},
+    )
     async def list_messages(
+        request: Request,
         device: Annotated[str | None, Query(description="`ProductKey/DeviceName`")] = None,
         topic: str | None = None,
         after: Annotated[int, Query(ge=0, lt=2**63, description="Only ids above this.")] = 0,
-        limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
-    ) -> list[MessageView]:
+        limit: Annotated[
+            int | None, Query(ge=1, le=10_000, description="Default: 1000; csv, ndjson: all.")
+        ] = None,
+        format: Annotated[
+            Format | None, Query(description="Instead of JSON; or Accept: text/csv, ...")
+        ] = None,
+        refused: Annotated[
+            bool, Query(description="csv, ndjson: what was not accepted as well.")
+        ] = False,
+    ) -> Any:
         """Messages that were accepted, oldest first; the next page is `after` = the last id.
 
         A page holds at most `limit` messages, and fewer where they are large: only an empty page
-        is the end.
+        is the end. As CSV or NDJSON all of them stream in one reply. In CSV a cell that a
+        spreadsheet would take for a formula has a `'` before it; `payload_b64` is exact.
         """
         if device is not None:
             known(device)
-        found = queries.messages_after(after, device=device, topic=topic, limit=limit)
-        return [_view_message(message) for message in found]
+        accepted = request.headers.get("accept", "").lower()
+        chosen = format if format else MEDIA_TYPES.get(accepted)
+        if chosen is None:
+            found = queries.messages_after(after, device=device, topic=topic, limit=limit or 1000)
+            return [_view_message(message) for message in found]
+        # Starlette draws from a plain iterator in threads of its own.
+        pages = export_pages(
+            queries, chosen, device=device, topic=topic, refused=refused, after=after, limit=limit
+        )
+        return StreamingResponse(
+            pages,
+            media_type=next(kind for kind, name in MEDIA_TYPES.items() if name == chosen),
+            headers={"Content-Disposition": f"attachment; filename=messages.{chosen}"},
+        )
 
     @app.get("/api/faults")
     async def list_faults() -> list[Fault]:

@@ -12,29 +12,21 @@ from pathlib import Path
 import click
 
 from tools.devices_csv import Triple, check_triple, read_devices
-from tools.emulator import rules, wire
+from tools.emulator import places, rules, wire
+from tools.emulator.export_command import export
 from tools.emulator.platform import TOKEN_TTL_S, Policy
-from tools.failures import CommandError
+from tools.emulator.retention import KEEP_MESSAGES, Keep
+from tools.failures import DONE, CommandError
 
+_PASSWORD_MIN = 8
 _PORT = click.IntRange(0, 65535)
 
 
-def data_dir() -> Path:
-    """Return where this user's programs keep data: XDG on Linux, each system's own elsewhere."""
-    home = Path.home()
-    if sys.platform == "darwin":
-        return home / "Library" / "Application Support" / "linkpost"
-    if os.name == "nt":
-        return Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local") / "linkpost"
-    chosen = os.environ.get("XDG_DATA_HOME", "")
-    base = Path(chosen) if Path(chosen).is_absolute() else home / ".local" / "share"
-    return base / "linkpost"
-
-
-@click.command(
+@click.group(
+    invoke_without_command=True,
     epilog="Default places: the user's data directory, which is $XDG_DATA_HOME/linkpost or"
     " ~/.local/share/linkpost on Linux, ~/Library/Application Support/linkpost on macOS,"
-    " %LOCALAPPDATA%\\linkpost on Windows."
+    " %LOCALAPPDATA%\\linkpost on Windows.",
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address for devices.")
 @click.option("--port", type=_PORT, default=8443, show_default=True, help="0: a free one.")
@@ -42,7 +34,7 @@ def data_dir() -> Path:
     "--console-host",
     default="127.0.0.1",
     show_default=True,
-    help="Address of the console. It asks for no password.",
+    help="Address of the console. Away from loopback it asks for a password.",
 )
 @click.option("--console-port", type=_PORT, default=8080, show_default=True, help="0: a free one.")
 @click.option(
@@ -118,12 +110,32 @@ def data_dir() -> Path:
     help="Seconds that a connection may wait for a request.",
 )
 @click.option(
+    "--keep-messages",
+    type=click.IntRange(0),
+    default=KEEP_MESSAGES,
+    show_default=True,
+    help="How many messages are kept, the newest; 0: all.",
+)
+@click.option(
+    "--keep-days",
+    type=click.FloatRange(0, 36500, min_open=True),
+    help="For how many days messages are kept.  [default: for good]",
+)
+@click.option(
+    "--console-password-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Its first line is the console's password; or set $LINKPOST_CONSOLE_PASSWORD. Without,"
+    " one is made and printed where one is needed.",
+)
+@click.option(
     "--ready-file",
     type=click.Path(path_type=Path, dir_okay=False),
     help="Written when both ports listen: JSON with platform, console, ca, db.",
 )
 @click.option("--quiet", is_flag=True, help="No line per request on standard error.")
+@click.pass_context
 def emulator(
+    context: click.Context,
     host: str,
     port: int,
     console_host: str,
@@ -141,6 +153,9 @@ def emulator(
     legacy_ciphers: bool,
     request_timeout: float,
     idle_timeout: float,
+    keep_messages: int,
+    keep_days: float | None,
+    console_password_file: Path | None,
     ready_file: Path | None,
     quiet: bool,
 ) -> int:
@@ -152,6 +167,8 @@ def emulator(
     Example: linkpost emulator --device a1B2c3D4e5F,sensor01,0123456789abcdef
     For a board in the same Wi-Fi: linkpost emulator --host 0.0.0.0 --san 192.168.1.20
     """
+    if context.invoked_subcommand is not None:
+        return DONE
     from tools.emulator import server  # pays for FastAPI, which `--help` does not need
 
     logging.basicConfig(
@@ -168,8 +185,8 @@ def emulator(
         port=port,
         console_host=console_host,
         console_port=console_port,
-        db=db or data_dir() / "emulator" / "emulator.db",
-        cert_dir=cert_dir or data_dir() / "emulator" / "certs",
+        db=db or places.default_db(),
+        cert_dir=cert_dir or places.default_cert_dir(),
         devices=devices,
         names=names,
         policy=Policy(
@@ -182,11 +199,15 @@ def emulator(
         legacy_ciphers=legacy_ciphers,
         keep_alive=keep_alive,
         ready_file=ready_file,
+        keep=Keep(keep_messages or None, keep_days),
+        console_password=_read_password(console_password_file),
     )
 
     def announce(ready: dict[str, str]) -> None:
         click.echo(f"platform: https://{ready['platform']}")
         click.echo(f"console:  {ready['console']}")
+        if "console_password" in ready and options.console_password is None:
+            click.echo(f"password: {ready['console_password']} (for the console; shown once)")
         click.echo(f"CA:       {ready['ca']}")
         click.echo(f"database: {ready['db']}")
         if host in ("0.0.0.0", "::") and not names:  # noqa: S104
@@ -211,6 +232,21 @@ def _parse_device(text: str) -> Triple:
     return triple
 
 
+def _read_password(file: Path | None) -> str | None:
+    """Return the password a person chose for the console, or None."""
+    chosen = os.environ.get("LINKPOST_CONSOLE_PASSWORD")
+    if file is not None:
+        try:
+            chosen = file.read_text().partition("\n")[0].strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise CommandError(f"--console-password-file {file}: cannot be read") from error
+    if chosen is None:
+        return None
+    if len(chosen) < _PASSWORD_MIN:
+        raise CommandError(f"the console's password needs {_PASSWORD_MIN} characters or more")
+    return chosen
+
+
 def _check_pattern(pattern: str) -> str:
     try:
         fields = {name for _, name, _, _ in string.Formatter().parse(pattern) if name is not None}
@@ -224,3 +260,6 @@ def _check_pattern(pattern: str) -> str:
     if "#" in pattern[:-1] or (pattern.endswith("#") and levels[-1] != "#"):
         raise CommandError(f"--topic {pattern!r}: # stands alone and last")
     return pattern
+
+
+emulator.add_command(export)

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tools.emulator import sql
+from tools.emulator.schema import VERSION
+from tools.failures import CommandError
 
 # The vendor's page says that the console shows devices over HTTPS as online and offline, and not
 # when. We show one as online for five minutes after its last accepted request.
@@ -142,6 +144,13 @@ class Queries:
         while self._opened:
             self._opened.pop().close()
 
+    def check(self) -> None:
+        """Raise CommandError where the database is not one of this version."""
+        if self.db.execute("PRAGMA user_version").fetchone()[0] != VERSION:
+            raise CommandError(
+                "the database is of another version of linkpost; start `linkpost emulator` on it"
+            )
+
     def devices(self, device: str | None = None) -> list[DeviceRow]:
         """Return every device, or the one of that key, in the order of registration."""
         now_ms = time.time_ns() // 1_000_000
@@ -191,14 +200,18 @@ class Queries:
         *,
         device: str | None = None,
         topic: str | None = None,
+        refused: bool = False,
         limit: int = 100,
         limit_bytes: int = 16 * 1024 * 1024,
     ) -> list[MessageRow]:
         """Return accepted messages with an id above `after`, oldest first, payloads whole.
 
+        With `refused`, those that were not accepted as well.
         At most `limit`, and no more once they carry `limit_bytes`, but one where there is one.
         """
-        query, values = sql.message_query(device, topic, 0, None, None, after=after)
+        query, values = sql.message_query(
+            device, topic, None if refused else 0, None, None, after=after
+        )
         found: list[MessageRow] = []
         size = 0
         for row in self.db.execute(query, (sql.WHOLE, *values, limit)):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import json
 import logging
 import os
+import secrets
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -17,23 +17,22 @@ from pathlib import Path
 import uvicorn
 
 from tools.devices_csv import Triple
-from tools.emulator import certs, page, wire
+from tools.emulator import addresses, certs, page, wire
 from tools.emulator.api import make_api
 from tools.emulator.changes import Changes
 from tools.emulator.connection import Service, serve
 from tools.emulator.desk import Desk
 from tools.emulator.faults import FaultBook
+from tools.emulator.guard import LOCAL_NAMES, Guard
 from tools.emulator.platform import Platform, Policy
 from tools.emulator.queries import Queries
+from tools.emulator.retention import Keep, Retention
 from tools.emulator.store import Store
 from tools.emulator.tls_stream import TLSStream
 from tools.failures import DONE, INTERRUPTED, NETWORK, CommandError
 
 _log = logging.getLogger("linkpost.emulator")
 _END_S = 3.0  # what open connections get at the end
-# Where a name resolves to both families, a client may take either.
-_SECOND_HOST = {"127.0.0.1": "::1", "localhost": "::1", "0.0.0.0": "::"}  # noqa: S104
-_FREE_PORT_TRIES = 20
 
 
 @dataclass
@@ -53,6 +52,8 @@ class Options:
     legacy_ciphers: bool = False
     keep_alive: bool = False
     ready_file: Path | None = None
+    keep: Keep = field(default_factory=Keep)
+    console_password: str | None = None  # None: none is chosen
 
 
 def run(options: Options, announce: Callable[[dict[str, str]], None]) -> int:
@@ -98,16 +99,22 @@ async def _run(
     announce: Callable[[dict[str, str]], None],
 ) -> int:
     end: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-    platform_sockets = _listen(options.host, options.port, "--port")
-    console_sockets = _listen(options.console_host, options.console_port, "--console-port")
+    platform_sockets = addresses.listen(options.host, options.port, "--port")
+    console_host = options.console_host
+    console_sockets = addresses.listen(console_host, options.console_port, "--console-port")
     port = platform_sockets[0].getsockname()[1]
     console_port = console_sockets[0].getsockname()[1]
     ready = {
-        "platform": _join(_reachable(options.host, "localhost"), port),
-        "console": f"http://{_join(_reachable(options.console_host, '127.0.0.1'), console_port)}",
+        "platform": addresses.reachable(options.host, "localhost", port),
+        "console": f"http://{addresses.reachable(console_host, '127.0.0.1', console_port)}",
         "ca": str(ca_path.absolute()),
         "db": str(options.db.absolute()),
     }
+    password = options.console_password
+    if password is None and not addresses.is_loopback(console_host):
+        password = secrets.token_urlsafe(12)
+    if password is not None:
+        ready["console_password"] = password
     connections = _Connections(desk.service)
     servers = [
         await asyncio.start_server(connections.accept, sock=listener)
@@ -120,7 +127,10 @@ async def _run(
     }
     app = make_api(desk)
     page.attach(app, desk)
-    console = _Console(app)
+    names = (*LOCAL_NAMES, console_host.lower(), *options.names)
+    console = _Console(Guard(app, password, names))
+    retention = Retention(desk.store, desk.queries, options.keep, desk.changes.touch)
+    retention_task = asyncio.create_task(retention.run())
     console_task = asyncio.create_task(console.serve(console_sockets))
     with _signals(end):
         console_task.add_done_callback(lambda task: _settle(end, NETWORK))
@@ -131,6 +141,7 @@ async def _run(
         if not desk.store.has_devices():
             _log.warning("no device is registered; add one with --device PK,DN,SECRET")
         code = await end
+    retention_task.cancel()
     for server in servers:
         server.close()
     await connections.end()
@@ -216,62 +227,6 @@ def _settle(end: asyncio.Future[int], code: int) -> None:
         end.set_result(code)
 
 
-def _listen(host: str, port: int, option: str) -> list[socket.socket]:
-    """Return listening sockets: one, or two where the host has a name in both families."""
-    for _ in range(_FREE_PORT_TRIES):
-        first = _bind(host, port, option)
-        second_host = _SECOND_HOST.get(host)
-        if second_host is None or not socket.has_ipv6:
-            return [first]
-        try:
-            return [first, _bind(second_host, first.getsockname()[1], option)]
-        except CommandError as error:
-            in_use = getattr(error.__cause__, "errno", None) == errno.EADDRINUSE
-            if port or not in_use:  # no IPv6 here, or the port is someone else's there
-                return [first]
-            first.close()
-    raise CommandError("no port is free in both IPv4 and IPv6; choose one", NETWORK)
-
-
-def _bind(host: str, port: int, option: str) -> socket.socket:
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-    except OSError as error:
-        raise CommandError(
-            f"host {host!r} is not known here: {error.strerror}", NETWORK
-        ) from error
-    listener = socket.socket(family, kind, protocol)
-    try:
-        if os.name == "posix":  # on Windows it would let two programs share the port
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        listener.bind(address)
-        listener.listen(128)
-    except OSError as error:
-        listener.close()
-        if error.errno == errno.EADDRINUSE:
-            hint = f"port {port} is in use; choose another with {option}, 0 for a free one"
-        elif isinstance(error, PermissionError):
-            hint = f"port {port} is not allowed for this user; choose another with {option}"
-        else:
-            hint = f"cannot listen on {host}: {error.strerror}"
-        raise CommandError(hint, NETWORK) from error
-    listener.setblocking(False)
-    return listener
-
-
-def _reachable(host: str, local: str) -> str:
-    """Return the name under which a client on this machine reaches a listener on `host`."""
-    return local if host in ("127.0.0.1", "::1", "localhost", "0.0.0.0", "::") else host  # noqa: S104
-
-
-def _join(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
 def _remove_stale(path: Path) -> None:
     try:
         path.unlink(missing_ok=True)
@@ -282,7 +237,12 @@ def _remove_stale(path: Path) -> None:
 
 
 def write_ready_file(path: Path, ready: dict[str, str]) -> None:
-    """Write the ready file whole: a reader sees all of it or none."""
+    """Write the ready file whole: a reader sees all of it or none.
+
+    It may hold the console's password, so it is for its owner only.
+    """
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    part.write_text(json.dumps(ready) + "\n")
+    part.unlink(missing_ok=True)
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(json.dumps(ready) + "\n")
     os.replace(part, path)

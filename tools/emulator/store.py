@@ -47,6 +47,7 @@ class Store:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             # The file holds device secrets: nobody else reads it.
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            path.chmod(0o600)  # a file that was there; SQLite gives its others the same mode
             self.db = sqlite3.connect(path, isolation_level=None, timeout=5)
             self._open(path)
         except (OSError, sqlite3.Error) as error:
