@@ -12,7 +12,7 @@ from tools.emulator.desk import Desk
 from tools.emulator.page import live, request_table, words
 from tools.emulator.page.chart import POINTS, Chart
 from tools.emulator.page.facts import Facts
-from tools.emulator.page.frame import Badge, frame, panel, title
+from tools.emulator.page.frame import Badge, action, frame, panel, title
 from tools.emulator.page.pager import Pager
 from tools.emulator.page.roster import Entry, Roster
 
@@ -52,15 +52,10 @@ async def _state(desk: Desk, roster: Roster, key: str) -> None:
     with panel():
         facts = Facts()
         with ui.element("div").classes("line"):
-            switch = ui.button(on_click=lambda: turn()).props("outline no-caps")
-            ui.button("Expire its tokens", on_click=lambda: expire()).props("outline no-caps")
-            ui.button(
-                "Set a fault", on_click=lambda: ui.navigate.to(f"/faults?device={key}")
-            ).props("outline no-caps")
-            ui.button(
-                "Its messages as a list",
-                on_click=lambda: ui.navigate.to(f"/messages?device={key}"),
-            ).props("outline no-caps")
+            switch = action("Disable", lambda: turn())
+            action("Expire its tokens", lambda: expire())
+            action("Set a fault", lambda: ui.navigate.to(f"/faults?device={key}"))
+            action("Its messages as a list", lambda: ui.navigate.to(f"/messages?device={key}"))
 
     enabled = True
 
@@ -94,7 +89,7 @@ def _facts(desk: Desk, entry: Entry) -> dict[str, str]:
     validity = "none valid"
     if row.token_issued_ms and row.token_expires_ms:
         old, left = now_ms - row.token_issued_ms, row.token_expires_ms - now_ms
-        validity = f"{words.duration(old)} old, for {words.duration(left)} more"
+        validity = f"{words.duration(old)} old, {words.duration(left)} left"
     facts = {
         "Platform shows": row.state,
         "Last seen": words.ago(row.last_seen_ms, now_ms),
@@ -109,7 +104,7 @@ def _facts(desk: Desk, entry: Entry) -> dict[str, str]:
     streams = desk.queries.streams(row.device, limit=1)
     if streams and streams[0].name:
         newest = streams[0]
-        facts["Stream"] = f"{newest.name}: seq {newest.first:,} to {newest.last:,}"
+        facts["Stream"] = f"{newest.name}, seq {newest.first:,}–{newest.last:,}"
     return facts
 
 

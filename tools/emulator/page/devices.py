@@ -10,6 +10,7 @@ from nicegui import ui
 
 from tools.emulator.desk import Desk
 from tools.emulator.page import live, words
+from tools.emulator.page.facts import Facts
 from tools.emulator.page.frame import frame, panel, title
 from tools.emulator.page.roster import Entry, Roster
 
@@ -32,7 +33,8 @@ _HOW = """
 <div class="sentence">{{ props.row.sentence }}</div></q-td>
 """
 _DEVICE = """
-<q-td :props="props"><a :href="props.row.href">{{ props.row.device }}</a></q-td>
+<q-td :props="props"><a :href="props.row.href">{{ props.row.name }}</a>
+<div class="soft">{{ props.row.product }}</div></q-td>
 """
 _CARD = """
 <div class="q-table__grid-item col-12"><div class="q-table__grid-item-card q-pa-md">
@@ -69,6 +71,10 @@ def register(desk: Desk, roster: Roster) -> None:
                 ):  # fmt: skip
                     table.add_slot(name, template)
                 pager = ui.pagination(1, 1, direction_links=True)
+            with panel("This emulator"):
+                about = Facts(wide=True)
+                about.show(desk.about)
+                ui.link("The JSON API, for programs", "/docs").classes("plain-link start")
 
         async def show() -> None:
             entries = await roster.entries()
@@ -109,6 +115,8 @@ def _row(entry: Entry, now_ms: int) -> dict[str, object]:
     issued_ms = row.token_issued_ms
     return {
         "device": row.device,
+        "name": row.device_name,
+        "product": row.product_key,
         "href": device_path(row.product_key, row.device_name),
         "mood": entry.verdict.mood,
         "word": entry.verdict.word,

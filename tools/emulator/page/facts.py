@@ -8,8 +8,8 @@ from nicegui import ui
 class Facts:
     """A grid whose values change; its names are the page's own words."""
 
-    def __init__(self) -> None:
-        self._grid = ui.element("div").classes("facts")
+    def __init__(self, *, wide: bool = False) -> None:
+        self._grid = ui.element("div").classes("facts wide" if wide else "facts")
         self._values: dict[str, ui.label] = {}
 
     def show(self, facts: dict[str, str]) -> None:

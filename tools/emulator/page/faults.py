@@ -14,7 +14,7 @@ from tools.emulator.desk import Desk, UnknownDeviceError
 from tools.emulator.faults import PARAMETERS, Fault, FaultRequest
 from tools.emulator.page import live, words
 from tools.emulator.page.fault_words import ENDPOINTS, KINDS, OFTEN, PARAMETER_WORDS, QUICK
-from tools.emulator.page.frame import frame, heading, panel, title
+from tools.emulator.page.frame import action, frame, heading, panel, title
 
 _EVERY = "every device"
 
@@ -49,13 +49,9 @@ async def _active(desk: Desk) -> None:
                     with ui.element("div"):
                         ui.label(_name(fault))
                         ui.label(_scope(fault)).classes("soft")
-                    ui.button(
-                        "Take back", on_click=functools.partial(_take_back, desk, fault.id, show)
-                    ).props("outline no-caps dense")
+                    action("Take back", functools.partial(_take_back, desk, fault.id, show))
             if len(faults) > 1:
-                ui.button("Take all back", on_click=functools.partial(_clear, desk, show)).props(
-                    "no-caps dense"
-                )
+                action("Take all back", functools.partial(_clear, desk, show)).classes("start")
 
     def version() -> list[tuple[int, int]]:
         return [(fault.id, fault.hits) for fault in desk.faults()]
@@ -110,9 +106,7 @@ class _Form:
         heading("h2", "With one click")
         with ui.element("div").classes("line"):
             for text, parameters in QUICK.items():
-                ui.button(text, on_click=functools.partial(self._add, parameters)).props(
-                    "outline no-caps"
-                )
+                action(text, functools.partial(self._add, parameters))
         heading("h2", "Or any")
         with ui.element("div").classes("line filters"):
             self._kind = ui.select(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from fastapi import Request
 from nicegui import ui
@@ -101,6 +102,12 @@ class _Text(ui.label):
 def code_box(text: str) -> Element:
     """Text as it is, with its line breaks."""
     return _Text("pre", text).classes("box mono")
+
+
+def action(text: str, on_click: Callable[..., Any], icon: str | None = None) -> ui.button:
+    """A button that does something, but is not the one that most people want."""
+    button = ui.button(text, on_click=on_click, icon=icon, color=None)
+    return button.props("outline no-caps").classes("action")
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from typing import Any
 from urllib.parse import urlencode
 
@@ -12,7 +13,7 @@ from nicegui import ui
 from tools.emulator import rules
 from tools.emulator.desk import Desk
 from tools.emulator.page import live, request_table
-from tools.emulator.page.frame import frame, panel, title
+from tools.emulator.page.frame import action, frame, panel, title
 from tools.emulator.page.pager import Pager
 
 _PER_PAGE = 50
@@ -42,9 +43,11 @@ def register(desk: Desk) -> None:
                 pager = Pager(look)
                 with ui.element("div").classes("line"):
                     for name, kind in (("CSV", "csv"), ("NDJSON", "ndjson")):
-                        ui.button(f"Export as {name}", icon="download",
-                                  on_click=lambda kind=kind: filters.export(kind)
-                                  ).props("outline no-caps dense")  # fmt: skip
+                        action(
+                            f"Export as {name}",
+                            functools.partial(filters.export, kind),
+                            "download",
+                        )
                 filters.on_change(pager.restart)
             await live.follow(pager.show, lambda: desk.changes.version, least_s=1, idle_s=3600)
 
@@ -80,6 +83,9 @@ class _Filters:
         }
 
     def export(self, kind: str) -> None:
-        """Let the browser fetch the file from the API, with these filters."""
-        given = {name: value for name, value in self.wanted().items() if value is not None}
-        ui.download.from_url(f"/api/messages?{urlencode({'format': kind, **given})}")
+        """Let the browser fetch the file from the API: of this device and topic, and refused
+        messages too, unless accepted ones were asked for."""
+        given = {"format": kind, "device": self._device.value, "topic": self._topic.value}
+        wanted = {name: value for name, value in given.items() if value}
+        refused = str(self._code.value != rules.SUCCESS).lower()
+        ui.download.from_url(f"/api/messages?{urlencode({**wanted, 'refused': refused})}")

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable
 
 from nicegui import ui
 
+from tools.emulator.page.frame import action
+
 
 class Pager:
     """Two buttons under a table.
@@ -19,11 +21,9 @@ class Pager:
         self._trail: list[int | None] = [None]
         self._next: int | None = None
         with ui.element("div").classes("line"):
-            self._newer = ui.button("Newer", icon="chevron_left", on_click=self._go_back)
-            self._older = ui.button("Older", icon="chevron_right", on_click=self._go_on)
+            self._newer = action("Newer", self._go_back, "chevron_left")
+            self._older = action("Older", self._go_on, "chevron_right")
             self._place = ui.label().classes("soft")
-        for button in (self._newer, self._older):
-            button.props("flat dense no-caps")
 
     async def show(self) -> None:
         """Show the page that the person is at again: the newest one moves on, others stay."""

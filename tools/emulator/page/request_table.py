@@ -17,7 +17,8 @@ _RESULT = {"name": "result", "label": "Reply", "field": "word", "align": "left"}
 _MESSAGES: list[dict[str, Any]] = [
     _TIME,
     _DEVICE,
-    {"name": "topic", "label": "Topic", "field": "topic", "align": "left"},
+    {"name": "topic", "label": "Topic", "field": "topic", "align": "left",
+     "classes": "any"},
     _RESULT,
     {"name": "payload", "label": "Payload", "field": "payload", "align": "left",
      "classes": "mono"},

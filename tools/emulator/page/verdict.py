@@ -42,17 +42,17 @@ def judge(
     if row.last_seen_ms is None:
         return Verdict("quiet", "waiting", "Nothing was heard of it yet.")
     if row.last_code and row.last_code not in _PASSING:
-        reason = _end(row.last_reason or words.ADVICE.get(row.last_code, ""))
+        reason = _brief(row.last_reason or words.ADVICE.get(row.last_code, ""))
         return Verdict("bad", "not well", f"Refused {row.last_code}: {reason}{caused}")
     if row.last_code in _PASSING:
-        reason = row.last_reason or words.ADVICE[row.last_code]
-        sentence = f"Refused {row.last_code}: {_end(reason)}{caused}"
+        reason = _brief(row.last_reason or words.ADVICE[row.last_code])
+        sentence = f"Refused {row.last_code}: {reason}{caused}"
         return Verdict("warn", "look", sentence)
     if last_report_ms is None:
         return Verdict("warn", "look", f"It authenticated, and sent no report yet.{caused}")
     late_ms = now_ms - last_report_ms
-    every = f"every {words.duration(interval_ms)}" if interval_ms else ""
-    if interval_ms and late_ms > max(_LATE_LEAST_MS, _LATE_INTERVALS * interval_ms):
+    every = words.pace(interval_ms) if interval_ms is not None else ""
+    if interval_ms is not None and late_ms > max(_LATE_LEAST_MS, _LATE_INTERVALS * interval_ms):
         sentence = f"No report for {words.duration(late_ms)} (it reports {every}).{caused}"
         return Verdict("bad", "not well", sentence)
     if faults:
@@ -78,5 +78,7 @@ def interval_ms(times_ms: list[int]) -> int | None:
     return gaps[len(gaps) * 3 // 4] if len(gaps) >= _FEWEST_GAPS else None
 
 
-def _end(text: str) -> str:
+def _brief(reason: str) -> str:
+    """Return what is wrong, up to where the details begin: those are in the device's history."""
+    text = reason.partition("; ")[0]
     return text if text.endswith((".", "?", "!")) or not text else f"{text}."

@@ -33,6 +33,11 @@ def duration(ms: float) -> str:
     return f"{seconds:.0f} s"
 
 
+def pace(interval_ms: int) -> str:
+    """Return how often something comes."""
+    return "many times a second" if interval_ms < 200 else f"every {duration(interval_ms)}"
+
+
 def ago(then_ms: int | None, now_ms: int) -> str:
     """Return how long ago that was."""
     if then_ms is None:
@@ -54,7 +59,13 @@ def count(number: int, thing: str) -> str:
 
 def codes(refused: dict[int, int]) -> str:
     """Return refusals by code in one line."""
-    return ", ".join(f"{code} × {times:,}" for code, times in sorted(refused.items())) or "none"
+    return (
+        ", ".join(
+            f"{code}\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}{times:,}"
+            for code, times in sorted(refused.items())
+        )
+        or "none"
+    )
 
 
 def preview(payload: bytes, size: int, most: int = 160) -> str:
