@@ -9,8 +9,9 @@ from pathlib import Path
 import click
 
 from tools import failures
-from tools.board_files import files_for, load_config
 from tools.virtual_board import image, kinds, runtimes
+from tools.virtual_board.put_files import put_files
+from tools.virtual_board.serial_command import serial
 from tools.virtual_board.supervisor import (
     CRASHED,
     INTERRUPTED,
@@ -29,6 +30,9 @@ def board() -> None:
     \b
     Example: linkpost board run --config config.json --flash board.img --ca ca.pem --reports 5
     """
+
+
+board.add_command(serial)
 
 
 @board.command()
@@ -134,18 +138,6 @@ def run(
     last_line = outcome.message if outcome.reason == POWER_CUT else str(outcome.counts)
     print(f"board: {last_line}", flush=True)
     return code
-
-
-def put_files(setup: Setup, config: Path, ca: Path | None) -> None:
-    """Put firmware, config and trust anchors on the board's flash; make it on first use."""
-    on_image = setup.runtime == runtimes.MICROPYTHON
-    text, parsed = load_config(config)
-    files = files_for(parsed, chip="host", native_digests=True, byte_code=on_image, ca=ca)
-    files["config.json"] = text
-    if on_image:
-        image.refresh_image(setup.flash, setup.kind, files)
-    else:
-        image.refresh_folder(setup.flash, files)
 
 
 def stop_on_signals(supervisor: Supervisor) -> None:

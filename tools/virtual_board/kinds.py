@@ -1,12 +1,14 @@
-"""The chips a virtual board can stand for: the flash as their firmware mounts it, and the limits.
+"""The boards that a virtual board can stand for: flash as their firmware mounts it, and limits.
 
-Source: the MicroPython ports' own `_boot.py`, `esp32_partition.c` and `modmachine.c`. An image
-whose block count differs does not mount on the chip.
+All of it comes from boards/NAME/board.toml. An image whose block count differs does not mount on
+the chip.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from tools.boards import Board, boards
 
 BLOCK_SIZE = 4096
 
@@ -33,12 +35,17 @@ class BoardKind:
         return min(BLOCK_SIZE, 4 * self.read_size)
 
 
-KINDS = {
-    kind.name: kind
-    for kind in (
-        BoardKind("ESP32_GENERIC", 512, 32, 2**31 - 1, 2048, True),
-        # Deep sleep on rp2 is light sleep and a reset: nothing saved, and the clock lost.
-        BoardKind("RPI_PICO_W", 212, 256, 8388, 12, False),
+def kind_of(board: Board, block_count: int | None = None) -> BoardKind:
+    """Return a board as a virtual board sees it, with another flash than the usual if given."""
+    return BoardKind(
+        board.name,
+        block_count or board.block_count(),
+        board.read_size,
+        board.watchdog_max_ms,
+        board.retained_bytes,
+        board.can_deep_sleep,
     )
-}
+
+
+KINDS = {name: kind_of(board) for name, board in boards().items()}
 DEFAULT_KIND = "ESP32_GENERIC"

@@ -11,6 +11,7 @@ import time
 from typing import IO, Any
 
 from tools.virtual_board import runtimes
+from tools.virtual_board.watchdog import Watchdog
 
 # First byte of a message on the board's standard error; the same as in on_board/virtual_control.py
 MARK = b"\x01"
@@ -42,8 +43,7 @@ class Life:
         self._runtime = runtime
         self._process = process
         self._events = events
-        self._watchdog_s = 0.0
-        self._bites_at: float | None = None
+        self._watchdog = Watchdog()
         self._gives_up_at: float | None = None
         self._readers = [
             threading.Thread(target=read, args=(pipe,), daemon=True)
@@ -63,16 +63,17 @@ class Life:
 
     def next_moment(self) -> float | None:
         """Return when `look_at_clock` has something to do, or None."""
-        moments = [at for at in (self._bites_at, self._gives_up_at) if at is not None]
+        moments = [at for at in (self._watchdog.bites_at, self._gives_up_at) if at is not None]
         return min(moments, default=None)
 
     def look_at_clock(self) -> bool:
         """Cut the power where it is time for it; return whether the watchdog bit."""
         now = time.monotonic()
-        bites = self._bites_at is not None and now >= self._bites_at
+        bites_at = self._watchdog.bites_at
+        bites = bites_at is not None and now >= bites_at
         if bites:
             self.end = {"what": WATCHDOG}
-            self._bites_at = None
+            self._watchdog.stop()
         gives_up = self._gives_up_at is not None and now >= self._gives_up_at
         if gives_up:
             self._gives_up_at = None
@@ -87,14 +88,10 @@ class Life:
             self._open -= 1
         if kind != "said":
             return
-        what = value["what"]
-        if what == "watchdog":
-            self._watchdog_s = value["ms"] / 1000
-        if what in ("watchdog", "fed"):
-            self._bites_at = time.monotonic() + self._watchdog_s
-        elif what in _ENDS:
+        self._watchdog.take(value)
+        if value["what"] in _ENDS:
             self.end = value
-            self._bites_at = None
+            self._watchdog.stop()
 
     def interrupt(self) -> None:
         """Press Ctrl-C; cut the power where that does not help in time, or at the second time."""

@@ -68,26 +68,62 @@ def start_module(
     output and error are pipes.
     """
     if runtime == MICROPYTHON:
-        heap = ["-X", f"heapsize={heap_bytes}"] if heap_bytes else []
-        command = [sys.executable, "-I", unix_port.__file__, *heap, "-m", module]
+        command = [*_micropython(heap_bytes), "-m", module]
         path = ":".join([*map(str, folders), ".frozen"])
     else:
         # -P -S: the firmware is to find what a board has, not what is installed on this machine.
         command = [sys.executable, "-P", "-S", "-s", "-u", "-B", "-m", module]
         path = os.pathsep.join(map(str, [*folders, firmware.CPYTHON_SHIMS]))
-    environment = {
+    return start_child(
+        command,
+        _environment(path, options),
+        cwd,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def start_repl(
+    options: dict[str, Any], folders: list[Path], heap_bytes: int, terminal: int
+) -> subprocess.Popen[bytes]:
+    """Start MicroPython on a terminal (a descriptor): `virtual_boot.to_repl`, then its REPL.
+
+    With the option `in_raw_repl` true, it is the raw REPL. Its standard error is a pipe.
+    """
+    # In the REPL's own names: what main.py leaves behind is there to look at, as on a chip.
+    command = [
+        *_micropython(heap_bytes),
+        "-i",
+        "-c",
+        "import virtual_boot as b;b.to_repl(globals())",
+    ]
+    environment = _environment(":".join([*map(str, folders), ".frozen"]), options)
+    if options["in_raw_repl"]:
+        environment[unix_port.RAW_REPL_VARIABLE] = "1"
+    return start_child(
+        command, environment, stdin=terminal, stdout=terminal, stderr=subprocess.PIPE
+    )
+
+
+def _micropython(heap_bytes: int | None) -> list[str]:
+    heap = ["-X", f"heapsize={heap_bytes}"] if heap_bytes else []
+    return [sys.executable, "-I", unix_port.__file__, *heap]
+
+
+def _environment(path: str, options: dict[str, Any]) -> dict[str, str]:
+    return {
         **os.environ,
         "MICROPYPATH": path,
         "PYTHONPATH": path,
         OPTIONS_VARIABLE: json.dumps(options),
     }
-    return start_child(command, environment, cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 def start_child(
     command: list[str],
     environment: dict[str, str] | None = None,
     cwd: Path | None = None,
+    stdin: int = subprocess.DEVNULL,
     stdout: int | IO[bytes] | None = None,
     stderr: int | IO[bytes] | None = None,
 ) -> subprocess.Popen[bytes]:
@@ -99,7 +135,7 @@ def start_child(
         command,
         env=environment,
         cwd=cwd,
-        stdin=subprocess.DEVNULL,
+        stdin=stdin,
         stdout=stdout,
         stderr=stderr,
         start_new_session=True,

@@ -71,6 +71,29 @@ class Outcome:
     causes: list[str] = field(default_factory=list)  # why each life started
 
 
+def boot_options(
+    setup: Setup, cause: str, *, retained: str, wear: list[int], reports: int | None = None
+) -> dict[str, Any]:
+    """Return what on_board/virtual_boot.py wants to know; `retained` in hex, as it said it."""
+    kind = setup.kind
+    on_image = setup.runtime == runtimes.MICROPYTHON
+    return {
+        "flash": str(setup.flash.absolute()),
+        "block_size": BLOCK_SIZE,
+        "block_count": kind.block_count if on_image else 0,
+        "read_size": kind.read_size,
+        "prog_size": kind.read_size,
+        "cut_at": setup.cut_at,
+        "wear": wear,
+        "watchdog_max_ms": kind.watchdog_max_ms,
+        "retained_bytes": kind.retained_bytes,
+        "can_deep_sleep": kind.can_deep_sleep,
+        "cause": cause,
+        "retained": retained,
+        "reports": reports,
+    }
+
+
 class Supervisor:
     """Runs one virtual board. `log` gets each line that the board prints, without its end."""
 
@@ -116,7 +139,13 @@ class Supervisor:
         self._causes.append(cause)
         self._accepted_before = self._counts.accepted
         setup = self._setup
-        options = self._options(cause)
+        options = boot_options(
+            setup,
+            cause,
+            retained=self._retained,
+            wear=self._wear,
+            reports=None if setup.reports is None else setup.reports - self._counts.accepted,
+        )
         life = Life(
             setup.runtime,
             runtimes.start_module(
@@ -195,28 +224,6 @@ class Supervisor:
             if event is not None and event[0] == "stop":
                 self._why_stop = event[1]
         return self._why_stop is None
-
-    def _options(self, cause: str) -> dict[str, Any]:
-        """Return what on_board/virtual_boot.py wants to know."""
-        setup = self._setup
-        kind = setup.kind
-        on_image = setup.runtime == runtimes.MICROPYTHON
-        left = None if setup.reports is None else setup.reports - self._counts.accepted
-        return {
-            "flash": str(setup.flash.absolute()),
-            "block_size": BLOCK_SIZE,
-            "block_count": kind.block_count if on_image else 0,
-            "read_size": kind.read_size,
-            "prog_size": kind.read_size,
-            "cut_at": setup.cut_at,
-            "wear": self._wear,
-            "watchdog_max_ms": kind.watchdog_max_ms,
-            "retained_bytes": kind.retained_bytes,
-            "can_deep_sleep": kind.can_deep_sleep,
-            "cause": cause,
-            "retained": self._retained,
-            "reports": left,
-        }
 
     def _outcome(self, end: dict[str, Any]) -> Outcome:
         if end["what"] == "power cut":

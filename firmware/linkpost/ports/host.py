@@ -1,16 +1,26 @@
 """The desktop as a port: CPython, and MicroPython's unix port (the virtual board).
 
 On the virtual board a `machine` module stands earlier on `sys.path` and gives reset, deep sleep
-and watchdog; the host port is handed it. On a plain desktop there is none, and a capability that
+and watchdog; the host port finds it, or is handed it. On a plain desktop there is none, and a capability that
 would need it is absent.
 """
 
 import gc
 import os
+import sys
 import time
 
 from ..errors import ConfigError
 from .base import POWER_ON, Port
+
+
+def _virtual_machine():
+    """Return the virtual board's `machine`, which is loaded before the firmware; else None.
+
+    The unix port has a `machine` of its own, without what a chip's power and reset need.
+    """
+    machine = sys.modules.get("machine")
+    return machine if hasattr(machine, "WATCHDOG_MAX_MS") else None
 
 
 class HostPort(Port):
@@ -19,13 +29,15 @@ class HostPort(Port):
     name = "host"
 
     def __init__(self, machine=None):
+        if machine is None:
+            machine = _virtual_machine()
         self._machine = machine
         if hasattr(time, "ticks_ms"):
             self.ticks_ms = time.ticks_ms
             self.ticks_diff = time.ticks_diff
         if machine is not None:
             self.can_light_sleep = True
-            self.can_deep_sleep = True
+            self.can_deep_sleep = getattr(machine, "CAN_DEEP_SLEEP", True)
             self.watchdog_max_ms = machine.WATCHDOG_MAX_MS
             self.retained_bytes = machine.RETAINED_BYTES
         self._watchdog = None
@@ -78,6 +90,10 @@ class HostPort(Port):
     def feed(self):
         if self._watchdog is not None:
             self._watchdog.feed()
+
+    def feed_for(self, ms):
+        if self._watchdog is not None:
+            self._machine.feed_for(ms)
 
     def reset(self):
         if self._machine is None:

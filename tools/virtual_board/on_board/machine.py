@@ -19,6 +19,7 @@ SOFT_RESET = 5
 # started.
 WATCHDOG_MAX_MS = 0
 RETAINED_BYTES = 0
+CAN_DEEP_SLEEP = True
 _cause = "power on"
 _retained = b""
 
@@ -32,9 +33,10 @@ _CAUSES = {
 }
 
 
-def power_up(watchdog_max_ms, retained_bytes, cause, retained) -> None:
+def power_up(watchdog_max_ms, retained_bytes, can_deep_sleep, cause, retained) -> None:
     """Tell what a chip knows when it starts; `retained` in hex."""
-    global WATCHDOG_MAX_MS, RETAINED_BYTES, _cause, _retained
+    global WATCHDOG_MAX_MS, RETAINED_BYTES, CAN_DEEP_SLEEP, _cause, _retained
+    CAN_DEEP_SLEEP = can_deep_sleep
     WATCHDOG_MAX_MS = watchdog_max_ms
     RETAINED_BYTES = retained_bytes
     _cause = cause
@@ -71,6 +73,11 @@ def reset() -> None:
     virtual_control.end("reset")
 
 
+def soft_reset() -> None:
+    """Start MicroPython again; the watchdog goes on, and RAM is lost."""
+    raise SystemExit
+
+
 def deepsleep(ms=0) -> None:
     """End this life; the supervisor starts the next after `ms`. Does not return."""
     virtual_control.end("deep sleep", ms=ms)
@@ -83,6 +90,15 @@ def lightsleep(ms=0) -> None:
 
 def unique_id() -> bytes:
     return b"virtual\x00"
+
+
+def feed_for(ms) -> None:
+    """Let a timer feed the watchdog for `ms`; None: until the next reset, soft or hard; 0 ends it.
+
+    What a chip's `Timer` does when no code runs and the REPL waits: the unix port has no timers,
+    so this one is the supervisor's.
+    """
+    virtual_control.say("feed for", ms=ms)
 
 
 class WDT:

@@ -9,9 +9,23 @@ more than 255 bytes ends MicroPython's unix port with a fatal error.
 import json
 import os
 import sys
+import time
 
 import machine
 import virtual_control
+
+# A Ctrl-C that was typed before our last message was read is still on its way that long.
+_LATE_CTRL_C_MS = 20
+
+
+def _power_up(options):
+    machine.power_up(
+        options["watchdog_max_ms"],
+        options["retained_bytes"],
+        options["can_deep_sleep"],
+        options["cause"],
+        options["retained"],
+    )
 
 
 def _mount_flash(options):
@@ -41,7 +55,7 @@ def _use_folder(options):
     sys.path[:0] = [options["flash"], options["flash"] + "/lib"]
 
 
-def _use_port(options, life):
+def _use_port(life):
     """Let the firmware find this board when it asks which chip it runs on."""
     from linkpost import ports
     from linkpost.ports.host import HostPort
@@ -54,7 +68,6 @@ def _use_port(options, life):
             life.say_progress()
 
     port = BoardPort(machine)
-    port.can_deep_sleep = options["can_deep_sleep"]
     ports.detect = lambda: port
 
 
@@ -124,19 +137,14 @@ def main(options):
     """Start the board; says `end` when `main.py` has returned. Does not return."""
     life = _Life()
     virtual_control.counts = life.counts
-    machine.power_up(
-        options["watchdog_max_ms"],
-        options["retained_bytes"],
-        options["cause"],
-        options["retained"],
-    )
+    _power_up(options)
     interrupted = False
     try:
         if options["block_count"]:
             life.flash = _mount_flash(options)
         else:
             _use_folder(options)
-        _use_port(options, life)
+        _use_port(life)
         _watch(life, options["reports"])
         with open("main.py") as file:
             program = compile(file.read(), "main.py", "exec")
@@ -156,6 +164,51 @@ def main(options):
         error=type(cause).__name__ if cause else None,
         message=str(cause) if cause else None,
     )
+
+
+def to_repl(names):
+    """Start the board as one with a REPL: boot.py and main.py if they are there, then return.
+
+    Args: names: the REPL's own, in which both run. A traceback of theirs goes to the REPL, as on
+    a chip. Nothing of the firmware is imported here: a truncated .mpy would hang the board.
+    """
+    names.clear()
+    names["__name__"] = "__main__"
+    options = json.loads(os.getenv("LINKPOST_OPTIONS"))
+    _power_up(options)
+    flash = _mount_flash(options)
+    virtual_control.counts = lambda: {
+        "wear": (flash.erases, flash.programs, flash.programmed_bytes)
+    }
+    try:
+        # From here on Ctrl-C is the program's. A soft reset in the raw REPL skips main.py.
+        virtual_control.say("main starts")
+        if _run_file("boot.py", names) and not options["in_raw_repl"]:
+            _run_file("main.py", names)
+    finally:
+        virtual_control.say("main ended")
+        try:  # noqa: SIM105  MicroPython has no contextlib
+            time.sleep_ms(_LATE_CTRL_C_MS)
+        except KeyboardInterrupt:
+            pass
+
+
+def _run_file(name, names):
+    """Run a file if it is there; return whether the boot goes on."""
+    try:
+        os.stat(name)
+    except OSError:
+        return True
+    try:
+        with open(name) as file:
+            program = compile(file.read(), name, "exec")
+        exec(program, names)  # noqa: S102  as a chip does
+    except SystemExit:
+        raise
+    except BaseException as error:
+        sys.print_exception(error)
+        return False
+    return True
 
 
 if __name__ == "__main__":

@@ -1,0 +1,123 @@
+"""`linkpost board serial`: a virtual board behind a serial port, for mpremote."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+
+from tools import failures
+from tools.virtual_board import image, kinds, runtimes
+from tools.virtual_board.put_files import put_files
+from tools.virtual_board.supervisor import Setup
+
+
+@click.command()
+@click.option(
+    "--flash",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="The board's flash: an image file, made on first use and kept.",
+)
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    help="config.json: put the firmware and this config on the board first. Without it the flash "
+    "stays as it is; a new one has nothing on it but MicroPython.",
+)
+@click.option(
+    "--ca",
+    type=click.Path(path_type=Path),
+    help="With --config: PEM file of CAs to trust beside the platform's own.",
+)
+@click.option(
+    "--usb",
+    type=click.Choice(["uart", "native"]),
+    default="uart",
+    show_default=True,
+    help="The port is a bridge chip's and stays, or the chip's own: away for a second at a hard "
+    "reset, and for all of a deep sleep.",
+)
+@click.option(
+    "--link",
+    type=click.Path(path_type=Path),
+    help="The port's name. [default: a new one for each run]",
+)
+@click.option(
+    "--ready-file",
+    type=click.Path(path_type=Path),
+    help='Written when the port is there: {"port": ..., "flash": ..., "usb": ..., "board": ..., '
+    '"pid": ...}',
+)
+@click.option(
+    "--board",
+    "kind_name",
+    type=click.Choice(sorted(kinds.KINDS)),
+    default=kinds.DEFAULT_KIND,
+    show_default=True,
+    help="The chip it stands for: flash layout, watchdog, deep sleep.",
+)
+def serial(
+    flash: Path,
+    config: Path | None,
+    ca: Path | None,
+    usb: str,
+    link: Path | None,
+    ready_file: Path | None,
+    kind_name: str,
+) -> int:
+    """A board on a serial port: real MicroPython with its REPL, for mpremote and `linkpost deploy`.
+
+    Runs until Ctrl-C. The first line on standard output is the port's name; what happens to the
+    board (resets, sleep) is told on standard error. The signal SIGUSR1 presses its reset button.
+    What the board stands for: `sys.platform` is the desktop's, so the tools give it the files of
+    a host, with native digests.
+
+    \b
+    Example: linkpost board serial --flash board.img --link /tmp/board
+             mpremote connect /tmp/board fs ls
+    """
+    if sys.platform == "win32" or not runtimes.has_micropython():
+        raise failures.CommandError(
+            "board serial needs MicroPython and pseudo-terminals: Linux x86_64 or macOS arm64",
+            failures.USAGE,
+        )
+    from tools.virtual_board.serial_board import SerialBoard, Wiring, prepare_flash
+
+    if ca is not None and config is None:
+        raise failures.CommandError("--ca needs --config", failures.USAGE)
+    setup = Setup(runtimes.MICROPYTHON, kinds.KINDS[kind_name], flash)
+    with image.in_use(flash):
+        prepare_flash(setup)
+        if config is not None:
+            put_files(setup, config, ca)
+    with tempfile.TemporaryDirectory(prefix="linkpost-port-") as folder:
+        name = (link or Path(folder) / "board").absolute()
+        if name.exists() and not name.is_symlink():
+            raise failures.CommandError(f"--link: {name} is there already: give another name")
+        ready = {
+            "port": str(name),
+            "flash": str(flash.absolute()),
+            "usb": usb,
+            "board": kind_name,
+            "pid": os.getpid(),
+        }
+        serial_board = SerialBoard(
+            setup, Wiring(name, usb), note=lambda line: print(f"board: {line}", file=sys.stderr)
+        )
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: serial_board.stop())
+        signal.signal(signal.SIGUSR1, lambda *_: serial_board.press_reset())
+        serial_board.port.appear()
+        print(name, flush=True)
+        if ready_file is not None:
+            new = ready_file.with_name(ready_file.name + ".new")
+            new.write_text(json.dumps(ready))
+            new.replace(ready_file)
+        serial_board.run()
+    return failures.INTERRUPTED
