@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,7 +38,8 @@ class BoardOnPort:
         self.kind = kind
         self.notes: list[str] = []
         self._heard = bytearray()
-        self._board = None
+        self._board: Any = None  # its parts are imported late: Windows has none of them
+        self._thread: Any = None
 
     @property
     def console(self) -> str:
@@ -81,7 +83,7 @@ class BoardOnPort:
     def wait_until(self, condition: Callable[[], bool], what: str) -> None:
         end = time.monotonic() + WAIT_S
         while not condition():
-            if time.monotonic() > end:
+            if time.monotonic() > end or not self._thread.is_alive():
                 raise AssertionError(
                     f"no {what} in {WAIT_S} s; notes {self.notes}, console:\n{self.console}"
                 )
@@ -152,16 +154,15 @@ def serial_board(
     board = BoardOnPort(folder / "port", setup.flash, setup.kind)
     runner = board._board = SerialBoard(
         setup,
-        Wiring(folder / "port", usb, gone_s, cut_after_bytes),
+        Wiring(folder / "port", usb, gone_s, cut_after_bytes, powered),
         board.notes.append,
         board._heard.extend,
     )
-    if not powered:
-        runner.cut_power()
-    thread = threading.Thread(target=runner.run)
+    thread = board._thread = threading.Thread(target=runner.run, daemon=True)
     thread.start()
     try:
-        board.wait_until(lambda: Path(board.port).exists() or bool(board.notes), "port")
+        if powered:
+            board.wait_until(lambda: Path(board.port).exists() or bool(board.notes), "port")
         yield board
     finally:
         runner.stop()

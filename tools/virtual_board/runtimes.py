@@ -91,12 +91,8 @@ def start_repl(
     With the option `in_raw_repl` true, it is the raw REPL. Its standard error is a pipe.
     """
     # In the REPL's own names: what main.py leaves behind is there to look at, as on a chip.
-    command = [
-        *_micropython(heap_bytes),
-        "-i",
-        "-c",
-        "import virtual_boot as b;b.to_repl(globals())",
-    ]
+    start = "import virtual_boot as b;b.to_repl(globals())"
+    command = [*_micropython(heap_bytes), "-i", "-c", start]
     environment = _environment(":".join([*map(str, folders), ".frozen"]), options)
     if options["in_raw_repl"]:
         environment[unix_port.RAW_REPL_VARIABLE] = "1"

@@ -1,4 +1,4 @@
-"""A virtual board behind a serial port, for mpremote and for people: power, resets, sleep, watchdog.
+"""A virtual board behind a serial port, for mpremote and for people.
 
 Each process of MicroPython is one life (`serial_life.py`). It ends without a word for a soft
 reset: the next one starts on the same flash and says `MPY: soft reboot`, and the watchdog goes on.
@@ -11,6 +11,7 @@ that the first lines of a boot are lost; in deep sleep it stays away. Without po
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import select
@@ -19,7 +20,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tools.virtual_board import image, runtimes
 from tools.virtual_board.serial_life import SerialLife
@@ -44,6 +44,7 @@ class Wiring:
     usb: str = UART
     gone_s: float = 1.0  # how long a native port is away at a reset
     cut_after_bytes: int | None = None  # pull the cable when so many bytes have come over it
+    powered: bool = True  # False: nothing runs, and there is no port, before `power_on`
 
 
 class SerialBoard:
@@ -71,7 +72,8 @@ class SerialBoard:
         self._wear = [0, 0, 0]
         self._life: SerialLife | None = None
         self._next_cause = "power on"
-        self._starts_at: float | None = 0.0  # of the next life, where there is none
+        # Of the next life, where there is none; None: it has no power, or sleeps for ever.
+        self._starts_at: float | None = 0.0 if wiring.powered else None
         self._port_back_at: float | None = None
         self._bytes_left = wiring.cut_after_bytes
         self._stopped = False
@@ -80,7 +82,7 @@ class SerialBoard:
         for descriptor in (self._wake_reader, self._wake_writer):
             os.set_blocking(descriptor, False)
 
-    # -- from any thread, and in signal handlers ----------------------------------------------------
+    # -- from any thread, and in signal handlers --------------------------------------------
 
     def stop(self) -> None:
         """End `run`; the power is cut."""
@@ -100,12 +102,10 @@ class SerialBoard:
 
     def _request(self, action: Callable[[], None]) -> None:
         self._requests.put(action)
-        try:
+        with contextlib.suppress(BlockingIOError):  # it has enough to wake up for
             os.write(self._wake_writer, b"!")
-        except BlockingIOError:
-            pass  # it has enough to wake up for
 
-    # -- the one thread of `run` --------------------------------------------------------------------
+    # -- the one thread of `run` ------------------------------------------------------------
 
     def run(self) -> None:
         """Run the board until `stop`; leaves no process and no port behind."""
@@ -115,7 +115,8 @@ class SerialBoard:
                 image.in_use(self._setup.flash),
             ):
                 runtimes.compile_on_board(Path(folder))
-                self.port.appear()
+                if self._wiring.powered:
+                    self.port.appear()
                 while not self._stopped:
                     self._start_if_due(Path(folder))
                     self._wait()
@@ -297,10 +298,3 @@ def prepare_flash(setup: Setup) -> None:
     if not setup.flash.exists():
         image.refresh_image(setup.flash, setup.kind, {})
 
-
-def default_link() -> Path:
-    """Return a name for a port: free, and the same for nobody else."""
-    return Path(tempfile.mkdtemp(prefix="linkpost-port-")) / "board"
-
-
-Message = dict[str, Any]

@@ -71,7 +71,7 @@ def serial(
     ready_file: Path | None,
     kind_name: str,
 ) -> int:
-    """A board on a serial port: real MicroPython with its REPL, for mpremote and `linkpost deploy`.
+    """A board on a serial port: real MicroPython with its REPL, for mpremote and deploy.
 
     Runs until Ctrl-C. The first line on standard output is the port's name; what happens to the
     board (resets, sleep) is told on standard error. The signal SIGUSR1 presses its reset button.

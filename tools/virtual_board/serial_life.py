@@ -28,7 +28,7 @@ _LOCAL_MODES = 3  # index in what tcgetattr returns
 # Has no effect where nothing is echoed; the port clears it while it waits for a line.
 _RUNNING = termios.ECHOE
 _PIECE_BYTES = 65536
-# Typed ahead while code runs and reads nothing; more is lost, as on a chip (its buffer is smaller).
+# Typed ahead while code runs and reads nothing; more is lost, as on a chip.
 _TYPED_AHEAD_BYTES = 1 << 16
 _TAIL_BYTES = len(RAW_BANNER)
 
@@ -54,9 +54,8 @@ class SerialLife:
             raise
         finally:
             os.close(inside)
-        assert self.process.stderr is not None
         self.terminal_fd: int | None = terminal
-        self.messages_fd: int | None = self.process.stderr.fileno()
+        self.messages_fd: int | None = self.process.stderr.fileno()  # type: ignore[union-attr]
         for descriptor in (self.terminal_fd, self.messages_fd):
             os.set_blocking(descriptor, False)
         # The last thing it said about its end; None where it ended without a word: a soft reset.

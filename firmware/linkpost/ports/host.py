@@ -1,8 +1,8 @@
 """The desktop as a port: CPython, and MicroPython's unix port (the virtual board).
 
 On the virtual board a `machine` module stands earlier on `sys.path` and gives reset, deep sleep
-and watchdog; the host port finds it, or is handed it. On a plain desktop there is none, and a capability that
-would need it is absent.
+and watchdog; the host port finds it, or is handed it. On a plain desktop there is none, and a
+capability that would need it is absent.
 """
 
 import gc
