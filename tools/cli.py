@@ -17,7 +17,10 @@ _COMMANDS = {
     "emulator": ("tools.emulator.command:emulator", "The platform on this machine, over TLS."),
     "board": ("tools.virtual_board.command:board", "A virtual board: the firmware, no hardware."),
     "send": ("tools.send:send", "One message from the desktop: endpoint and credentials checked."),
+    "boards": ("tools.plugged_in:boards_command", "What is plugged in, what is supported."),
+    "flash": ("tools.flash:flash", "MicroPython onto a new board."),
     "deploy": ("tools.deploy:deploy", "The firmware onto a board, over USB."),
+    "fleet": ("tools.fleet.command:fleet", "Many light boards at once, against an emulator."),
     "bench": ("tools.bench.command:bench", "What linkpost costs, measured beside `requests`."),
 }
 

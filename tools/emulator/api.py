@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from fastapi import FastAPI, HTTPException, Query, Request, Response
@@ -10,6 +11,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel, ConfigDict, Field
 
+from tools import firmware
 from tools.emulator.desk import Desk, UnknownDeviceError
 from tools.emulator.export import MEDIA_TYPES, Format, export_pages
 from tools.emulator.faults import Fault, FaultRequest
@@ -45,6 +47,14 @@ class DeviceView(BaseModel):
     missing: int = Field(description="Readings that gaps in `seq` say there are.")
     requests: Requests
     refusals: dict[int, int] = Field(description="Replies with a code other than 0, by code.")
+
+
+class AboutView(BaseModel):
+    """The emulator itself."""
+
+    platform: str = Field(description="`host:port`, as in a config's `endpoint`.")
+    ca: str = Field(description="The certificate of its CA, PEM.")
+    version: str
 
 
 class NewDevice(BaseModel):
@@ -92,6 +102,7 @@ class TotalsView(BaseModel):
     """Counted since the start, whoever asked."""
 
     connections: int
+    evicted: int = Field(description="Closed while they waited, to make room for another.")
     handshakes: int
     handshakes_failed: int
     requests: int
@@ -127,6 +138,15 @@ def make_api(desk: Desk) -> FastAPI:
     @app.exception_handler(UnknownDeviceError)
     async def say_unknown(request: Request, error: UnknownDeviceError) -> JSONResponse:
         return JSONResponse({"detail": str(error)}, 404)
+
+    @app.get("/api/about")
+    async def about() -> AboutView:
+        """Where devices connect to, and what they have to trust."""
+        return AboutView(
+            platform=desk.about["platform"].removeprefix("https://"),
+            ca=Path(desk.about["CA"]).read_text(),
+            version=firmware.version(),
+        )
 
     @app.get("/api/devices")
     async def list_devices() -> list[DeviceView]:

@@ -110,6 +110,13 @@ _PORT = click.IntRange(0, 65535)
     help="Seconds that a connection may wait for a request.",
 )
 @click.option(
+    "--max-connections",
+    type=click.IntRange(1, 100_000),
+    default=1000,
+    show_default=True,
+    help="Of devices at a time; beyond it the one that has let us wait longest is closed.",
+)
+@click.option(
     "--keep-messages",
     type=click.IntRange(0),
     default=KEEP_MESSAGES,
@@ -153,6 +160,7 @@ def emulator(
     legacy_ciphers: bool,
     request_timeout: float,
     idle_timeout: float,
+    max_connections: int,
     keep_messages: int,
     keep_days: float | None,
     console_password_file: Path | None,
@@ -199,6 +207,7 @@ def emulator(
         legacy_ciphers=legacy_ciphers,
         keep_alive=keep_alive,
         ready_file=ready_file,
+        most_connections=max_connections,
         keep=Keep(keep_messages or None, keep_days),
         console_password=_read_password(console_password_file),
     )

@@ -37,7 +37,7 @@ class Service:
     faults: FaultBook
     keep_alive: bool = False
     bounds: wire.Bounds = field(default_factory=wire.Bounds)
-    most_connections: int = 200  # macOS gives a process 256 files
+    most_connections: int = 1000
 
 
 async def serve(stream: TLSStream, service: Service) -> None:

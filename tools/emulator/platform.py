@@ -71,6 +71,7 @@ class Totals:
     """Counted since the start, whoever asked."""
 
     connections: int = 0
+    evicted: int = 0
     handshakes: int = 0
     handshakes_failed: int = 0
     requests: int = 0

@@ -20,19 +20,18 @@ from tools.devices_csv import Triple
 from tools.emulator import addresses, certs, page, wire
 from tools.emulator.api import make_api
 from tools.emulator.changes import Changes
-from tools.emulator.connection import Service, serve
+from tools.emulator.connection import Service
 from tools.emulator.desk import Desk
 from tools.emulator.faults import FaultBook
 from tools.emulator.guard import LOCAL_NAMES, Guard
+from tools.emulator.listener import Connections
 from tools.emulator.platform import Platform, Policy
 from tools.emulator.queries import Queries
 from tools.emulator.retention import Keep, Retention
 from tools.emulator.store import Store
-from tools.emulator.tls_stream import TLSStream
 from tools.failures import DONE, INTERRUPTED, NETWORK, CommandError
 
 _log = logging.getLogger("linkpost.emulator")
-_END_S = 3.0  # what open connections get at the end
 
 
 @dataclass
@@ -49,6 +48,7 @@ class Options:
     names: tuple[str, ...] = ()
     policy: Policy = field(default_factory=Policy)
     bounds: wire.Bounds = field(default_factory=wire.Bounds)
+    most_connections: int = Service.most_connections
     legacy_ciphers: bool = False
     keep_alive: bool = False
     ready_file: Path | None = None
@@ -79,6 +79,7 @@ def run(options: Options, announce: Callable[[dict[str, str]], None]) -> int:
             faults=FaultBook(),
             keep_alive=options.keep_alive,
             bounds=options.bounds,
+            most_connections=options.most_connections,
         )
         queries = Queries(options.db)
         try:
@@ -115,7 +116,7 @@ async def _run(
         password = secrets.token_urlsafe(12)
     if password is not None:
         ready["console_password"] = password
-    connections = _Connections(desk.service)
+    connections = Connections(desk.service)
     servers = [
         await asyncio.start_server(connections.accept, sock=listener)
         for listener in platform_sockets
@@ -148,36 +149,6 @@ async def _run(
     console.should_exit = True
     await console_task
     return code
-
-
-class _Connections:
-    """The open connections: bounded in number, ended at the end."""
-
-    def __init__(self, service: Service):
-        self._service = service
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        stream = TLSStream(reader, writer, self._service.context)
-        self._service.platform.totals.connections += 1
-        if len(self._tasks) >= self._service.most_connections:
-            _log.warning("%d connections are open; one more was closed", len(self._tasks))
-            await stream.drop(reset=True)
-            return
-        task = asyncio.current_task()
-        if task is not None:
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-        try:
-            await serve(stream, self._service)
-        except asyncio.CancelledError:  # the emulator ends
-            await stream.drop()
-
-    async def end(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=_END_S)
 
 
 class _Console(uvicorn.Server):

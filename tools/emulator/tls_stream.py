@@ -12,6 +12,7 @@ import os
 import socket
 import ssl
 import struct
+import time
 
 _CHUNK = 65536
 # What a peer may still send after our last byte before the socket is closed under it. Closing
@@ -34,6 +35,8 @@ class TLSStream:
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        # Since when it waits for its peer's handshake or request; None: it is our turn.
+        self.waits_since: float | None = time.monotonic()
 
     async def handshake(self, byte_interval_s: float = 0.0) -> None:
         """Shake hands; with an interval, our bytes leave one at a time.

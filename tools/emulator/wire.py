@@ -7,6 +7,7 @@ import email.utils
 import json
 import re
 import secrets
+import time
 from dataclasses import dataclass
 
 import h11
@@ -51,6 +52,18 @@ async def read_request(stream: TLSStream, rest: bytes, bounds: Bounds) -> Receiv
     Args: rest is what arrived after the request before this one.
     Raises BadRequestError; OSError where the connection broke.
     """
+    stream.waits_since = time.monotonic()
+    try:
+        return await _receive(stream, rest, bounds)
+    except TimeoutError:
+        raise BadRequestError(408) from None
+    except h11.RemoteProtocolError as error:
+        raise BadRequestError(error.error_status_hint) from error
+    finally:
+        stream.waits_since = None
+
+
+async def _receive(stream: TLSStream, rest: bytes, bounds: Bounds) -> Received | None:
     http = h11.Connection(h11.SERVER, max_incomplete_event_size=_HEAD_MAX_BYTES)
     if not rest:
         try:
@@ -61,13 +74,8 @@ async def read_request(stream: TLSStream, rest: bytes, bounds: Bounds) -> Receiv
         if not rest:
             return None
     http.receive_data(rest)
-    try:
-        async with asyncio.timeout(bounds.request_s):
-            return await _read(http, stream, rest)
-    except TimeoutError:
-        raise BadRequestError(408) from None
-    except h11.RemoteProtocolError as error:
-        raise BadRequestError(error.error_status_hint) from error
+    async with asyncio.timeout(bounds.request_s):
+        return await _read(http, stream, rest)
 
 
 async def _read(http: h11.Connection, stream: TLSStream, seen: bytes) -> Received | None:

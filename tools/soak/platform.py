@@ -28,8 +28,8 @@ class Platform:
     """`linkpost emulator` in a folder of its own; the ports stay the same over restarts.
 
     Args: folder, for its files; triples, (product key, device name, secret) of each device;
-    token_ttl_s, how long its tokens last.
-    Attributes: endpoint, "localhost:PORT"; ca, the path of the CA's PEM.
+    token_ttl_s, how long its tokens last; options, further ones of the command.
+    Attributes: endpoint, "localhost:PORT"; console, its URL; ca, the path of the CA's PEM.
     """
 
     def __init__(
@@ -37,6 +37,7 @@ class Platform:
         folder: Path,
         triples: list[tuple[str, str, str]],
         token_ttl_s: int = _TOKEN_TTL_S,
+        options: tuple[str, ...] = ("--keep-alive",),
     ):
         self.endpoint = ""
         self.ca = folder / "certs" / "ca.pem"
@@ -44,7 +45,8 @@ class Platform:
         self._folder = folder
         self._triples = triples
         self._token_ttl_s = token_ttl_s
-        self._console = ""
+        self._options = options
+        self.console = ""
         self._ports = (str(lasting_port()), str(lasting_port()))
         self._process: subprocess.Popen[bytes] | None = None
         # Whatever proxy this machine has, the console is on this machine.
@@ -66,7 +68,7 @@ class Platform:
         """Start it, and wait until both ports listen. Raises: CommandError where it does not."""
         ready_file = self._folder / "ready.json"
         ready_file.unlink(missing_ok=True)
-        command = [sys.executable, "-m", "tools", "emulator", "--keep-alive"]
+        command = [sys.executable, "-m", "tools", "emulator", *self._options]
         command += ["--ready-file", str(ready_file), "--token-ttl", str(self._token_ttl_s)]
         command += ["--port", self._ports[0], "--console-port", self._ports[1]]
         command += ["--db", str(self._folder / "platform.db")]
@@ -81,8 +83,8 @@ class Platform:
         while time.monotonic() < deadline and self._process.poll() is None:
             with contextlib.suppress(OSError, ValueError):  # not there, or not whole yet
                 ready = json.loads(ready_file.read_text())
-                self.endpoint, self._console = ready["platform"], ready["console"]
-                self._ports = (self.endpoint.split(":")[-1], self._console.split(":")[-1])
+                self.endpoint, self.console = ready["platform"], ready["console"]
+                self._ports = (self.endpoint.split(":")[-1], self.console.split(":")[-1])
                 return
             time.sleep(0.05)
         raise CommandError(f"the emulator did not start; its log: {self.log}", NETWORK)
@@ -104,7 +106,7 @@ class Platform:
 
         Raises: CommandError where the emulator is gone; urllib's HTTPError where it refuses.
         """
-        url = f"{self._console}{path}?{urllib.parse.urlencode(query)}"
+        url = f"{self.console}{path}?{urllib.parse.urlencode(query)}"
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(  # noqa: S310  plain HTTP on loopback
             url, data, {"Content-Type": "application/json"}, method=method

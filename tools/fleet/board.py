@@ -1,0 +1,138 @@
+"""One light board: a reading at each interval, kept in RAM until it is accepted."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import time
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from typing import Any
+
+from tools.fleet.driver import LinkpostError, Publisher
+
+from linkpost.backoff import Backoff  # isort: skip
+from linkpost.errors import RETRY_NEVER  # isort: skip
+from linkpost.protocol.payloads import ALINK, encode_alink, encode_json  # isort: skip
+
+_WAITING_MAX = 1000  # beyond it the oldest goes, as on a board whose flash budget is used up
+
+
+@dataclass
+class Tally:
+    """What all boards together have seen. Seconds are from the first byte to the answer."""
+
+    made: int = 0  # readings
+    accepted: int = 0
+    dropped: int = 0
+    failed: Counter[str] = field(default_factory=Counter)  # attempts, by code or kind of error
+    seconds: list[float] = field(default_factory=list)  # of each accepted message
+    last_error: str = ""
+
+
+@dataclass(frozen=True)
+class _Reading:
+    seq: int
+    unix_ms: int
+
+
+class Board:
+    """Reports until it is told to stop, then sends what waits.
+
+    Args: number, from 0; key, "ProductKey/DeviceName"; config, its checked Config; publisher;
+    interval_s; tally, shared.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        key: str,
+        config: Any,
+        publisher: Publisher,
+        interval_s: float,
+        tally: Tally,
+    ):
+        self.key = key
+        self.publisher = publisher
+        self.stream = "" if config.format == ALINK else os.urandom(4).hex()
+        self.accepted: set[int] = set()
+        self.waiting: deque[_Reading] = deque()
+        self._number = number
+        self._config = config
+        self._interval_s = interval_s
+        self._tally = tally
+        self._seq = 0
+        self._backoff = Backoff(os.urandom)
+
+    async def run(self, first_s: float, stopped: asyncio.Event) -> None:
+        """Report from `first_s` seconds from now on, until `stopped`."""
+        loop = asyncio.get_running_loop()
+        next_s = loop.time() + first_s
+        while not stopped.is_set():
+            await _pause(stopped, next_s - loop.time())
+            if stopped.is_set():
+                break
+            # A board that is late goes on from now; it does not catch up with a burst.
+            next_s = max(next_s + self._interval_s, loop.time())
+            self._read()
+            error = await self._send()
+            if error is not None:
+                await _pause(stopped, self._backoff.next_ms(error) / 1000)
+            elif not self._interval_s:
+                await asyncio.sleep(0)
+
+    async def drain(self) -> None:
+        """Send what waits, for as long as it is let."""
+        try:
+            while self.waiting and (error := await self._send()) is not None:
+                await asyncio.sleep(min(2.0, self._backoff.next_ms(error) / 1000))
+        finally:
+            self.publisher.close()
+
+    def _read(self) -> None:
+        self._seq += 1
+        self.waiting.append(_Reading(self._seq, time.time_ns() // 1_000_000))
+        self._tally.made += 1
+        if len(self.waiting) > _WAITING_MAX:
+            self.waiting.popleft()
+            self._tally.dropped += 1
+
+    async def _send(self) -> LinkpostError | None:
+        """Send what waits, the oldest first; return what stopped it."""
+        tally = self._tally
+        while self.waiting:
+            reading = self.waiting[0]
+            begin_s = time.perf_counter()
+            error = await self.publisher.publish(self._config.topic, self._render(reading))
+            if error is not None:
+                tally.failed[str(getattr(error, "code", type(error).__name__))] += 1
+                tally.last_error = str(error)
+                if error.retry == RETRY_NEVER:  # it would be refused again
+                    self.waiting.popleft()
+                    tally.dropped += 1
+                return error
+            tally.seconds.append(time.perf_counter() - begin_s)
+            tally.accepted += 1
+            self.accepted.add(reading.seq)
+            self.waiting.popleft()
+            self._backoff.succeeded()
+        return None
+
+    def _render(self, reading: _Reading) -> bytes:
+        swing = math.sin(reading.unix_ms / 60_000 + self._number)
+        values = {"temperature": round(21 + 4 * swing, 2), "humidity": round(50 - 8 * swing, 1)}
+        if self._config.format == ALINK:
+            return encode_alink(reading.seq, reading.unix_ms, values).encode()
+        return encode_json(self.stream, reading.seq, reading.unix_ms, values).encode()
+
+
+async def _pause(stopped: asyncio.Event, seconds: float) -> None:
+    """Wait, but not longer than until `stopped`."""
+    if seconds <= 0:
+        return
+    try:
+        async with asyncio.timeout(seconds):
+            await stopped.wait()
+    except TimeoutError:
+        pass

@@ -1,0 +1,249 @@
+"""`linkpost fleet`: the command line."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console as Terminal
+
+from tools import failures
+from tools.board_files import anchors, load_config
+from tools.devices_csv import Triple, read_devices
+from tools.failures import CommandError
+from tools.fleet.console import Console
+from tools.fleet.vendor import refuse_vendor
+
+_CONSOLE = "http://127.0.0.1:8080"
+_SPARE_FILES = 64
+_FROM_TEMPLATE = ("format", "sign_method", "topic")
+# `select` on Windows takes 512 sockets, some of which are not ours.
+_WINDOWS_MAX = 400
+
+
+@dataclass(frozen=True)
+class _Target:
+    """Where the boards report to."""
+
+    endpoint: str
+    anchors: list[bytes]
+    console: Console | None
+
+
+@click.command()
+@click.option("--boards", type=click.IntRange(1, 20_000), default=10, show_default=True)
+@click.option(
+    "--interval",
+    "interval_s",
+    type=click.FloatRange(0, 86_400),
+    default=5.0,
+    show_default=True,
+    help="Seconds between a board's readings; 0: each as soon as the one before is accepted.",
+)
+@click.option(
+    "--duration",
+    "duration_s",
+    type=click.FloatRange(0, 10**7),
+    default=30.0,
+    show_default=True,
+    help="Seconds; 0: until Ctrl-C.",
+)
+@click.option("--endpoint", metavar="HOST[:PORT]", help="A backend of your own; needs --csv.")
+@click.option(
+    "--ca", type=click.Path(path_type=Path), help="PEM file of CAs to trust beside the platform's."
+)
+@click.option(
+    "--console",
+    "console_url",
+    metavar="URL",
+    help="The emulator's console: endpoint and CA are asked there, devices are made there, and"
+    f" what arrived is compared.  [default: {_CONSOLE}, where an emulator runs; else one is"
+    " started for this run]",
+)
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    help="A config.json as template: endpoint, format, topic, sign_method.",
+)
+@click.option(
+    "--csv",
+    "csv_file",
+    type=click.Path(path_type=Path),
+    help="Devices, as the platform's console gives them out; as many as --boards.",
+)
+@click.option("--json", "as_json", is_flag=True, help="The summary as JSON.")
+def fleet(
+    boards: int,
+    interval_s: float,
+    duration_s: float,
+    endpoint: str | None,
+    ca: Path | None,
+    console_url: str | None,
+    config: Path | None,
+    csv_file: Path | None,
+    as_json: bool,
+) -> int:
+    """Many light boards that report at once, to try an emulator or a backend of your own.
+
+    The firmware's own session and transport over verified TLS, many in one process; readings wait
+    in RAM until they are accepted. It refuses the vendor's hosts.
+
+    \b
+    Exit codes: 0 all well, 5 readings lost or refused, 4 nothing accepted, 130 Ctrl-C.
+
+    \b
+    Example: linkpost fleet --boards 100 --interval 5 --duration 60
+    """
+    template = load_config(config)[1] if config else {}
+    endpoint = endpoint or template.get("endpoint")
+    _raise_file_limit(boards)
+    with _target(endpoint, ca, console_url, own_allowed=csv_file is None) as target:
+        triples = _triples(boards, csv_file, target)
+        # After the imports above, and not before them: `--help` needs no firmware.
+        from tools.fleet import report
+        from tools.fleet.board import Tally
+        from tools.fleet.run import Crowd
+
+        tally = Tally()
+        made = _make_boards(template, target, triples, interval_s, tally)
+        crowd = Crowd(made, tally)
+        with report.Progress(duration_s or None) as progress:
+            interrupted = crowd.run(interval_s, duration_s or None, progress.show)
+        numbers = crowd.numbers()
+        compared = crowd.compare(target.console) if target.console else None
+    if as_json:
+        click.echo(json.dumps(report.as_json(numbers, compared)))
+    else:
+        Terminal(highlight=False, width=100).print(report.make_table(numbers, compared))
+    if numbers.last_error:
+        click.echo(f"the last error: {numbers.last_error}", err=True)
+    if interrupted:
+        return failures.INTERRUPTED
+    if compared is not None and compared.lost:
+        raise CommandError(
+            f"{compared.lost} readings that were accepted are not there: "
+            + ", ".join(compared.lost_of[:5]),
+            failures.REFUSED,
+        )
+    if numbers.made and not numbers.accepted:
+        raise CommandError("nothing was accepted", failures.NETWORK)
+    return failures.REFUSED if numbers.dropped else failures.DONE
+
+
+def _make_boards(
+    template: dict[str, Any],
+    target: _Target,
+    triples: list[Triple],
+    interval_s: float,
+    tally: Any,
+) -> list[Any]:
+    from tools.fleet.board import Board
+    from tools.fleet.driver import Publisher, make_context
+
+    from linkpost.config import Config  # isort: skip
+    from linkpost.ports.host import HostPort  # isort: skip
+    from linkpost.protocol.session import Credentials  # isort: skip
+
+    port = HostPort()
+    context = make_context(target.anchors)
+    made = []
+    for number, triple in enumerate(triples):
+        known = {key: template[key] for key in _FROM_TEMPLATE if key in template}
+        config = Config({**vars(triple), **known, "endpoint": target.endpoint})
+        credentials = Credentials(
+            config.host_header, config.product_key, config.device_name, config.device_secret,
+            config.client_id, config.sign_method,
+        )  # fmt: skip
+        publisher = Publisher(credentials, config.host, config.port_number, context, port)
+        made.append(Board(number, triple.key, config, publisher, interval_s, tally))
+    return made
+
+
+@contextlib.contextmanager
+def _target(
+    endpoint: str | None, ca: Path | None, console_url: str | None, *, own_allowed: bool
+) -> Iterator[_Target]:
+    """Find out where to report to; an emulator that is started for it ends with the block."""
+    if endpoint:
+        refuse_vendor(_host(endpoint))
+        console = _console(console_url) if console_url else None
+        yield _Target(endpoint, list(anchors(ca).values()), console)
+        return
+    console = _console(console_url or _CONSOLE)
+    if console_url is None and not console.answers():
+        if not own_allowed:
+            raise CommandError("--csv needs --endpoint, or --console of an emulator")
+        click.echo("no emulator runs here: one is started for this run", err=True)
+        from tools.soak.platform import Platform
+
+        with (
+            tempfile.TemporaryDirectory(prefix="linkpost-fleet-") as folder,
+            Platform(Path(folder), [], options=("--quiet",)) as platform,
+        ):
+            yield _known(Console(platform.console), ca)
+        return
+    yield _known(console, ca)
+
+
+def _known(console: Console, ca: Path | None) -> _Target:
+    about = console.about()
+    refuse_vendor(_host(about["platform"]))
+    with tempfile.TemporaryDirectory(prefix="linkpost-fleet-") as folder:
+        path = Path(folder) / "ca.pem"
+        path.write_text(about["ca"])
+        trusted = {**anchors(path), **anchors(ca)}
+    click.echo(f"reporting to {about['platform']}, console {console.url}", err=True)
+    return _Target(about["platform"], list(trusted.values()), console)
+
+
+def _console(url: str) -> Console:
+    if not url.startswith(("http://", "https://")):
+        raise CommandError(f"--console {url}: write it as http://HOST:PORT")
+    return Console(url)
+
+
+def _host(endpoint: str) -> str:
+    plain = endpoint.partition("://")[2] or endpoint
+    plain = plain.partition("/")[0].rpartition("@")[2]
+    if plain.startswith("["):
+        return plain[1:].partition("]")[0]
+    return plain.partition(":")[0]
+
+
+def _triples(boards: int, csv_file: Path | None, target: _Target) -> list[Triple]:
+    if csv_file is not None:
+        triples = read_devices(csv_file)
+        if len(triples) < boards:
+            raise CommandError(f"{csv_file}: {len(triples)} devices, --boards says {boards}")
+        return triples[:boards]
+    if target.console is None:
+        raise CommandError("--endpoint needs the devices: give --csv, or --console of an emulator")
+    return target.console.add_devices(boards)
+
+
+def _raise_file_limit(boards: int) -> None:
+    """Each board has a socket."""
+    if os.name == "nt":
+        if boards > _WINDOWS_MAX:
+            raise CommandError(f"on Windows one process drives at most {_WINDOWS_MAX} boards")
+        return
+    import resource
+
+    wanted = boards + _SPARE_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    except (OSError, ValueError) as error:
+        raise CommandError(
+            f"{boards} boards need {wanted} open files, this session allows {soft}; raise it with"
+            f" `ulimit -n {wanted}`"
+        ) from error
