@@ -297,4 +297,3 @@ def prepare_flash(setup: Setup) -> None:
     """Make the flash of a fresh board, which has nothing but MicroPython, where there is none."""
     if not setup.flash.exists():
         image.refresh_image(setup.flash, setup.kind, {})
-

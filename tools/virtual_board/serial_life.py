@@ -1,8 +1,10 @@
 """One life of a virtual board with a REPL: a process of MicroPython on an inner pseudo-terminal.
 
-MicroPython's unix port sets its terminal to modes of its own while it waits for a line, and back
-to what it found while code runs. So the modes tell what a typed Ctrl-C is: at the REPL a character
-like any other, while code runs the signal that stops it.
+A typed Ctrl-C is a character like any other at the REPL, and the signal that stops it while code
+runs. Which of the two it is, the process tells without being asked: MicroPython catches SIGINT
+while Ctrl-C shall interrupt, and only then. Linux shows that. Elsewhere the modes of the terminal
+have to do, which the unix port sets while it waits for a line; code that came by raw paste runs in
+these modes too, and takes no Ctrl-C there (macOS: not tried).
 """
 
 from __future__ import annotations
@@ -11,7 +13,9 @@ import contextlib
 import json
 import os
 import pty
+import signal
 import subprocess
+import sys
 import termios
 import tty
 from pathlib import Path
@@ -185,12 +189,17 @@ class SerialLife:
             self.end = message
 
     def _at_prompt(self) -> bool:
+        """Tell whether Ctrl-C is a character now."""
         if self.terminal_fd is None:
             return False
         try:
-            return not termios.tcgetattr(self.terminal_fd)[_LOCAL_MODES] & _RUNNING
-        except termios.error:
+            if sys.platform != "linux":
+                return not termios.tcgetattr(self.terminal_fd)[_LOCAL_MODES] & _RUNNING
+            status = Path(f"/proc/{self.process.pid}/status").read_text()
+        except (OSError, termios.error):  # it is gone
             return False
+        caught = int(status.partition("\nSigCgt:")[2].split(None, 1)[0], 16)
+        return not caught >> (signal.SIGINT - 1) & 1
 
     def _send(self, data: bytes) -> int:
         try:
