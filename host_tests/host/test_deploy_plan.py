@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import trustme
 from littlefs_board import LittlefsBoard
 
 from tools import deploy, deploy_plan, deploy_record
@@ -89,3 +90,15 @@ def test_files_for_the_chip_and_config_of_the_board_are_what_it_gets():
     assert "lib/linkpost/sensors/simulated.mpy" in content
     assert "lib/linkpost/ports/esp32.mpy" not in content
     assert content["config.json"] == CONFIG
+
+
+def test_ca_adds_an_anchor_and_a_deploy_without_it_takes_it_off(tmp_path):
+    ca = tmp_path / "ca.pem"
+    trustme.CA().cert_pem.write_to_path(str(ca))
+    board = LittlefsBoard({"config.json": CONFIG})
+    done = deploy._Deployment(board, ca, False).run()
+    anchors = [path for path in done["copied"] if path.startswith("certs/ca-")]
+    assert len(anchors) == 1
+    done = deploy._Deployment(board, None, False).run()
+    assert done["removed"] == anchors
+    assert done["copied"] == [deploy_record.PATH, "main.py"]

@@ -1,0 +1,201 @@
+"""`linkpost deploy` onto real MicroPython behind a serial port, over mpremote's own library."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import linkpost_command
+import pytest
+from serial_board import BoardOnPort, needs_serial_board, serial_board
+
+from tools import deploy, deploy_record, failures
+from tools.board_files import files_for
+from tools.failures import CommandError
+from tools.usb_board import UsbBoard
+
+pytestmark = needs_serial_board
+
+# Never ours to touch.
+THEIRS = {
+    "user/my_sensor.py": b"class MySensor: pass\n",
+    "boot.py": b"# the person's\n",
+}
+NOBODY = "localhost:9"  # nothing listens there
+
+
+@pytest.fixture(autouse=True)
+def short_look(monkeypatch):
+    monkeypatch.setattr(deploy, "_LOOK_ON_S", 0.0)
+
+
+def config_in(folder: Path, **changes: object) -> Path:
+    return linkpost_command.write_config(folder, NOBODY, **{"interval_s": 1, **changes})
+
+
+def run_deploy(port: str, *options: object) -> int:
+    """Run the command in this process; its errors come out as they are."""
+    arguments = ["--port", port, "--wait", "60", "--boot-wait", "60", *map(str, options)]
+    return deploy.deploy.main(arguments, prog_name="deploy", standalone_mode=False)
+
+
+def run_deploy_json(capsys, port: str, *options: object) -> dict:
+    capsys.readouterr()
+    assert run_deploy(port, "--json", *options) == failures.DONE
+    return json.loads(capsys.readouterr().out)
+
+
+def wanted(config: Path, ca: Path | None = None) -> dict[str, bytes]:
+    files = files_for(json.loads(config.read_text()), chip="host", native_digests=True, ca=ca)
+    return {**files, "config.json": config.read_bytes()}
+
+
+def check_files(board: BoardOnPort, expected: dict[str, bytes]) -> None:
+    """Compare all that is on the flash, but for what the app writes."""
+    board.cut_power()
+    apps = ("outbox/", "token")
+    found = {path: data for path, data in board.files().items() if not path.startswith(apps)}
+    assert found == {path: data for path, data in expected.items() if not path.startswith(apps)}
+
+
+def test_deploy_fresh_and_again_runs_and_copies_nothing_the_second_time(tmp_path, capsys):
+    config = config_in(tmp_path)
+    files = {**THEIRS, "config.json": config.read_bytes()}
+    with serial_board(tmp_path, usb="native", files=files) as board:
+        done = run_deploy_json(capsys, board.port)
+        assert done["runs"]
+        assert set(done["copied"]) == wanted(config).keys() - {"config.json"}
+        assert "app started" in board.console
+        again = run_deploy_json(capsys, board.port)
+        assert again["runs"]
+        assert (again["copied"], again["removed"]) == ([], [])
+        check_files(board, {**files, **wanted(config)})
+
+
+def test_deploy_as_a_person_sees_it_piped_has_lines_and_no_colours(tmp_path):
+    config = config_in(tmp_path)
+    with serial_board(tmp_path, config=config) as board:
+        with UsbBoard(board.port, 60) as usb:
+            usb.write("lib/linkpost/backoff.mpy", b"M\x06")
+            usb.write("lib/linkpost/left_over.mpy", b"M\x06")
+        done = linkpost_command.run("deploy", "--port", board.port)
+        listed = board.mpremote("fs", "ls")
+    assert done.returncode == failures.DONE, done.stderr
+    assert done.stdout.startswith("linkpost ")
+    assert "3 files copied, " in done.stdout
+    assert "1 removed; it runs" in done.stdout
+    assert "copying lib/linkpost/backoff.mpy (" in done.stderr
+    assert "removed lib/linkpost/left_over.mpy" in done.stderr
+    assert "app started" in done.stderr
+    assert "config.json" in listed.stdout, listed.stderr
+    assert "\x1b" not in done.stdout + done.stderr
+
+
+def test_deploy_onto_a_board_whose_watchdog_runs_is_not_bitten(tmp_path, capsys):
+    config = config_in(tmp_path, watchdog_s=2)
+    with serial_board(tmp_path, usb="native", config=config) as board:
+        board.wait_for("app started")
+        with UsbBoard(board.port, 60) as usb:
+            usb.hold()
+            resets = len(board.notes)
+            usb.run("import time\ntime.sleep(2.5)")  # in a quiet boot no watchdog runs
+            assert len(board.notes) == resets
+            usb.remove("lib/linkpost/app.mpy")
+        done = run_deploy_json(capsys, board.port)
+        assert done["runs"]
+        assert "lib/linkpost/app.mpy" in done["copied"]
+
+
+def test_deploy_onto_a_board_in_deep_sleep_catches_it(tmp_path, capsys):
+    config = config_in(tmp_path, sleep="deep", interval_s=2)
+    with serial_board(tmp_path, usb="native", config=config) as board:
+        board.wait_for_note("sleep")
+        done = run_deploy_json(capsys, board.port)
+        assert done["runs"]
+
+
+def test_deploy_onto_a_full_flash_says_so_and_is_repaired_when_there_is_room(tmp_path, capsys):
+    config = config_in(tmp_path)
+    big = {"user/big.bin": b"x" * (212 - 14) * 4096}
+    files = {"config.json": config.read_bytes(), **big}
+    with serial_board(tmp_path, kind="RPI_PICO_W", files=files) as board:
+        with pytest.raises(CommandError, match="flash is full: .* Nothing was written") as caught:
+            run_deploy(board.port)
+        assert caught.value.exit_code == failures.NO_BOARD
+        with UsbBoard(board.port, 60) as usb:
+            assert set(usb.files("")) == files.keys()
+            usb.remove("user/big.bin")
+        assert run_deploy_json(capsys, board.port)["runs"]
+        check_files(board, wanted(config))
+
+
+def test_deploy_without_a_config_leaves_the_board_as_it_was(tmp_path):
+    with serial_board(tmp_path, files={"main.py": b"print('theirs runs')\n"}) as board:
+        board.wait_for("theirs runs")
+        place = len(board.console)
+        with pytest.raises(CommandError, match="linkpost provision") as caught:
+            run_deploy(board.port)
+        assert caught.value.exit_code == failures.USAGE
+        board.wait_for("theirs runs", place)
+        check_files(board, {"main.py": b"print('theirs runs')\n"})
+
+
+def test_deploy_keeps_a_main_that_was_edited_on_the_board(tmp_path, capsys):
+    config = config_in(tmp_path)
+    edited = b"import linkpost.version\nprint('my own way')\nimport main_loop\n"
+    loop = b"import time\nwhile True: time.sleep(0.1)\n"
+    with serial_board(tmp_path, config=config, files={"main_loop.py": loop}) as board:
+        with UsbBoard(board.port, 60) as usb:
+            usb.write("main.py", edited, atomic=True)
+            usb.remove("lib/linkpost/led.mpy")
+        done = run_deploy_json(capsys, board.port)
+        assert done["kept_main"]
+        assert "my own way" in board.console
+        check_files(board, {**wanted(config), "main.py": edited, "main_loop.py": loop})
+
+
+def test_deploy_of_a_config_that_the_board_refuses_shows_the_boards_line(tmp_path):
+    # A host has no pins: right by the rules, and refused where the app is built.
+    config = config_in(tmp_path, sensors=[{"type": "dht11", "pin": 4}])
+    files = {"config.json": config.read_bytes()}
+    with (
+        serial_board(tmp_path, files=files) as board,
+        pytest.raises(
+            CommandError, match="everything is copied, but the app cannot run"
+        ) as caught,
+    ):
+        run_deploy(board.port)
+    assert caught.value.exit_code == failures.USAGE
+
+
+def test_deploy_of_firmware_that_crashes_shows_the_traceback(tmp_path, capsys, monkeypatch):
+    def broken(*arguments, **options):
+        files = files_for(*arguments, **options)
+        files["main.py"] = b"import linkpost.version\ndef f():\n    return 1 // 0\nf()\n"
+        return {**files, deploy_record.PATH: deploy_record.render(files["main.py"])}
+
+    monkeypatch.setattr(deploy, "files_for", broken)
+    with (
+        serial_board(tmp_path, config=config_in(tmp_path)) as board,
+        pytest.raises(CommandError, match="ZeroDivisionError"),
+    ):
+        run_deploy(board.port)
+    assert 'File "main.py", line 3, in f' in capsys.readouterr().err
+
+
+def test_deploy_killed_while_it_copies_boots_to_a_repl_and_is_repaired(tmp_path, capsys):
+    config = config_in(tmp_path)
+    files = {**THEIRS, "config.json": config.read_bytes()}
+    with serial_board(tmp_path, files=files) as board:
+        with linkpost_command.start("deploy", "--port", board.port) as process:
+            for line in process.stderr:
+                if "copying lib/linkpost/client.mpy" in line:
+                    break
+            process.kill()
+            assert process.wait(60) == -9
+        board.press_reset()
+        board.wait_for_note("reset button")
+        with UsbBoard(board.port, 60) as usb:
+            assert "main.py" not in usb.files("")
+        assert run_deploy_json(capsys, board.port)["runs"]
+        check_files(board, {**files, **wanted(config)})
