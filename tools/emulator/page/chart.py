@@ -10,6 +10,7 @@ from tools.emulator.page import words
 from tools.emulator.queries import Series
 
 POINTS = 2000  # all values together
+_FIRST = 4  # shown before the person chooses
 _HEIGHT = 120  # px of one value's chart
 _GAP = 44
 _TOP = 30
@@ -23,14 +24,33 @@ class Chart:
     """The chart of one view. Names and values come from devices: they are values here, no keys."""
 
     def __init__(self) -> None:
+        self._series: list[Series] = []
+        self._chosen: list[str] | None = None  # None: the person left it to us
+        self._select = ui.select([], multiple=True, label="Shown", on_change=self._choose)
+        self._select.props("dense outlined use-chips").classes("shown")
         self._note = ui.label().classes("soft")
         self._chart = ui.echart({}, renderer="canvas").classes("chart")
         self._nothing = ui.label(
-            "No number yet: reports in JSON show their values here as they come."
+            "No number in that time: reports in JSON show their values here as they come."
         ).classes("soft")
 
     def show(self, series: list[Series]) -> None:
         """Draw these; a zoom that the person has chosen stays."""
+        self._series = series
+        names = [one.name for one in series]
+        self._select.set_visibility(len(names) > 1)
+        shown = self._chosen if self._chosen is not None else _most_telling(series)
+        if self._select.options != names or self._select.value != shown:
+            self._select.set_options(names, value=[name for name in shown if name in names])
+        self._draw([one for one in series if one.name in shown])
+
+    def _choose(self) -> None:
+        chosen = list(self._select.value or [])
+        if chosen != (self._chosen if self._chosen is not None else _most_telling(self._series)):
+            self._chosen = chosen
+            self._draw([one for one in self._series if one.name in chosen])
+
+    def _draw(self, series: list[Series]) -> None:
         has = bool(series)
         self._chart.set_visibility(has)
         self._nothing.set_visibility(not has)
@@ -46,6 +66,13 @@ class Chart:
         self._chart.options.clear()
         self._chart.options.update(_options(series))
         self._chart.update()
+
+
+def _most_telling(series: list[Series]) -> list[str]:
+    """Return the names of those that are worth a chart: what each report has, not each boot."""
+    most = max((one.total for one in series), default=0)
+    often = [one.name for one in series if one.total * 2 >= most]
+    return often[:_FIRST]
 
 
 def _options(series: list[Series]) -> dict[str, Any]:

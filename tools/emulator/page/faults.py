@@ -74,7 +74,7 @@ def _name(fault: Fault) -> str:
     given = [
         f"{PARAMETER_WORDS[name]} {getattr(fault, name)}"
         for name in (parameter.rstrip("!") for parameter in PARAMETERS[fault.kind])
-        if getattr(fault, name) not in (None, False)
+        if getattr(fault, name) is not None and getattr(fault, name) is not False
     ]
     return f"{KINDS[fault.kind][0]}{': ' if given else ''}{', '.join(given)}"
 
