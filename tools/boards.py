@@ -30,19 +30,19 @@ from tools.failures import CommandError
 ESP32 = "esp32"
 RP2 = "rp2"
 
-_TOP: dict[str, type] = {"title": str, "chip": str, "chip_name": str, "port": str, "usb_ids": list}
-_FIRMWARE: dict[str, type] = {
+_TOP: dict[str, Any] = {"title": str, "chip": str, "chip_name": str, "port": str, "usb_ids": list}
+_FIRMWARE: dict[str, Any] = {
     "version": str,
     "url": str,
     "file_name": str,
     "offset": int,
     "has_native_digests": bool,
 }
-_FIRMWARE_OF: dict[str, dict[str, type]] = {
+_FIRMWARE_OF: dict[str, dict[str, Any]] = {
     ESP32: {"image_chip_id": int, "baud": int},
     RP2: {"uf2_family": int, "uf2_volume": str},
 }
-_FLASH: dict[str, type] = {
+_FLASH: dict[str, Any] = {
     "size": int,
     "file_system_start": int,
     "file_system_end": str,
@@ -50,8 +50,8 @@ _FLASH: dict[str, type] = {
     "read_size": int,
     "prog_size": int,
 }
-_LIMITS: dict[str, type] = {"watchdog_max_ms": int, "retained_bytes": int, "can_deep_sleep": bool}
-_PINS: dict[str, type] = {"sda": int, "scl": int, "dht": int, "onewire": int, "analog": int}
+_LIMITS: dict[str, Any] = {"watchdog_max_ms": int, "retained_bytes": int, "can_deep_sleep": bool}
+_PINS: dict[str, Any] = {"sda": int, "scl": int, "dht": int, "onewire": int, "analog": int}
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ def read_board(name: str, text: bytes) -> Board:
 
 
 def _take(
-    name: str, prefix: str, data: Any, keys: dict[str, type], more: tuple[str, ...] = ()
+    name: str, prefix: str, data: Any, keys: dict[str, Any], more: tuple[str, ...] = ()
 ) -> dict[str, Any]:
     where = f"boards/{name}/board.toml: {prefix}"
     if not isinstance(data, dict):

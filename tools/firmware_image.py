@@ -133,7 +133,7 @@ def uf2_blocks(data: bytes, name: str) -> list[Uf2Block]:
     for at in range(0, len(data), UF2_BLOCK_BYTES):
         head = struct.unpack_from("<8I", data, at)
         if head[:2] != _UF2_MAGIC or struct.unpack_from("<I", data, at + 508)[0] != _UF2_END:
-            bad(_what_is(data) or f": block {at // UF2_BLOCK_BYTES} is damaged")
+            bad(f": block {at // UF2_BLOCK_BYTES} is damaged" if at else _what_is(data))
         _, _, flags, address, size, _, _, family = head
         if not flags & _UF2_HAS_FAMILY or size > _UF2_PAYLOAD_MAX:
             bad(f": block {at // UF2_BLOCK_BYTES} has no family")

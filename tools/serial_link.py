@@ -60,7 +60,7 @@ def open_port(
             return transport
         except (TransportError, ValueError):
             pass
-        failure, is_missing = _why_not(port)
+        failure, is_missing = why_not(port)
         now = time.monotonic()
         if failure is not None and now > (deadline if is_missing else min(deadline, settled_at)):
             raise failure
@@ -140,8 +140,11 @@ def _drain(transport: SerialTransport, quiet_s: float, longest_s: float) -> byte
     return data
 
 
-def _why_not(port: str) -> tuple[CommandError | None, bool]:
-    """Open the port plainly; return why that fails, and whether it may just not be there yet."""
+def why_not(port: str) -> tuple[CommandError | None, bool]:
+    """Open the port plainly; return why that fails, and whether it may just not be there yet.
+
+    None: it can be opened. The one place that has words for what a port may raise.
+    """
     try:
         with contextlib.closing(serial.serial_for_url(port, BAUD, exclusive=True)):
             return None, False
