@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tools.failures import CommandError
 
 # The header of the file that the platform's console gives out (PROTOCOL.md, Names).
 COLUMNS = ("ProductKey", "DeviceName", "DeviceSecret")
 _SECRET_MAX = 32
+# 8.67E+14, and with a comma where that is the decimal point.
+_SHORTENED = re.compile(r"-?\d+(?:[.,]\d+)?E[+-]\d+", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -49,25 +53,48 @@ def read_devices(path: Path) -> list[Triple]:
     """Return the devices of the console's batch file, in its order.
 
     The header names `DeviceName`, `DeviceSecret` and `ProductKey` in any order; other columns are
-    ignored, and so are a byte order mark and empty lines.
+    ignored, and so are a byte order mark and empty lines. As spreadsheets save it, it may have
+    tabs or semicolons between its cells, and be UTF-8, UTF-16 or GBK.
 
     Raises CommandError (exit code 2) that lists every bad row with its line number, and a file
     that cannot be read or lacks a column; no message holds a secret.
     """
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        data = path.read_bytes()
     except OSError as error:
         raise CommandError(f"{path}: {error.strerror}; give the console's device list") from error
-    except UnicodeDecodeError as error:
-        raise CommandError(f"{path}: not UTF-8; save it as CSV UTF-8") from error
-    rows = csv.reader(io.StringIO(text, newline=""))
+    return parse_devices(str(path), data)
+
+
+def parse_devices(path: str, data: bytes) -> list[Triple]:
+    """Return the devices of a file's content; `path` is for messages. Raises: as above."""
+    text = _decode(path, data)
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text))
     try:
         return _parse(path, rows)
     except csv.Error as error:
         raise CommandError(f"{path}: line {rows.line_num}: not a CSV row: {error}") from error
 
 
-def _parse(path: Path, rows) -> list[Triple]:
+def _decode(path: str, data: bytes) -> str:
+    # A mark at the start tells; else UTF-8, which nothing else passes for, and then what a Chinese
+    # Excel writes. GB18030 is GBK with more characters.
+    is_utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    names = ["utf-16"] if is_utf16 else ["utf-8-sig", "gb18030"]
+    for name in names:
+        try:
+            return data.decode(name)
+        except UnicodeDecodeError:
+            continue
+    raise CommandError(f"{path}: neither UTF-8 nor UTF-16 nor GBK; save it as CSV UTF-8")
+
+
+def _delimiter(text: str) -> str:
+    header = next((line for line in text.splitlines() if line.strip()), "")
+    return max(",\t;", key=header.count)
+
+
+def _parse(path: str, rows: Any) -> list[Triple]:
     header: list[str] = []
     for header in rows:
         if any(cell.strip() for cell in header):
@@ -91,8 +118,9 @@ def _parse(path: Path, rows) -> list[Triple]:
         if len(row) <= max(places):
             wrong.append(f"line {first_line}: {len(row)} cells, the header has {len(header)}")
             continue
-        triple = Triple(*(row[place].strip() for place in places))
-        problem = check_triple(triple)
+        cells = [row[place].strip() for place in places]
+        triple = Triple(*cells)
+        problem = _shortened(cells) or check_triple(triple)
         if not problem and triple.key in seen:
             problem = f"{triple.key} is on line {seen[triple.key]} already"
         if problem:
@@ -101,7 +129,20 @@ def _parse(path: Path, rows) -> list[Triple]:
         seen[triple.key] = first_line
         devices.append(triple)
     if wrong:
-        raise CommandError(f"{path}: {len(wrong)} bad rows:\n  " + "\n  ".join(wrong))
+        rows_word = "bad row" if len(wrong) == 1 else "bad rows"
+        raise CommandError(f"{path}: {len(wrong)} {rows_word}:\n  " + "\n  ".join(wrong))
     if not devices:
         raise CommandError(f"{path}: no devices below the header")
     return devices
+
+
+def _shortened(cells: list[str]) -> str:
+    """Return what to say of a cell that a spreadsheet took for a number; "" for none."""
+    for name, cell in zip(COLUMNS, cells, strict=True):
+        if _SHORTENED.fullmatch(cell):
+            shown = "" if name == "DeviceSecret" else f" ({cell})"
+            return (
+                f"{name}{shown} was turned into a number by a spreadsheet, and its digits are "
+                "gone: take the file as the console gave it"
+            )
+    return ""

@@ -77,3 +77,39 @@ def test_file_that_is_no_device_list_is_refused_in_words(tmp_path, content, text
 
 def test_repr_of_a_device_holds_no_secret():
     assert "secret" not in repr(A).replace("device_secret", "")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "gbk", "gb18030"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_device_list_as_a_spreadsheet_saves_it(tmp_path, encoding, delimiter):
+    rows = [
+        ("备注", "DeviceName", "ProductKey", "DeviceSecret"),
+        ("一号仓库", A.device_name, A.product_key, A.device_secret),
+        ("二号，仓库", B.device_name, B.product_key, B.device_secret),
+    ]
+    path = tmp_path / "devices.csv"
+    path.write_bytes("\r\n".join(delimiter.join(row) for row in rows).encode(encoding))
+    assert read_devices(path) == [A, B]
+
+
+@pytest.mark.parametrize("cell", ["8.67E+14", "8,67e+14", "1E+05", "-4E-07"])
+def test_cell_that_a_spreadsheet_shortened_is_refused_and_a_secret_not_shown(tmp_path, cell):
+    path = tmp_path / "devices.csv"
+    path.write_text(
+        "DeviceName\tDeviceSecret\tProductKey\n"
+        f"{cell}\tsecret-of-one\ta1pk\n"
+        f"sensor02\t{cell}\ta1pk\n"
+        "sensor03\tsecret-of-three\ta1pk\n"
+    )
+    with pytest.raises(CommandError) as caught:
+        read_devices(path)
+    text = str(caught.value)
+    assert f"line 2: DeviceName ({cell}) was turned into a number" in text
+    assert "line 3: DeviceSecret was turned into a number" in text
+    assert "line 4" not in text
+
+
+def test_name_that_only_looks_like_a_number_is_a_name(tmp_path):
+    path = tmp_path / "devices.csv"
+    path.write_text("DeviceName,DeviceSecret,ProductKey\n8E12,s,a1pk\n867000111222333,s,a1pk\n")
+    assert [one.device_name for one in read_devices(path)] == ["8E12", "867000111222333"]
