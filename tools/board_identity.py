@@ -8,7 +8,8 @@ from typing import Any
 from tools import deploy_record
 
 ASK = f"""
-import sys,os
+import gc,sys,os
+gc.collect()
 def _linkpost_who():
  import hashlib
  i=sys.implementation

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import linkpost_command
 import pytest
+from emulator_process import EmulatorProcess
 from serial_board import BoardOnPort, needs_serial_board, serial_board
 
 from tools import deploy, deploy_record, failures
@@ -58,18 +59,20 @@ def check_files(board: BoardOnPort, expected: dict[str, bytes]) -> None:
     assert found == {path: data for path, data in expected.items() if not path.startswith(apps)}
 
 
-def test_deploy_fresh_and_again_runs_and_copies_nothing_the_second_time(tmp_path, capsys):
-    config = config_in(tmp_path)
-    files = {**THEIRS, "config.json": config.read_bytes()}
-    with serial_board(tmp_path, usb="native", files=files) as board:
-        done = run_deploy_json(capsys, board.port)
-        assert done["runs"]
-        assert set(done["copied"]) == wanted(config).keys() - {"config.json"}
-        assert "app started" in board.console
-        again = run_deploy_json(capsys, board.port)
-        assert again["runs"]
-        assert (again["copied"], again["removed"]) == ([], [])
-        check_files(board, {**files, **wanted(config)})
+def test_deploy_fresh_reports_and_again_copies_nothing(tmp_path, capsys):
+    with EmulatorProcess() as emulator:
+        config = linkpost_command.write_config(tmp_path, emulator.platform, interval_s=1)
+        files = {**THEIRS, "config.json": config.read_bytes()}
+        with serial_board(tmp_path, usb="native", files=files) as board:
+            done = run_deploy_json(capsys, board.port, "--ca", emulator.ca)
+            assert done["runs"]
+            expected = wanted(config, Path(emulator.ca))
+            assert set(done["copied"]) == expected.keys() - {"config.json"}
+            board.wait_until(lambda: bool(emulator.messages()), "report at the platform")
+            again = run_deploy_json(capsys, board.port, "--ca", emulator.ca)
+            assert again["runs"]
+            assert (again["copied"], again["removed"]) == ([], [])
+            check_files(board, {**files, **expected})
 
 
 def test_deploy_as_a_person_sees_it_piped_has_lines_and_no_colours(tmp_path):
