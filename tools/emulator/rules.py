@@ -191,9 +191,9 @@ def _mistaken_contents(fields: dict[str, str]) -> dict[str, bytes]:
     unsigned = [name for name in fields if name != "sign"]
     return {
         "the fields in the order they were sent": _join(fields, signed),
-        "signmethod and version too": _join(fields, sorted(unsigned)),
         "version too": _join(fields, sorted(n for n in unsigned if n != "signmethod")),
         "signmethod too": _join(fields, sorted(n for n in unsigned if n != "version")),
+        "signmethod and version too": _join(fields, sorted(unsigned)),
         "the fields without timestamp": _join(
             fields, sorted(n for n in signed if n != "timestamp")
         ),
