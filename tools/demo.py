@@ -1,6 +1,7 @@
 """`make demo`: emulator, console page, and a virtual board that reports into it.
 
-Until Ctrl-C, or until REPORTS=n reports were accepted; both end with exit code 0.
+Until Ctrl-C, or until REPORTS=n reports were accepted; both end with exit code 0. Beside the board
+that is well there are two devices that are not, so that the page has something to tell.
 """
 
 from __future__ import annotations
@@ -9,12 +10,14 @@ import contextlib
 import json
 import os
 import secrets
+import ssl
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 import urllib.request
+import webbrowser
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +28,8 @@ from tools.virtual_board.supervisor import INTERRUPTED, Setup, Supervisor
 
 _PRODUCT_KEY = "a1LinkpostD"
 _DEVICE_NAME = "demo-board"
+_WRONG_NAME = "wrong-secret"
+_SPARE_NAME = "not-heard-of"
 _INTERVAL_S = 2
 _READY_TIMEOUT_S = 30.0
 _POLL_S = 0.25
@@ -48,6 +53,8 @@ def main() -> int:
             print(f"The console page: {ready['console']}")
             print(f"The platform:     https://{ready['platform']}  (an emulator, on this machine)")
             print("The board reports every two seconds; Ctrl-C ends it.", flush=True)
+            _let_one_be_refused(ready["platform"], ready["ca"])
+            _open_page(ready["console"])
             return _watch_board(Supervisor(setup, _show_trouble), ready["console"])
 
 
@@ -62,6 +69,32 @@ def _watch_board(supervisor: Supervisor, console: str) -> int:
     if code and outcome.message:
         print(f"demo: {outcome.message}", file=sys.stderr)
     return failures.DONE if outcome.reason == INTERRUPTED else code
+
+
+def _let_one_be_refused(platform: str, ca: str) -> None:
+    """Authenticate as the device with the wrong secret, whose signature is wrong then."""
+    fields = {"productKey": _PRODUCT_KEY, "deviceName": _WRONG_NAME}
+    fields |= {"clientId": f"{_PRODUCT_KEY}.{_WRONG_NAME}", "sign": "0" * 32}
+    request = urllib.request.Request(  # noqa: S310  always https
+        f"https://{platform}/auth",
+        json.dumps(fields).encode(),
+        {"Content-Type": "application/json"},
+    )
+    opener = urllib.request.build_opener(
+        urllib.request.ProxyHandler({}),
+        urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=ca)),
+    )
+    with contextlib.suppress(OSError), opener.open(request, timeout=10):
+        pass  # it is refused with 20000, on HTTP 200
+
+
+def _open_page(console: str) -> None:
+    """Open the page where a person sits before a graphical desktop; its address is printed."""
+    if not sys.stdout.isatty() or "SSH_CONNECTION" in os.environ:
+        return
+    graphical = os.name == "nt" or sys.platform == "darwin"
+    if graphical or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
+        webbrowser.open(console)
 
 
 class _Reporter:
@@ -122,7 +155,8 @@ def _emulator(folder: Path, secret: str) -> Iterator[dict[str, str]]:
     log_path = folder / "emulator.log"
     arguments = ["emulator", "--port", "0", "--console-port", "0", "--ready-file", str(ready_file)]
     arguments += ["--db", str(folder / "platform.db"), "--cert-dir", str(folder / "certs")]
-    arguments += ["--device", f"{_PRODUCT_KEY},{_DEVICE_NAME},{secret}"]
+    for name in (_DEVICE_NAME, _WRONG_NAME, _SPARE_NAME):
+        arguments += ["--device", f"{_PRODUCT_KEY},{name},{secret}"]
     with log_path.open("wb") as log:
         process = runtimes.start_child(
             [sys.executable, "-m", "tools", *arguments],
