@@ -101,7 +101,7 @@ class Retention:
         with self._store.transaction():
             return self._store.db.execute(
                 "DELETE FROM value WHERE series_id = ? AND time_ms IN (SELECT time_ms FROM value"
-                " WHERE series_id = ? AND time_ms < ? AND message_id < ?"
+                " WHERE series_id = ? AND time_ms <= ? AND message_id < ?"
                 " ORDER BY time_ms LIMIT ?)",
                 (series_id, series_id, cutoff >> 20, cutoff, _VALUES_STEP),
             ).rowcount
