@@ -17,7 +17,7 @@ from tools.emulator.page.roster import Entry, Roster
 _PER_PAGE = 50
 _COLUMNS = [
     {"name": "how", "label": "How it is", "field": "sentence", "align": "left"},
-    {"name": "device", "label": "Device", "field": "device", "align": "left"},
+    {"name": "device", "label": "Device", "field": "device", "align": "left", "classes": "tight"},
     {"name": "state", "label": "Platform shows", "field": "state", "align": "left",
      "classes": "tight"},
     {"name": "seen", "label": "Last seen", "field": "seen", "align": "left", "classes": "tight"},

@@ -41,13 +41,13 @@ def judge(
         return Verdict("quiet", "disabled", "Disabled here: it is refused with 20000.")
     if row.last_seen_ms is None:
         return Verdict("quiet", "waiting", "Nothing was heard of it yet.")
-    if row.last_code and row.last_code not in _PASSING:
+    if row.last_code:
         reason = _brief(row.last_reason or words.ADVICE.get(row.last_code, ""))
-        return Verdict("bad", "not well", f"Refused {row.last_code}: {reason}{caused}")
-    if row.last_code in _PASSING:
-        reason = _brief(row.last_reason or words.ADVICE[row.last_code])
-        sentence = f"Refused {row.last_code}: {reason}{caused}"
-        return Verdict("warn", "look", sentence)
+        sentence = f"Refused {row.last_code}{': ' if reason else '.'}{reason}{caused}"
+        passing = row.last_code in _PASSING
+        return (
+            Verdict("warn", "look", sentence) if passing else Verdict("bad", "not well", sentence)
+        )
     if last_report_ms is None:
         return Verdict("warn", "look", f"It authenticated, and sent no report yet.{caused}")
     late_ms = now_ms - last_report_ms

@@ -10,15 +10,15 @@ _LONGEST_SHOWN = 32 * 1024  # bytes of a payload; the export has the rest
 
 # What a person does about a refusal; the platform's own reason says what was wrong.
 ADVICE = {
-    10000: "Temporary; the board keeps its readings and tries again.",
+    10000: "Temporary, the board keeps its readings and tries again.",
     10001: "The request is not as the platform wants it.",
     20000: "Check product_key, device_name and device_secret in its config.json.",
     20001: "The board authenticates again by itself.",
     20002: "The board authenticates again by itself.",
     20003: "The board authenticates again by itself.",
-    20004: "Temporary; the board tries again.",
+    20004: "Temporary, the board tries again.",
     30001: "Check the topic: the device may publish under its own only.",
-    40000: "Too many requests; the board waits and tries again.",
+    40000: "Too many requests, the board waits and tries again.",
 }
 
 
