@@ -21,6 +21,7 @@ _COMMANDS = {
     "flash": ("tools.flash:flash", "MicroPython onto a new board."),
     "deploy": ("tools.deploy:deploy", "The firmware onto a board, over USB."),
     "fleet": ("tools.fleet.command:fleet", "Many light boards at once, against an emulator."),
+    "image": ("tools.image:image", "Flash images without a REPL, for many boards."),
     "bench": ("tools.bench.command:bench", "What linkpost costs, measured beside `requests`."),
 }
 

@@ -28,30 +28,46 @@ def refresh_image(path: Path, kind: BoardKind, files: dict[str, bytes]) -> bool:
     Returns: whether anything was written.
     Raises: CommandError for a file that is no image of that kind of board, or one that is full.
     """
-    is_new = not path.exists()
-    content = bytearray(b"\xff" * kind.image_bytes if is_new else _read_host_file(path))
-    if len(content) != kind.image_bytes:
+    content = _read_host_file(path) if path.exists() else None
+    if content is not None and len(content) != kind.image_bytes:
         raise _not_an_image(path, kind)
-    memory = _Memory(buffer=content)
-    file_system = LittleFS(memory, mount=False, **_settings(kind))
     try:
-        if is_new:
-            file_system.format()
-        file_system.mount()
-    except LittleFSError as error:
-        raise _not_an_image(path, kind) from error
-    try:
-        _synchronise(file_system, files)
+        made = build_image(kind, files, content)
     except LittleFSError as error:
         if error.code != LittleFSError.Error.LFS_ERR_NOSPC:
-            raise
+            raise _not_an_image(path, kind) from error
         raise CommandError(
             f"{path} is full: the firmware does not fit beside what is on it. Its readings can "
             "be kept by making config.json's outbox.max_bytes smaller; or start with a new image"
         ) from error
-    if memory.is_changed:
-        _replace(path, memory.buffer)
-    return memory.is_changed
+    if made == content:
+        return False
+    _replace(path, made)
+    return True
+
+
+def build_image(kind: BoardKind, files: dict[str, bytes], content: bytes | None = None) -> bytes:
+    """Return an image that holds exactly these files of ours, beside all else that `content` has.
+
+    Args: content: an image to begin with; None for an empty one.
+    Raises: LittleFSError, LFS_ERR_NOSPC where it is full.
+    """
+    memory = _Memory(buffer=bytearray(content or b"\xff" * kind.image_bytes))
+    file_system = LittleFS(memory, mount=False, **_settings(kind))
+    if content is None:
+        file_system.format()
+    file_system.mount()
+    _synchronise(file_system, files)
+    return bytes(memory.buffer)
+
+
+def add_file(kind: BoardKind, content: bytes, name: str, data: bytes) -> bytes:
+    """Return an image with one more file in it. Raises: LittleFSError where it is full."""
+    memory = _Memory(buffer=bytearray(content))
+    file_system = LittleFS(memory, **_settings(kind))
+    with file_system.open(name, "wb") as file:
+        file.write(data)
+    return bytes(memory.buffer)
 
 
 def refresh_folder(path: Path, files: dict[str, bytes]) -> bool:
@@ -114,8 +130,6 @@ def in_use(path: Path) -> Iterator[None]:
 class _Memory(UserContext):
     """An image in memory. The package's own formats a log line for each access; this does not."""
 
-    is_changed = False
-
     def read(self, cfg: LFSConfig, block: int, off: int, size: int) -> bytearray:
         start = block * BLOCK_SIZE + off
         return self.buffer[start : start + size]
@@ -123,13 +137,11 @@ class _Memory(UserContext):
     def prog(self, cfg: LFSConfig, block: int, off: int, data: bytes) -> int:
         start = block * BLOCK_SIZE + off
         self.buffer[start : start + len(data)] = data
-        self.is_changed = True
         return 0
 
     def erase(self, cfg: LFSConfig, block: int) -> int:
         start = block * BLOCK_SIZE
         self.buffer[start : start + BLOCK_SIZE] = b"\xff" * BLOCK_SIZE
-        self.is_changed = True
         return 0
 
 

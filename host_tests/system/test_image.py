@@ -1,0 +1,287 @@
+"""`linkpost image`: images that real MicroPython mounts, and that a virtual board boots from."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from emulator_process import DEVICE_NAME, DEVICE_SECRET, PRODUCT_KEY, EmulatorProcess
+from firmware_files import firmware_of, partition
+from linkpost_command import run
+
+from tools.boards import ESP32, boards
+from tools.firmware_image import uf2_blocks
+from tools.virtual_board import runtimes, unix_port
+
+SECRET = "canary-secret-of-a-device"
+needs_micropython = pytest.mark.skipif(
+    not runtimes.has_micropython(), reason="the MicroPython wheel is not here"
+)
+# Mounts the image as a chip does, reads every file, writes one, and mounts it again.
+MOUNT = """
+import json, sys, vfs
+path, block_count, block_size, read_size, prog_size = json.loads(sys.argv[1])
+class Flash:
+    def __init__(self):
+        with open(path, "rb") as file:
+            self.image = bytearray(file.read())
+    def readblocks(self, block, buffer, offset=0):
+        at = block * block_size + offset
+        buffer[:] = self.image[at : at + len(buffer)]
+    def writeblocks(self, block, data, offset=0):
+        at = block * block_size + offset
+        self.image[at : at + len(data)] = data
+    def ioctl(self, op, argument):
+        if op == 4: return block_count
+        if op == 5: return block_size
+        if op == 6:
+            at = argument * block_size
+            self.image[at : at + block_size] = b"\\xff" * block_size
+        return 0
+flash = Flash()
+def mount():
+    vfs.mount(vfs.VfsLfs2(flash, readsize=read_size, progsize=prog_size, lookahead=32), "/board")
+mount()
+import os
+def walk(folder):
+    for entry in os.ilistdir(folder):
+        name = folder + "/" + entry[0]
+        if entry[1] & 0x4000:
+            yield from walk(name)
+        else:
+            with open(name, "rb") as file:
+                yield name[7:], len(file.read())
+found = dict(walk("/board"))
+with open("/board/config.json") as file:
+    config = json.load(file)
+with open("/board/token", "wb") as file:
+    file.write(b"t" * 3000)
+vfs.umount("/board")
+mount()
+with open("/board/token", "rb") as file:
+    assert file.read() == b"t" * 3000
+print(json.dumps([found, config]))
+"""
+
+
+def template(tmp_path, **changes):
+    config = {
+        "endpoint": "iot.example.com",
+        "product_key": "a1B2c3D4e5F",
+        "device_name": "sensor01",
+        "device_secret": SECRET,
+        "wifi": {"ssid": "lab", "password": "correct horse"},
+        **changes,
+    }
+    path = tmp_path / "template.json"
+    path.write_text(json.dumps(config))
+    return path
+
+
+def devices(tmp_path, count):
+    path = tmp_path / "devices.csv"
+    rows = [f"a1B2c3D4e5F,board{i:04},{SECRET}{i:04}" for i in range(count)]
+    path.write_text("\n".join(["ProductKey,DeviceName,DeviceSecret", *rows, ""]))
+    return path
+
+
+def file_system_of(board, path, manifest):
+    """Return the file system's bytes in an image, wherever it lies."""
+    data = path.read_bytes()
+    if board.port == ESP32:
+        size = manifest["block_count"] * manifest["block_size"]
+        return data[-size:]
+    content = bytearray(b"\xff" * manifest["block_count"] * manifest["block_size"])
+    begin = board.offset + manifest["file_system_start"]
+    for block in uf2_blocks(data, path.name):
+        at = block.address - begin
+        if at >= 0 and block.family == board.uf2_family:
+            content[at : at + len(block.payload)] = block.payload
+    return bytes(content)
+
+
+def mounted(board, path, manifest, tmp_path):
+    """Mount an image in real MicroPython with that chip's settings; return (files, config)."""
+    raw = tmp_path / "file-system"
+    raw.write_bytes(file_system_of(board, path, manifest))
+    options = [
+        str(raw),
+        manifest["block_count"],
+        manifest["block_size"],
+        board.read_size,
+        board.prog_size,
+    ]
+    script = tmp_path / "mount.py"
+    script.write_text(MOUNT)
+    done = subprocess.run(
+        [sys.executable, "-I", unix_port.__file__, "-X", "heapsize=64M", str(script)]
+        + [json.dumps(options)],
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads(done.stdout)
+
+
+@needs_micropython
+@pytest.mark.parametrize("with_micropython", [False, True], ids=["files", "whole"])
+@pytest.mark.parametrize("name", sorted(boards()))
+def test_image_mounts_in_micropython_with_that_chips_settings(tmp_path, name, with_micropython):
+    board = boards()[name]
+    arguments = ["image", name, "--config", template(tmp_path), "--out", tmp_path / "out"]
+    firmware = firmware_of(board, 70_000)
+    if with_micropython:
+        file = tmp_path / f"{name}-v{board.version}"
+        file.write_bytes(firmware)
+        arguments += ["--micropython", file]
+    result = run(*arguments)
+    assert result.returncode == 0, result.stderr
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    (entry,) = manifest["images"]
+    path = tmp_path / "out" / entry["file"]
+    data = path.read_bytes()
+    assert hashlib.sha256(data).hexdigest() == entry["sha256"]
+    assert len(data) == entry["bytes"]
+    if with_micropython and board.port == ESP32:
+        assert data.startswith(firmware)
+        assert hex(board.offset) in manifest["command"]
+    if with_micropython and board.port != ESP32:
+        blocks = {block.address: block.payload for block in uf2_blocks(data, "x")}
+        for block in uf2_blocks(firmware, "x"):
+            assert blocks[block.address] == block.payload
+    files, config = mounted(board, path, manifest, tmp_path)
+    assert config["device_secret"] == SECRET
+    assert {"main.py", "config.json", "lib/linkpost/app.mpy", "token"} - {"token"} <= set(files)
+    port_file = f"lib/linkpost/ports/{board.port}.mpy"
+    assert port_file in files
+    assert len([file for file in files if file.endswith(".der")]) == 4
+
+
+def test_partition_of_its_own_decides_where_the_files_go(tmp_path):
+    board = boards()["ESP32_GENERIC"]
+    file = tmp_path / "ESP32_GENERIC-20250415-v1.25.0.bin"
+    app = partition(0, 0x10000, 0x1F0000, "factory")
+    own = partition(1, 0x300000, 0x100000, "vfs")
+    file.write_bytes(firmware_of(board, 70_000, [app, own]))
+    out = tmp_path / "out"
+    config = template(tmp_path)
+    result = run("image", board.name, "--config", config, "--out", out, "--micropython", file)
+    assert result.returncode == 0, result.stderr
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert (manifest["file_system_start"], manifest["block_count"]) == (0x300000, 256)
+
+
+def test_flash_size_decides_how_many_blocks_there_are(tmp_path):
+    out = tmp_path / "out"
+    arguments = ("--config", template(tmp_path), "--out", out, "--flash-size")
+    assert run("image", "ESP32_GENERIC_S3", *arguments, "16MB").returncode == 0
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert manifest["block_count"] == (16 - 2) * 256
+    again = run("image", "RPI_PICO_W", *arguments[:-1], "--flash-size", "16MB")
+    assert again.returncode == 2
+    assert "RPI_PICO_W" in again.stderr
+
+
+def test_list_of_devices_gives_an_image_each_and_secrets_only_there(tmp_path):
+    out = tmp_path / "out"
+    config, csv = template(tmp_path), devices(tmp_path, 20)
+    result = run("image", "RPI_PICO_W", "--config", config, "--csv", csv, "--out", out)
+    assert result.returncode == 0, result.stderr
+    assert "20 images" in result.stdout
+    text = (out / "manifest.json").read_text()
+    assert SECRET not in text + result.stdout + result.stderr
+    assert "correct horse" not in text + result.stdout + result.stderr
+    manifest = json.loads(text)
+    assert [entry["device"] for entry in manifest["images"]] == [
+        f"a1B2c3D4e5F/board{i:04}" for i in range(20)
+    ]
+    for i, entry in enumerate(manifest["images"]):
+        path = out / entry["file"]
+        assert f"{SECRET}{i:04}".encode() in path.read_bytes()
+        assert SECRET.encode() + f"{(i + 1) % 20:04}".encode() not in path.read_bytes()
+        if os.name == "posix":
+            assert path.stat().st_mode & 0o777 == 0o600
+    if os.name == "posix":
+        assert out.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="holes are counted in blocks on Linux")
+def test_images_take_little_room(tmp_path):
+    out = tmp_path / "out"
+    config, csv = template(tmp_path), devices(tmp_path, 8)
+    arguments = ("--config", config, "--csv", csv, "--out", out)
+    assert run("image", "ESP32_GENERIC", *arguments).returncode == 0
+    stored = sum(path.stat().st_blocks * 512 for path in out.iterdir())
+    assert stored < 8 * 300_000
+    assert all(path.stat().st_size == 2 << 20 for path in out.glob("*.bin"))
+
+
+def test_names_that_no_host_takes_as_a_file_are_made_safe_and_stay_apart(tmp_path):
+    out = tmp_path / "out"
+    csv = tmp_path / "devices.csv"
+    csv.write_text(
+        "ProductKey,DeviceName,DeviceSecret\na1pk,a:b@c,x\na1pk,a_b_c,x\na1pk,a@b:c,x\n"
+    )
+    result = run("image", "RPI_PICO_W", "--config", template(tmp_path), "--csv", csv, "--out", out)
+    assert result.returncode == 0, result.stderr
+    names = sorted(path.name for path in out.glob("*.uf2"))
+    assert len(names) == 3
+    assert all(set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789_.-") for name in names)
+
+
+@pytest.mark.parametrize(
+    ("changes", "csv_text", "words"),
+    [
+        ({"client_id": "one"}, None, "client_id"),
+        ({"intervall_s": 3}, None, "intervall_s"),
+        ({}, "ProductKey,DeviceName,DeviceSecret\na1pk,sensor01,\n", "line 2"),
+    ],
+)
+def test_wrong_input_is_told_and_nothing_is_written(tmp_path, changes, csv_text, words):
+    out = tmp_path / "out"
+    csv = devices(tmp_path, 2)
+    if csv_text:
+        csv.write_text(csv_text)
+    config = template(tmp_path, **changes)
+    result = run("image", "RPI_PICO_W", "--config", config, "--csv", csv, "--out", out)
+    assert result.returncode == 2
+    assert words in result.stderr
+    assert SECRET not in result.stderr
+    assert not out.exists()
+
+
+def test_folder_that_is_not_empty_is_left_alone(tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "mine").write_text("mine")
+    result = run("image", "RPI_PICO_W", "--config", template(tmp_path), "--out", out)
+    assert result.returncode == 2
+    assert [path.name for path in out.iterdir()] == ["mine"]
+
+
+@needs_micropython
+def test_virtual_board_boots_from_an_image_and_reports(tmp_path):
+    with EmulatorProcess() as emulator:
+        config = template(
+            tmp_path,
+            endpoint=emulator.platform,
+            product_key=PRODUCT_KEY,
+            device_name=DEVICE_NAME,
+            device_secret=DEVICE_SECRET,
+            interval_s=0,
+            sensors=[{"type": "simulated"}],
+        )
+        out = tmp_path / "out"
+        arguments = ("--config", config, "--out", out, "--ca", emulator.ca)
+        assert run("image", "ESP32_GENERIC", *arguments).returncode == 0
+        manifest = json.loads((out / "manifest.json").read_text())
+        flash = out / manifest["images"][0]["file"]
+        # `board run` gives it the port of this desktop; all else is there already.
+        end = ("--reports", 2, "--timeout", 60)
+        arguments = ("--config", config, "--flash", flash, "--ca", emulator.ca, *end)
+        result = run("board", "run", *arguments)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith("board: ")

@@ -1,0 +1,192 @@
+"""`linkpost image`: factory images, one for each device of a list."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from tools import failures, firmware
+from tools.boards import ESP32, Board, find_board
+from tools.devices_csv import Triple, read_devices
+from tools.failures import CommandError
+from tools.firmware_cache import firmware_from
+from tools.image_build import (
+    Layout,
+    base_image,
+    config_for,
+    device_image,
+    dump_config,
+    file_name,
+    layout_of,
+    write_sparse,
+)
+
+_SIZES_MB = (2, 4, 8, 16, 32)
+_TRIPLE = ("product_key", "device_name", "device_secret")
+
+
+@click.command()
+@click.argument("board_name", metavar="BOARD")
+@click.option(
+    "--config",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="config.json of the device; with --csv a template, whose triple each row replaces.",
+)
+@click.option(
+    "--csv", "csv_path", type=click.Path(path_type=Path), help="The console's device list."
+)
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="A new folder for the images and manifest.json.",
+)
+@click.option(
+    "--flash-size",
+    type=click.Choice([f"{size}MB" for size in _SIZES_MB]),
+    help="Of the chip, where it is not the usual one; linkpost flash tells it.",
+)
+@click.option("--ca", type=click.Path(path_type=Path), help="PEM file of further CAs to trust.")
+@click.option(
+    "--micropython",
+    type=click.Path(path_type=Path),
+    help="MicroPython's own file: it goes into the image, which is then all the board needs.",
+)
+def image(
+    board_name: str,
+    config: Path,
+    csv_path: Path | None,
+    out: Path,
+    flash_size: str | None,
+    ca: Path | None,
+    micropython: Path | None,
+) -> int:
+    """Make flash images that need no REPL: firmware, certificates and config of each device.
+
+    For the ESP32 family a .bin for esptool, for a Pico a .uf2 for its drive. The images hold the
+    devices' secrets and nothing else does; manifest.json has their hashes and what to type.
+
+    \b
+    Example: linkpost image RPI_PICO_W --config template.json --csv devices.csv --out images
+    """
+    board = find_board(board_name)
+    layout = layout_of(
+        board,
+        int(flash_size[:-2]) << 20 if flash_size else None,
+        firmware_from(micropython) if micropython else None,
+    )
+    configs = configs_of(config, csv_path)
+    _make_folder(out)
+    base = base_image(layout, configs[0][1], ca)
+    tasks = [(layout, base, triple, data, out) for triple, data in configs]
+    entries = []
+    with _bar(len(tasks)) as advance, _pool(len(tasks)) as run:
+        for entry in run(_make_one, tasks):
+            entries.append(entry)
+            advance()
+    _write_manifest(out, layout, entries)
+    many = "1 image" if len(entries) == 1 else f"{len(entries)} images"
+    print(f"{many} and manifest.json are in {out}")
+    print(f"Next: {_command(layout, entries[0]['file'] if len(entries) == 1 else 'FILE')}")
+    return failures.DONE
+
+
+def configs_of(config: Path, csv_path: Path | None) -> list[tuple[Triple, dict[str, Any]]]:
+    """Return each device with its config. Raises: CommandError, and the firmware's ConfigError."""
+    try:
+        template = json.loads(config.read_bytes())
+    except OSError as error:
+        raise CommandError(f"--config: cannot read {config}: {error.strerror}") from error
+    except ValueError as error:
+        raise CommandError(f"--config: {config} is not JSON: {error}") from error
+    if not isinstance(template, dict):
+        raise CommandError(f"--config: {config} must hold one JSON object")
+    if csv_path is not None:
+        return [(triple, config_for(template, triple)) for triple in read_devices(csv_path)]
+    firmware.enable_imports()
+    from linkpost.config import Config
+
+    Config(template)
+    return [(Triple(*(template[key] for key in _TRIPLE)), template)]
+
+
+def _make_one(task: tuple[Layout, bytes, Triple, dict[str, Any], Path]) -> dict[str, Any]:
+    """Make and write one device's image; runs in a process of the pool."""
+    layout, base, triple, config, out = task
+    data = device_image(layout, base, dump_config(config))
+    name = file_name(triple, layout.suffix)
+    solid = len(layout.micropython or b"") if layout.suffix == ".bin" else len(data)
+    digest = write_sparse(out / name, data, layout.board.block_size, solid)
+    return {"device": triple.key, "file": name, "bytes": len(data), "sha256": digest}
+
+
+Run = Callable[[Callable[[Any], Any], list[Any]], Iterator[Any]]
+
+
+@contextmanager
+def _pool(count: int) -> Iterator[Run]:
+    """Yield a `map` over all cores; over none where there is little to do."""
+    workers = min(count // 8, os.cpu_count() or 1)
+    if workers < 2:
+        yield map
+        return
+    with ProcessPoolExecutor(workers) as pool:
+        yield lambda work, tasks: pool.map(work, tasks, chunksize=4)
+
+
+@contextmanager
+def _bar(total: int) -> Iterator[Callable[[], None]]:
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda: None
+        return
+    columns = (TextColumn("images"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("images", total=total)
+        yield lambda: progress.advance(task)
+
+
+def _make_folder(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, mode=0o700)
+    except FileExistsError as error:
+        if not out.is_dir() or any(out.iterdir()):
+            raise CommandError(f"--out: {out} is there already; give a new folder") from error
+        out.chmod(0o700)
+    except OSError as error:
+        raise CommandError(f"--out: cannot make {out}: {error.strerror}") from error
+
+
+def _write_manifest(out: Path, layout: Layout, entries: list[dict[str, Any]]) -> None:
+    board = layout.board
+    manifest = {
+        "board": board.name,
+        "linkpost": firmware.version(),
+        "micropython": "in the images" if layout.micropython else board.version,
+        "made": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "file_system_start": layout.start,
+        "block_count": layout.block_count,
+        "block_size": board.block_size,
+        "command": _command(layout, "FILE"),
+        "images": entries,
+    }
+    (out / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+
+
+def _command(layout: Layout, file: str) -> str:
+    """Return what brings an image onto a board."""
+    board: Board = layout.board
+    if board.port == ESP32:
+        return f"esptool --chip {board.chip} write-flash {layout.offset:#x} {file}"
+    return f"copy {file} to the drive {board.uf2_volume} (BOOTSEL held while plugging in)"

@@ -1,0 +1,196 @@
+"""Flash images that need no REPL: a file system with firmware, certificates and config."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from littlefs import LittleFSError
+
+from tools import firmware
+from tools.board_files import files_for
+from tools.boards import ESP32, Board
+from tools.devices_csv import Triple
+from tools.failures import CommandError
+from tools.firmware_image import (
+    UF2_BLOCK_BYTES,
+    check_firmware,
+    encode_uf2,
+    file_system_start,
+    uf2_blocks,
+)
+from tools.virtual_board.image import add_file, build_image
+from tools.virtual_board.kinds import kind_of
+
+_UF2_PIECE = 256  # what every boot loader of a Pico takes
+_TRIPLE_KEYS = ("product_key", "device_name", "device_secret")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where a board's file system goes, and the MicroPython that comes along, if any."""
+
+    board: Board
+    start: int  # in flash
+    block_count: int
+    micropython: bytes | None
+    has_native_digests: bool
+
+    @property
+    def suffix(self) -> str:
+        """Return how the files are called."""
+        return ".bin" if self.board.port == ESP32 else ".uf2"
+
+    @property
+    def offset(self) -> int:
+        """Return where esptool writes the file."""
+        return self.start if self.micropython is None else self.board.offset
+
+
+def layout_of(
+    board: Board, flash_bytes: int | None, micropython: tuple[str, bytes] | None
+) -> Layout:
+    """Return the layout for a board, its pinned MicroPython or one at hand, (name, content).
+
+    Raises: CommandError for a firmware of another chip, or a flash that has no room.
+    """
+    start = board.file_system_start
+    native = board.has_native_digests
+    if micropython is not None:
+        name, data = micropython
+        check_firmware(data, board, name)
+        start = file_system_start(data, board)
+        native = board.port == ESP32 or _version_of(name) >= (1, 27)
+    count = board.block_count(flash_bytes, start)
+    return Layout(board, start, count, micropython[1] if micropython else None, native)
+
+
+def _version_of(name: str) -> tuple[int, ...]:
+    # Of a file that does not tell, nothing is taken for granted: our digests go along.
+    found = re.search(r"v(\d+)\.(\d+)", name)
+    return (int(found.group(1)), int(found.group(2))) if found else (0, 0)
+
+
+def config_for(template: dict[str, Any], triple: Triple) -> dict[str, Any]:
+    """Return the config of one device: the template with that triple in place of its own.
+
+    Raises: the firmware's ConfigError; CommandError for a client_id, which is one device's.
+    """
+    if template.get("client_id") is not None:
+        raise CommandError("--config: client_id belongs to one device; leave it out with --csv")
+    values = (triple.product_key, triple.device_name, triple.device_secret)
+    config = {**template, **dict(zip(_TRIPLE_KEYS, values, strict=True))}
+    firmware.enable_imports()
+    from linkpost.config import Config
+
+    Config(config)
+    return config
+
+
+def base_image(layout: Layout, config: dict[str, Any], ca: Path | None) -> bytes:
+    """Return the file system with all that is the same for every device: no config.json."""
+    files = files_for(
+        config, chip=layout.board.port, native_digests=layout.has_native_digests, ca=ca
+    )
+    return _build(layout, files, None)
+
+
+def device_image(layout: Layout, base: bytes, config: bytes) -> bytes:
+    """Return the file for one device: what `base_image` gave, and its config.json."""
+    kind = kind_of(layout.board, layout.block_count)
+    try:
+        file_system = add_file(kind, base, "config.json", config)
+    except LittleFSError as error:
+        raise CommandError(f"no room for config.json on a {layout.board.name}") from error
+    if layout.board.port == ESP32:
+        return _merged_bin(layout, file_system)
+    return _uf2(layout, file_system)
+
+
+def _build(layout: Layout, files: dict[str, bytes], content: bytes | None) -> bytes:
+    try:
+        return build_image(kind_of(layout.board, layout.block_count), files, content)
+    except LittleFSError as error:
+        raise CommandError(
+            f"the files do not fit: {sum(map(len, files.values())):,} bytes on a file system of "
+            f"{layout.block_count} blocks"
+        ) from error
+
+
+def _merged_bin(layout: Layout, file_system: bytes) -> bytes:
+    if layout.micropython is None:
+        return file_system
+    gap = layout.start - layout.board.offset - len(layout.micropython)
+    if gap < 0:
+        raise CommandError("this MicroPython reaches into its own file system")
+    return layout.micropython + b"\xff" * gap + file_system
+
+
+def _uf2(layout: Layout, file_system: bytes) -> bytes:
+    board = layout.board
+    begin = board.offset + layout.start
+    blank = b"\xff" * board.block_size
+    pieces = []
+    for at in range(0, len(file_system), board.block_size):
+        block = file_system[at : at + board.block_size]
+        if block != blank:  # the boot loader erases what it writes, and littlefs the rest
+            pieces += [
+                (begin + at + more, block[more : more + _UF2_PIECE])
+                for more in range(0, board.block_size, _UF2_PIECE)
+            ]
+    head = b""
+    if layout.micropython is not None:
+        # One set of blocks, numbered through: the boot loader restarts after the last of a set.
+        blocks = uf2_blocks(layout.micropython, "MicroPython")
+        own = [
+            (block.address, block.payload) for block in blocks if block.family == board.uf2_family
+        ]
+        head = b"".join(
+            layout.micropython[i * UF2_BLOCK_BYTES : (i + 1) * UF2_BLOCK_BYTES]
+            for i, block in enumerate(blocks)
+            if block.family != board.uf2_family
+        )
+        pieces = own + pieces
+    return head + encode_uf2(pieces, board.uf2_family or 0)
+
+
+def file_name(triple: Triple, suffix: str) -> str:
+    """Return a file name for a device that every host takes, and no other device has."""
+    plain = f"{triple.product_key}.{triple.device_name}"
+    safe = re.sub(r"[^A-Za-z0-9_.-]", "_", plain)
+    if safe != plain:
+        safe += "-" + hashlib.sha256(plain.encode()).hexdigest()[:8]
+    return safe + suffix
+
+
+def write_sparse(path: Path, data: bytes, block_size: int, solid: int) -> str:
+    """Write an image with holes where nothing is; return its SHA-256 as it reads.
+
+    Blank blocks become zeros, which the host need not store: no chip reads a block that littlefs
+    has not written. The first `solid` bytes stay as they are: they are MicroPython's, which does
+    look at what is blank. Only its owner may read the file: it holds secrets.
+    """
+    digest = hashlib.sha256()
+    blank, hole = b"\xff" * block_size, bytes(block_size)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        for at in range(0, len(data), block_size):
+            block = data[at : at + block_size]
+            if block == blank and at >= solid:
+                digest.update(hole)
+                file.seek(len(block), os.SEEK_CUR)
+            else:
+                digest.update(block)
+                file.write(block)
+        file.truncate(len(data))
+    return digest.hexdigest()
+
+
+def dump_config(config: dict[str, Any]) -> bytes:
+    """Return a config.json."""
+    return (json.dumps(config, indent=2, ensure_ascii=False) + "\n").encode()
