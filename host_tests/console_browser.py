@@ -55,8 +55,7 @@ def launch(profile: Path) -> Iterator[Browser]:
     expect.set_options(timeout=WAIT_MS)
     profile.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
-        # A launched browser, not a persistent one, so that each page has a context of its own;
-        # Playwright gives it a fresh profile, and its crash files go where we say.
+        # Playwright gives it a fresh profile; what else it writes goes where we say.
         chromium = playwright.chromium.launch(
             executable_path=path,
             headless=True,
@@ -70,28 +69,27 @@ def launch(profile: Path) -> Iterator[Browser]:
 
 
 class Browser:
-    """One running Chromium. Each page gets a context of its own, and is watched."""
+    """One running Chromium. Pages opened alike share cookies and cache; each is watched."""
 
     def __init__(self, chromium):
         self._chromium = chromium
+        self._contexts: dict[str, object] = {}
 
     @contextlib.contextmanager
-    def open(self, url: str, viewport=None, scheme: str = "light", **context_options):
+    def open(self, url: str, viewport=DESKTOP, scheme: str = "light", **options):
         """Open the URL; yield the page, whose `seen` says what it asked for and complained of."""
-        context = self._chromium.new_context(
-            viewport=viewport or DESKTOP,
-            color_scheme=scheme,
-            accept_downloads=True,
-            **context_options,
-        )
+        options = {"viewport": viewport, "color_scheme": scheme, **options}
+        key = repr(options)
+        if key not in self._contexts:
+            self._contexts[key] = self._chromium.new_context(**options)
+            self._contexts[key].set_default_timeout(WAIT_MS)
+        page = self._contexts[key].new_page()
         try:
-            context.set_default_timeout(WAIT_MS)
-            page = context.new_page()
             page.seen = Seen(page)
             page.goto(url)
             yield page
         finally:
-            context.close()
+            page.close()
 
 
 class Seen:

@@ -57,8 +57,8 @@ def opened(emulator, browser):  # noqa: F811
     """Open a view; whatever a test did, the page asked no other host and hit no error."""
 
     @contextlib.contextmanager
-    def open_view(path, *arguments, **options):
-        with browser.open(emulator.console + path, *arguments, **options) as page:
+    def open_view(path, **options):
+        with browser.open(emulator.console + path, **options) as page:
             expect(page.get_by_role("heading", level=1)).to_be_visible()
             yield page
             emulator.clear_faults()
@@ -261,7 +261,7 @@ def test_message_opens_as_json_text_and_hex_with_its_request_masked(opened, emul
 
 
 def test_views_at_phone_width_fit_and_show_tables_as_cards(opened, emulator, board):
-    with opened("/", PHONE) as page:
+    with opened("/", viewport=PHONE) as page:
         for path in ("/", f"/device/{BOARD}", "/messages", "/faults", "/new"):
             page.goto(emulator.console + path)
             expect(page.get_by_role("heading", level=1)).to_be_visible()
