@@ -110,8 +110,8 @@ def test_deploy_onto_a_board_whose_watchdog_runs_is_not_bitten(tmp_path, capsys)
 
 
 def test_deploy_onto_a_board_in_deep_sleep_catches_it(tmp_path, capsys):
-    config = config_in(tmp_path, sleep="deep", interval_s=2)
-    with serial_board(tmp_path, usb="native", config=config) as board:
+    config = config_in(tmp_path, sleep="deep", interval_s=3, send_s=600)
+    with serial_board(tmp_path, usb="native", config=config, gone_s=0.1) as board:
         board.wait_for_note("sleep")
         done = run_deploy_json(capsys, board.port)
         assert done["runs"]
