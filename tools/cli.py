@@ -19,6 +19,7 @@ _COMMANDS = {
     "send": ("tools.send:send", "One message from the desktop: endpoint and credentials checked."),
     "boards": ("tools.plugged_in:boards_command", "What is plugged in, what is supported."),
     "flash": ("tools.flash:flash", "MicroPython onto a new board."),
+    "provision": ("tools.provision:provision", "What a board needs to know: its config.json."),
     "deploy": ("tools.deploy:deploy", "The firmware onto a board, over USB."),
     "fleet": ("tools.fleet.command:fleet", "Many light boards at once, against an emulator."),
     "image": ("tools.image:image", "Flash images without a REPL, for many boards."),

@@ -1,0 +1,113 @@
+"""What `linkpost provision` makes of answers: checked by the firmware, shown without secrets."""
+
+import json
+
+import pytest
+
+from tools.provision_answers import (
+    IDENTITY,
+    REPORTING,
+    WIFI,
+    check,
+    hours_held,
+    masked,
+    problem_of,
+    put,
+    show_sensors,
+    value_at,
+)
+
+GOOD = {
+    "endpoint": "iot.example.com",
+    "product_key": "a1B2c3D4e5F",
+    "device_name": "sensor01",
+    "device_secret": "0123456789abcdef0123456789ABCDEF",
+    "wifi": {"ssid": "lab", "password": "correct horse"},
+}
+SENSORS = next(question for question in REPORTING if question.path == ("sensors",))
+INTERVAL = next(question for question in REPORTING if question.path == ("interval_s",))
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        (("endpoint",), "http://x", "HTTPS only"),
+        (("endpoint",), "https://iot.example.com/", ""),
+        (("product_key",), "a b", "ProductKey"),
+        (("device_name",), "abc", "4 to 32"),
+        (("device_secret",), "with space", "DeviceSecret"),
+        (("wifi", "ssid"), "x" * 33, "wifi.ssid"),
+        (("wifi", "password"), "short", "wifi.password"),
+        (("wifi", "password"), "long enough", ""),
+        (("interval_s",), "often", "seconds"),
+        (("interval_s",), 30, ""),
+        (("sensors",), [{"type": "dht23"}], "must be one of"),
+        (("sensors",), [{"type": "dht22", "pin": 4}], ""),
+    ],
+)
+def test_answer_is_checked_by_itself(path, value, words):
+    problem = problem_of(path, value, {})
+    assert words in problem
+    assert bool(problem) == bool(words)
+
+
+def test_each_question_is_one_of_the_config():
+    config = {}
+    for question in (*IDENTITY, *WIFI, *REPORTING):
+        put(
+            config,
+            question.path,
+            value_at({**GOOD, "interval_s": 5, "sensors": []}, question.path),
+        )
+    config["sensors"] = [{"type": "onchip"}]
+    check(config)
+
+
+@pytest.mark.parametrize(
+    ("text", "sensors"),
+    [
+        ("onchip", [{"type": "onchip"}]),
+        ("dht22 pin=4, onchip", [{"type": "dht22", "pin": 4}, {"type": "onchip"}]),
+        ("dht22 pin=4 name=room", [{"type": "dht22", "pin": 4, "name": "room"}]),
+        ('[{"type": "analog", "pin": 34}]', [{"type": "analog", "pin": 34}]),
+    ],
+)
+def test_sensors_as_a_person_types_them(text, sensors):
+    assert SENSORS.parse(text) == sensors
+    assert SENSORS.parse(show_sensors(sensors)) == sensors
+
+
+@pytest.mark.parametrize("text", ["[{", ", ,", "dht22 pin"])
+def test_sensors_that_make_no_sense_are_refused_in_words(text):
+    value = SENSORS.parse(text)
+    assert problem_of(("sensors",), value, {}) or value == [{"type": "dht22", "pin": ""}]
+
+
+def test_number_is_one():
+    assert INTERVAL.parse("60") == 60
+    assert INTERVAL.parse("0.5") == 0.5
+
+
+def test_masked_config_shows_ends_only():
+    text = json.dumps(masked(GOOD))
+    assert "..CDEF" in text
+    assert "0123456789" not in text
+    assert "correct horse" not in text
+    assert masked({**GOOD, "device_secret": "short"})["device_secret"] == "(set)"
+    several = masked({**GOOD, "wifi": [GOOD["wifi"], {"ssid": "open"}]})
+    assert several["wifi"] == [{"ssid": "lab", "password": "(set)"}, {"ssid": "open"}]
+    assert GOOD["wifi"]["password"] == "correct horse"
+
+
+def test_several_networks_keep_those_that_were_not_asked_for():
+    config = {"wifi": [{"ssid": "one", "password": "12345678"}, {"ssid": "two"}]}
+    put(config, ("wifi", "ssid"), "three")
+    assert config["wifi"] == [{"ssid": "three", "password": "12345678"}, {"ssid": "two"}]
+
+
+def test_hours_are_said_for_what_the_outbox_holds():
+    config = check({**GOOD, "outbox": {"max_bytes": 1_100_000}})
+    assert hours_held(config, 0) == "an outage may last about 166 hours (10,000 readings)"
+    assert "10,000 readings" in hours_held(check(GOOD), 2_200_000)
+    assert hours_held(check(GOOD), 0) == ""
+    assert hours_held(check({**GOOD, "interval_s": 0}), 10**6) == ""

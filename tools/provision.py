@@ -1,0 +1,251 @@
+"""`linkpost provision`: what a board needs to know, asked, checked, and written to it."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tools import failures
+from tools.authenticate import authenticate
+from tools.devices_csv import Triple, read_devices
+from tools.failures import CommandError
+from tools.image_build import dump_config
+from tools.provision_answers import (
+    IDENTITY,
+    REPORTING,
+    WIFI,
+    Question,
+    check,
+    hours_held,
+    masked,
+    problem_of,
+    put,
+    show_sensors,
+    value_at,
+)
+from tools.serial_ports import find_port
+from tools.usb_board import Identity, UsbBoard
+
+_CONFIG = "config.json"
+
+
+@click.command()
+@click.option("--port", help="The board's serial port.  [default: the one board there is]")
+@click.option(
+    "--from",
+    "source",
+    type=click.Path(path_type=Path),
+    help="A config.json to take instead of asking; with --csv, everything but the triple.",
+)
+@click.option("--csv", type=click.Path(path_type=Path), help="The console's device list.")
+@click.option("--device", help="Which row of --csv: ProductKey/DeviceName or DeviceName.")
+@click.option("--check", "prove", is_flag=True, help="First authenticate for real, from here.")
+@click.option(
+    "--ca", type=click.Path(path_type=Path), help="For --check: PEM file of further CAs."
+)
+@click.option("--yes", is_flag=True, help="Replace a config.json that is on the board.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Write config.json to this file, not a board."
+)
+def provision(
+    port: str | None,
+    source: Path | None,
+    csv: Path | None,
+    device: str | None,
+    prove: bool,
+    ca: Path | None,
+    yes: bool,
+    out: Path | None,
+) -> int:
+    """Ask for the device's triple, endpoint, Wi-Fi, interval and sensors, and write config.json.
+
+    Each answer is checked by the firmware's own rules. What the board has already is offered, and
+    kept unless you agree. Secrets are typed here or come from a file, never from the command line.
+
+    \b
+    Example: linkpost provision --check
+    From a list: linkpost provision --from template.json --csv devices.csv --device sensor01
+    """
+    given = _given(source, csv, device)
+    if out is not None:
+        config = _complete(given, {}, ask_wifi=True, is_given=source is not None)
+        _prove(config, prove, ca)
+        _write_file(out, config, yes)
+        _report(config, str(out), 0)
+        return failures.DONE
+    with UsbBoard(port or find_port(), note=_note) as board:
+        who = board.identify()
+        _note(f"{who} on {board.port}")
+        try:
+            text = board.read(_CONFIG)
+            existing = _parsed(text)
+            wants_wifi = who.chip != "host"
+            config = _complete(given, existing, wants_wifi, is_given=source is not None)
+            _prove(config, prove, ca)
+            content = dump_config(config)
+            if text is not None and existing != config and not (yes or _agrees(existing)):
+                raise CommandError("the board's config.json is kept; --yes replaces it")
+            if existing != config:
+                board.write(_CONFIG, content, atomic=True)
+            _report(config, board.port, who.free_bytes)
+        finally:
+            # As it was before: what runs there goes on, with what it has now.
+            if who.linkpost is not None:
+                board.leave_running()
+    print(_next(who))
+    return failures.DONE
+
+
+def _given(source: Path | None, csv: Path | None, device: str | None) -> dict[str, Any]:
+    """Return what files give. Raises: CommandError."""
+    given: dict[str, Any] = {}
+    if source is not None:
+        try:
+            given = json.loads(source.read_bytes())
+        except OSError as error:
+            raise CommandError(f"--from: cannot read {source}: {error.strerror}") from error
+        except ValueError as error:
+            raise CommandError(f"--from: {source} is not JSON: {error}") from error
+        if not isinstance(given, dict):
+            raise CommandError(f"--from: {source} must hold one JSON object")
+    if csv is not None:
+        triple = _row(read_devices(csv), device)
+        given |= {
+            "product_key": triple.product_key,
+            "device_name": triple.device_name,
+            "device_secret": triple.device_secret,
+        }
+    elif device is not None:
+        raise CommandError("--device is a row of --csv: give that too")
+    return given
+
+
+def _row(devices: list[Triple], wanted: str | None) -> Triple:
+    if wanted is None:
+        if len(devices) == 1:
+            return devices[0]
+        raise CommandError(f"--csv has {len(devices)} devices: which one? Give --device NAME")
+    found = [one for one in devices if wanted in (one.key, one.device_name)]
+    if len(found) != 1:
+        raise CommandError(
+            f"--device: {len(found)} devices of --csv are called {wanted}"
+            + ("; give ProductKey/DeviceName" if found else "")
+        )
+    return found[0]
+
+
+def _complete(
+    given: dict[str, Any], existing: dict[str, Any], ask_wifi: bool, is_given: bool
+) -> dict[str, Any]:
+    """Return the whole config, given in a file or asked for. Raises: ConfigError."""
+    config = dict(given) if is_given else {**existing, **given}
+    if not is_given:
+        _need_terminal()
+        print("Enter keeps what stands in [brackets].", file=sys.stderr)
+        for question in (*IDENTITY, *(WIFI if ask_wifi else ()), *REPORTING):
+            if question.path[0] not in given:
+                _ask(question, config)
+    check(config)
+    return config
+
+
+def _need_terminal() -> None:
+    if not sys.stdin.isatty():
+        raise CommandError(
+            "there is nobody to ask here: give the whole config with --from FILE, or run it in a "
+            "terminal"
+        )
+
+
+def _ask(question: Question, config: dict[str, Any]) -> None:
+    """Ask until the answer is good, and put it into the config."""
+    before = value_at(config, question.path)
+    known = question.default if before is None else before
+    while True:
+        answer = click.prompt(
+            _prompt(question, known),
+            default="",
+            show_default=False,
+            hide_input=question.hidden,
+            err=True,
+        ).strip()
+        if not answer:
+            if known is None and not question.optional:
+                print("  an answer is needed", file=sys.stderr)
+                continue
+            if known is not None:
+                put(config, question.path, known)
+            return
+        value = question.parse(answer)
+        problem = problem_of(question.path, value, config)
+        if not problem:
+            put(config, question.path, value)
+            return
+        print(f"  {problem}", file=sys.stderr)
+
+
+def _prompt(question: Question, known: Any) -> str:
+    if known is None:
+        return question.text
+    if question.hidden:
+        shown = masked({"device_secret": known})["device_secret"]
+        return f"{question.text} [{shown if question.path[0] == 'device_secret' else '(set)'}]"
+    return f"{question.text} [{show_sensors(known) if isinstance(known, list) else known}]"
+
+
+def _prove(config: dict[str, Any], prove: bool, ca: Path | None) -> None:
+    if prove:
+        _note(f"authenticating at {config['endpoint']}")
+        authenticate(config, ca)
+        _note("the platform accepts this device")
+
+
+def _agrees(existing: dict[str, Any]) -> bool:
+    if not sys.stdin.isatty():
+        return False
+    name = existing.get("device_name", "a device without a name")
+    return click.confirm(f"The board has a config.json, of {name}. Replace it?", err=True)
+
+
+def _parsed(text: bytes | None) -> dict[str, Any]:
+    """Return what the board's config.json holds; nothing where it cannot be read as one."""
+    try:
+        found = json.loads(text or b"{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _write_file(out: Path, config: dict[str, Any], yes: bool) -> None:
+    if out.exists() and not yes:
+        raise CommandError(f"--out: {out} is there already; --yes replaces it")
+    try:
+        with tempfile.NamedTemporaryFile(dir=out.parent, delete=False) as file:
+            file.write(dump_config(config))  # only its owner may read it
+        os.replace(file.name, out)
+    except OSError as error:
+        raise CommandError(f"--out: cannot write {out}: {error.strerror}") from error
+
+
+def _report(config: dict[str, Any], where: str, free_bytes: int) -> None:
+    print(f"config.json on {where}:")
+    print(json.dumps(masked(config), indent=2, ensure_ascii=False))
+    held = hours_held(check(config), free_bytes)
+    if held:
+        print(held[0].upper() + held[1:])
+
+
+def _next(who: Identity) -> str:
+    if who.linkpost is None:
+        return "Next: linkpost deploy"
+    return "The board restarts with it. Look on with: linkpost monitor"
+
+
+def _note(line: str) -> None:
+    print(f"linkpost: {line}", file=sys.stderr, flush=True)
