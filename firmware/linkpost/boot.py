@@ -34,6 +34,7 @@ def run(start, port=None) -> None:
         port = ports.detect()
     log = Log(port)
     if HOLD in list_names("."):
+        _forget_crashes(port)
         log.warning("app", "held: not started", "file", HOLD)
         return
     try:
@@ -44,6 +45,7 @@ def run(start, port=None) -> None:
         log.error("app", "cannot run", "error", type(error).__name__, "why", error)
     except KeyboardInterrupt:
         port.feed_for(None)
+        _forget_crashes(port)
         log.info("app", "stopped by Ctrl-C")
         raise
     except Exception as error:  # the outermost: anything unexpected ends here
@@ -62,6 +64,13 @@ def _count_boot(port, log):
         _wait(port, _SAFE_MODE_MS)
         carried.crashes = CRASHES_MAX - 1  # one more try, then back here
     carried.crashes += 1
+    carried.keep()
+
+
+def _forget_crashes(port):
+    # A person is at it: boots that they end did not fail, and what they deploy is new.
+    carried = Carried(port)
+    carried.crashes = 0
     carried.keep()
 
 

@@ -57,6 +57,27 @@ def test_boot_with_hold_flag_does_not_start_it():
         os.remove("hold")
 
 
+def test_boots_that_a_person_ends_do_not_lead_to_safe_mode():
+    # Ctrl-C before the app has proved healthy, and a reset, as each deploy does.
+    port = FakePort()
+    for _ in range(2 * boot.CRASHES_MAX):
+        assert _boots(port, _Start(KeyboardInterrupt())) == "ctrl-c"
+    assert Carried(port).crashes == 0
+
+
+def test_boot_with_hold_flag_forgets_what_crashed_before_it():
+    port = FakePort()
+    for _ in range(boot.CRASHES_MAX):
+        _boots(port, _Start(ValueError()))
+    with open("hold", "wb"):
+        pass
+    try:
+        _boots(port, _Start())
+    finally:
+        os.remove("hold")
+    assert Carried(port).crashes == 0
+
+
 def test_boot_config_error_is_said_and_leaves_the_repl():
     port = FakePort()
     assert _boots(port, _Start(ConfigError("topic", "is bad"))) == "repl"

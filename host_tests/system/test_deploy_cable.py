@@ -48,8 +48,8 @@ class Deploys:
         self._files = files_for(config, chip="host", native_digests=True)
         self._files[CHANGING] = b"M\x06" + bytes((self._number % 251, 7)) * 900
 
-    def run(self, port: str) -> None:
-        options = ["--port", port, "--wait", "60", "--boot-wait", "60", "--json"]
+    def run(self, port: str, wait_s: int = 60) -> None:
+        options = ["--port", port, "--wait", str(wait_s), "--boot-wait", "60", "--json"]
         assert deploy.deploy.main(options, prog_name="deploy", standalone_mode=False) == 0
 
     def check(self, board) -> None:
@@ -90,7 +90,7 @@ def test_deploy_whose_cable_breaks_is_repaired_by_the_next(tmp_path, config, mon
                 CutCable(board.port, cut_after=place) as cable,
                 pytest.raises(CommandError) as caught,
             ):
-                deploys.run(cable.port)
+                deploys.run(cable.port, wait_s=1)
             assert caught.value.exit_code == NO_BOARD, place
             if number % 2:
                 board.press_reset()
@@ -108,7 +108,7 @@ def test_deploy_whose_board_loses_power_is_repaired_by_the_next(tmp_path, config
             board.power_on(cut_after_bytes=place)
             # Retries may need a byte more or less: the last places may come after its end.
             with contextlib.suppress(CommandError):
-                deploys.run(board.port)
+                deploys.run(board.port, wait_s=1)
             if place < total * 0.9:
                 board.wait_for_note("no power", 2)
             board.cut_power()
