@@ -120,9 +120,9 @@ class SerialBoard:
                 while not self._stopped:
                     self._start_if_due(Path(folder))
                     self._wait()
+                    self._pass_messages()
                     self._look_at_clock()
                     self._pass_input()
-                    self._pass_messages()
                     self._pass_output()
         finally:
             if self._life is not None:
@@ -219,7 +219,10 @@ class SerialBoard:
 
     def _follow_end(self, life: SerialLife, status: int) -> None:
         end = life.end
-        if end is None and status >= 0:
+        if end is None and not life.has_started:
+            self._note(f"MicroPython did not start (status {status})")
+            self._cut_power()
+        elif end is None and status >= 0:
             self._watchdog.forget_timer()
             self._print(b"MPY: soft reboot\r\n")
             self._note("soft reset")
@@ -231,8 +234,11 @@ class SerialBoard:
             self._hard("hard", "hard reset")
         elif end["what"] == "deep sleep":
             self._sleep(end["ms"])
-        else:
+        elif end["what"] == "power cut":
             self._note(f"power cut at flash operation {end['operation']}")
+            self._cut_power()
+        else:
+            self._note(f"the flash has no file system of this kind of board: {end['message']}")
             self._cut_power()
 
     def _sleep(self, ms: int) -> None:
@@ -251,11 +257,11 @@ class SerialBoard:
 
     def _hard(self, cause: str, note: str) -> None:
         self._watchdog.stop()
-        self._note(note)
         self._next_cause, self._starts_at = cause, 0.0
         if self._wiring.usb == NATIVE:
             self.port.vanish()
             self._port_back_at = time.monotonic() + self._wiring.gone_s
+        self._note(note)
 
     def _cut_power(self) -> None:
         self._kill()
@@ -294,6 +300,11 @@ class SerialBoard:
 
 
 def prepare_flash(setup: Setup) -> None:
-    """Make the flash of a fresh board, which has nothing but MicroPython, where there is none."""
-    if not setup.flash.exists():
+    """Make the flash of a fresh board, which has nothing but MicroPython, where there is none.
+
+    Raises: CommandError where the file there is no flash of this kind of board.
+    """
+    if setup.flash.exists():
+        image.open_image(setup.flash, setup.kind)
+    else:
         image.refresh_image(setup.flash, setup.kind, {})

@@ -17,6 +17,7 @@ import signal
 import subprocess
 import sys
 import termios
+import time
 import tty
 from pathlib import Path
 from typing import Any
@@ -28,12 +29,17 @@ CTRL_C = b"\x03"
 RAW_BANNER = b"raw REPL; CTRL-B to exit\r\n>"
 FRIENDLY_PROMPT = b">>> "
 
+# What a board says last; one that says none of these was reset softly, or we ended it.
+_ENDS = ("reset", "deep sleep", "power cut", "no file system")
+
 _LOCAL_MODES = 3  # index in what tcgetattr returns
 # Has no effect where nothing is echoed; the port clears it while it waits for a line.
 _RUNNING = termios.ECHOE
 _PIECE_BYTES = 65536
 # Typed ahead while code runs and reads nothing; more is lost, as on a chip.
 _TYPED_AHEAD_BYTES = 1 << 16
+# What the kernel takes to hand on what was sent, on a busy machine.
+_ON_ITS_WAY_S = 0.005
 _TAIL_BYTES = len(RAW_BANNER)
 
 
@@ -70,6 +76,7 @@ class SerialLife:
         self._last = b""
         self._message = b""
         self._typed = b""
+        self._sent_at = 0.0
 
     @property
     def is_open(self) -> bool:
@@ -77,14 +84,14 @@ class SerialLife:
         return self.terminal_fd is not None or self.messages_fd is not None
 
     @property
+    def has_started(self) -> bool:
+        """Tell whether it came as far as boot.py and main.py."""
+        return self._phase != "starting"
+
+    @property
     def has_typed(self) -> bool:
         """Tell whether typed text waits to be taken up."""
         return bool(self._typed)
-
-    @property
-    def awaits_prompt(self) -> bool:
-        """Tell whether typed text is held until the REPL is there, which nobody announces."""
-        return self._phase == "ending"
 
     def type(self, data: bytes) -> None:
         """Take what came over the port: Ctrl-C stops code that runs, all else is for who reads."""
@@ -97,7 +104,7 @@ class SerialLife:
         From its start until main.py runs, and from then until the prompt, Ctrl-C would stop our
         own side of the board: all waits.
         """
-        if self._phase == "ending" and self._at_prompt():
+        if self._phase == "ending" and not self._takes_ctrl_c():
             self._phase = "repl"
         if self._phase not in ("main", "repl"):
             return
@@ -108,14 +115,14 @@ class SerialLife:
                 self._typed = self._typed[count:]
                 if count < len(before):
                     break
-            elif self._at_prompt():
-                if not self._send(ctrl_c):
-                    break
-                self._typed = after
-            else:
+            elif self._takes_ctrl_c():
                 self.press_ctrl_c()
                 self._typed = after
-        if CTRL_C in self._typed and not self._at_prompt():
+            elif self._has_read_all() and self._send(ctrl_c):
+                self._typed = after
+            else:
+                break
+        if CTRL_C in self._typed and self._takes_ctrl_c():
             # Its input is full of what nobody reads: Ctrl-C gets in all the same.
             self._typed = self._typed.replace(CTRL_C, b"")
             self.press_ctrl_c()
@@ -185,23 +192,41 @@ class SerialLife:
             self._phase = "main"
         elif what == "main ended":
             self._phase = "ending"
-        elif what in ("reset", "deep sleep", "power cut"):
+        elif what in _ENDS:
             self.end = message
 
-    def _at_prompt(self) -> bool:
-        """Tell whether Ctrl-C is a character now."""
-        if self.terminal_fd is None:
-            return False
+    def _takes_ctrl_c(self) -> bool:
+        """Tell whether Ctrl-C stops code now; else it is a character."""
+        if sys.platform == "linux":
+            return bool(int(self._status("SigCgt") or "0", 16) >> (signal.SIGINT - 1) & 1)
         try:
-            if sys.platform != "linux":
-                return not termios.tcgetattr(self.terminal_fd)[_LOCAL_MODES] & _RUNNING
-            status = Path(f"/proc/{self.process.pid}/status").read_text()
-        except (OSError, termios.error):  # it is gone
+            return (
+                self.terminal_fd is not None
+                and termios.tcgetattr(self.terminal_fd)[_LOCAL_MODES] & _RUNNING != 0
+            )
+        except termios.error:
             return False
-        caught = int(status.partition("\nSigCgt:")[2].split(None, 1)[0], 16)
-        return not caught >> (signal.SIGINT - 1) & 1
+
+    def _has_read_all(self) -> bool:
+        """Tell whether it has taken up what was typed before, and waits for more.
+
+        A chip takes a line up at once, this process when it is its turn; a Ctrl-C behind the line
+        would come too early, and wait to be read while the code runs.
+        """
+        if time.monotonic() < self._sent_at + _ON_ITS_WAY_S:
+            return False
+        return sys.platform != "linux" or not self._status("State").startswith("R")
+
+    def _status(self, name: str) -> str:
+        """Return a value of Linux' status of the process; "" where it is gone."""
+        try:
+            status = Path(f"/proc/{self.process.pid}/status").read_text()
+        except OSError:
+            return ""
+        return status.partition(f"\n{name}:")[2].partition("\n")[0].strip()
 
     def _send(self, data: bytes) -> int:
+        self._sent_at = time.monotonic()
         try:
             return os.write(self.terminal_fd, data) if self.terminal_fd is not None else 0
         except BlockingIOError:

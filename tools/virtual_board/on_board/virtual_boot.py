@@ -176,7 +176,11 @@ def to_repl(names):
     names["__name__"] = "__main__"
     options = json.loads(os.getenv("LINKPOST_OPTIONS"))
     _power_up(options)
-    flash = _mount_flash(options)
+    try:
+        flash = _mount_flash(options)
+    except OSError as error:
+        # Never on to a REPL: the root is still this machine's.
+        virtual_control.end("no file system", message=str(error))
     virtual_control.counts = lambda: {
         "wear": (flash.erases, flash.programs, flash.programmed_bytes)
     }
