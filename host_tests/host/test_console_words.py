@@ -2,11 +2,14 @@
 
 import dataclasses
 import json
+import shlex
 
 import pytest
 
+from tools import cli
 from tools.emulator import faults
-from tools.emulator.page import fault_words, verdict, words
+from tools.emulator.desk import Desk
+from tools.emulator.page import fault_words, new_device, verdict, words
 from tools.emulator.queries import DeviceRow
 
 NOW_MS = 1_795_000_000_000
@@ -160,3 +163,18 @@ def test_every_kind_of_fault_and_each_of_its_parameters_has_words():
     assert set(fault_words.PARAMETER_WORDS) == parameters
     for parameters in fault_words.QUICK.values():
         faults.FaultRequest.model_validate(parameters)
+
+
+def test_commands_that_the_page_tells_to_type_exist_with_these_options():
+    desk = Desk(None, None, None, None, {"platform": "https://localhost:1", "CA": "/a b/ca.pem"})
+    assert new_device.endpoint(desk) == "localhost:1"
+    told = new_device.desktop_commands(desk, "x.json") + new_device.board_commands(desk, "x.json")
+    for _, command_line in told:
+        program, *arguments = shlex.split(command_line)
+        assert program == "linkpost"
+        command = cli.linkpost
+        while arguments and hasattr(command, "get_command"):
+            command = command.get_command(None, arguments.pop(0))
+        options = {option for parameter in command.params for option in parameter.opts}
+        assert {argument for argument in arguments if argument.startswith("--")} <= options
+        assert "/a b/ca.pem" in arguments or "--ca" not in arguments

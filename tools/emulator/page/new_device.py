@@ -94,7 +94,8 @@ async def _show(desk: Desk, triple: Triple, config: dict[str, object]) -> None:
     with panel("3. Onto a board"):
         ui.label(
             "A board reaches this machine by its address in your network, not as localhost: start "
-            "the emulator with --host 0.0.0.0 --san ADDRESS, and put that address into endpoint."
+            "the emulator with --host 0.0.0.0 --san ADDRESS, put ADDRESS:PORT into the file's "
+            'endpoint, and your Wi-Fi beside it: "wifi": {"ssid": "...", "password": "..."}.'
         ).classes("soft")
         for about, command in board_commands(desk, file_name):
             ui.label(about)
@@ -138,8 +139,8 @@ def board_commands(desk: Desk, file_name: str) -> list[tuple[str, str]]:
     """Return what to type for a board on USB, with what it does."""
     config, ca = shlex.quote(file_name), shlex.quote(desk.about["CA"])
     return [
+        ("The configuration:", f"linkpost provision --from {config}"),
         ("The firmware, and this emulator's CA:", f"linkpost deploy --ca {ca}"),
-        ("The configuration:", f"linkpost provision --config {config}"),
     ]
 
 
