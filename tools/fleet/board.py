@@ -16,6 +16,7 @@ from linkpost.backoff import Backoff  # isort: skip
 from linkpost.errors import RETRY_NEVER  # isort: skip
 from linkpost.protocol.payloads import ALINK, encode_alink, encode_json  # isort: skip
 
+_DRAIN_TRIES = 3
 _WAITING_MAX = 1000  # beyond it the oldest goes, as on a board whose flash budget is used up
 
 
@@ -83,10 +84,13 @@ class Board:
                 await asyncio.sleep(0)
 
     async def drain(self) -> None:
-        """Send what waits, for as long as it is let."""
+        """Send what waits, unless the peer refuses it again and again."""
         try:
-            while self.waiting and (error := await self._send()) is not None:
-                await asyncio.sleep(min(2.0, self._backoff.next_ms(error) / 1000))
+            for tries_left in reversed(range(_DRAIN_TRIES)):
+                error = await self._send()
+                if error is None or not tries_left:
+                    break
+                await asyncio.sleep(min(1.0, self._backoff.next_ms(error) / 1000))
         finally:
             self.publisher.close()
 
