@@ -92,7 +92,8 @@ def _modules_for(config: dict[str, Any], chip: str, native_digests: bool) -> dic
         if path.parent.name != "certs"  # a package only for our own wheel
     }
     optional = {module for module in sources if module.startswith(("ports/", "sensors/"))}
-    optional -= {"ports/__init__.py", "sensors/__init__.py", f"ports/{chip}.py"}
+    optional -= {"ports/__init__.py", f"ports/{chip}.py"}
+    optional -= {"sensors/__init__.py", "sensors/building.py"}
     optional -= {f"sensors/{name}.py" for name in _sensor_files(config)}
     if native_digests:
         optional |= set(_PURE_DIGESTS)
@@ -123,9 +124,9 @@ def _imported_at_once(module: str, source: bytes) -> set[str]:
 
 def _sensor_files(config: dict[str, Any]) -> list[str]:
     firmware.enable_imports()
-    from linkpost import sensors
+    from linkpost import sensor_types
 
-    return sensors.files(config.get("sensors") or [{"type": "onchip"}])
+    return sensor_types.files(config.get("sensors") or [{"type": "onchip"}])
 
 
 def _read_pem(path: Path) -> list[bytes]:

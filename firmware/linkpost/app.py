@@ -8,6 +8,7 @@ one place that decides when to try again is `backoff`; its state outlives deep s
 
 import json
 
+from .borrow import borrow
 from .carried import Carried
 from .clock import Clock
 from .errors import StorageError
@@ -15,7 +16,7 @@ from .log import Log
 from .ports.base import DEEP_SLEEP_WAKE
 from .schedule import Schedule
 from .sender import Sender
-from .sensors import build, check_value, read_all
+from .sensors import check_value, read_all
 from .sensors.system import System
 
 # With interval_s 0 a reading is taken as soon as the one before is sent; while nothing can be
@@ -58,7 +59,7 @@ class App:
         self._sender = Sender(
             port, config, client, self._outbox, self._clock, self._log, self._time_known
         )
-        self._sensors = build(config.sensors, port)
+        self._sensors = borrow("sensors.building").build(config.sensors, port)
         for sensor in sensors:
             self._sensors.append(("", sensor))
         for _, sensor in self._sensors:

@@ -6,6 +6,7 @@ a wrong type is a ConfigError that names the key and what was expected, never a 
 
 import json
 
+from .borrow import borrow
 from .errors import ConfigError
 from .protocol.payloads import ALINK, JSON, PAYLOAD_MAX_BYTES
 from .protocol.topics import check_topic
@@ -15,7 +16,6 @@ CLIENT_ID_MAX = 64  # characters; the vendor's page, table 2
 _WEEK_S = 604_800
 _DEVICE_NAME = "_.@:-"
 _HOST = ".-"
-_SENSORS = ("onchip", "system", "dht11", "dht22", "ds18x20", "analog", "simulated")
 _SLEEPS = ("none", "light", "deep")
 _SIGN_METHODS = ("auto", "hmacmd5", "hmacsha1")
 
@@ -222,12 +222,16 @@ def _client_id(key, value):
 def _sensors(key, value):
     if not isinstance(value, list) or not value:
         raise ConfigError(key, 'must be a list like [{"type": "onchip"}]')
+    types = borrow("sensor_types")
     names = []
     for i, sensor in enumerate(value):
         at = "%s[%d]" % (key, i)
         kind = _object(at, sensor).get("type")
-        if kind not in _SENSORS:
-            raise ConfigError(at + ".type", "must be one of: %s" % ", ".join(_SENSORS))
+        if not isinstance(kind, str) or not (kind in types.TYPES or _is_user(kind, types.USER)):
+            known = ", ".join(sorted(types.TYPES))
+            raise ConfigError(
+                at + ".type", "must be one of: %s; or user.NAME for /user/NAME.py" % known
+            )
         name = sensor.get("name")
         if name is not None and (not isinstance(name, str) or not _plain(name, "_") or not name):
             raise ConfigError(at + ".name", "must be letters, digits and _")
@@ -235,6 +239,12 @@ def _sensors(key, value):
             raise ConfigError(at + ".name", "is needed: another %s has the same" % kind)
         names.append((kind, name))
     return value
+
+
+def _is_user(kind, prefix):
+    # A module's name: it is imported, and never a path.
+    name = kind[len(prefix) :]
+    return kind.startswith(prefix) and name and _plain(name, "_") and not "0" <= name[0] <= "9"
 
 
 def _wifi(key, value):

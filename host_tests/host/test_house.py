@@ -38,6 +38,7 @@ _FLOORS = {
     "schedule": 1,
     "borrow": 0,
     "dates": 0,
+    "sensor_types": 0,
     "version": 0,
     "certs": 1,
     "errors": 0,

@@ -6,8 +6,10 @@ from linkpost.errors import ConfigError, SensorError
 from linkpost.ports.esp32 import ESP32Port
 from linkpost.ports.host import HostPort
 from linkpost.ports.rp2 import RP2Port
-from linkpost.sensors import TYPES, build, files, read_all
+from linkpost.sensor_types import TYPES, files
+from linkpost.sensors import read_all
 from linkpost.sensors.analog import Analog
+from linkpost.sensors.building import build
 from linkpost.sensors.dht import DHT11, DHT22
 from linkpost.sensors.ds18x20 import DS18X20
 from linkpost.sensors.onchip import OnChip
@@ -87,12 +89,11 @@ def test_files_are_those_that_the_config_needs():
     assert files([]) == ["system"]  # each boot stores one
     specs = [{"type": "dht22"}, {"type": "onchip"}, {"type": "dht11"}]
     assert files(specs) == ["dht", "onchip", "system"]
+    assert files([{"type": "user.soil"}, {"type": "bme280"}]) == ["bme280", "system", "user"]
 
 
 def test_build_what_is_wrong_is_named_by_its_key():
     for specs, key in (
-        ([{"type": "dht33", "pin": 4}], "sensors[0].type"),
-        ([{"pin": 4}], "sensors[0].type"),
         ([{"type": "onchip"}, {"type": "analog"}], "sensors[1].pin"),
         ([{"type": "analog", "pin": "x" * 9}], "sensors[0]"),
         ([{"type": "analog", "pin": 1.5}], "sensors[0].pin"),
@@ -103,22 +104,11 @@ def test_build_what_is_wrong_is_named_by_its_key():
         ([{"type": "analog", "pin": 34, "value": ""}], "sensors[0]"),
         ([{"type": "analog", "pin": 5}], "sensors[0]"),  # no ADC there
         ([{"type": "onchip", "pin": 4}], "sensors[0].pin"),
-        ([{"type": "onchip", "name": 4}], "sensors[0].name"),
-        ([{"type": "onchip"}, {"type": "onchip"}], "sensors[1].name"),
-        (
-            [{"type": "onchip", "name": "a"}, {"type": "onchip", "name": "a"}],
-            "sensors[1].name",
-        ),
         # No machine that runs these tests has the drivers of MicroPython's chips.
         ([{"type": "dht22", "pin": 4}], "sensors[0].type"),
         ([{"type": "ds18x20", "pin": 4}], "sensors[0].type"),
     ):
         assert config_error(specs).key == key, specs
-
-
-def test_build_one_type_twice_needs_one_name_and_types_may_share_one():
-    specs = [{"type": "onchip"}, {"type": "onchip", "name": "a"}, {"type": "system", "name": "a"}]
-    assert [name for name, _ in build(specs, esp32_port())] == ["", "a", "a"]
 
 
 def test_build_file_of_the_type_not_on_the_board_says_deploy():

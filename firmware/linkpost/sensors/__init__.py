@@ -1,96 +1,19 @@
-"""Sensors: one file per kind, and the two functions that turn a config into readings.
+"""Sensors: one file per kind, and what turns their values into a reading.
 
 A sensor is any object with `read() -> {"name": number | string | bool}` that raises SensorError
 with words. It may have `kind`, the word it is called in an error entry when it has no name.
 
 The config's `name` prefixes the values: `{"type": "dht22", "name": "room", ...}` gives
 `room_temperature` and `room_humidity`; without a name they are `temperature` and `humidity`.
+
+`building` makes them from the config, `sensor_types` (one folder up) is the table of their types,
+`user` loads a person's own, `i2c` is what those on an I2C bus share.
 """
 
-from ..errors import ConfigError, SensorError
-
-# type: (file in this folder, class). A board needs only the files of the types it uses, so deploy
-# reads this table too; nothing is imported before `build` meets the type.
-TYPES = {
-    "analog": ("analog", "Analog"),
-    "dht11": ("dht", "DHT11"),
-    "dht22": ("dht", "DHT22"),
-    "ds18x20": ("ds18x20", "DS18X20"),
-    "onchip": ("onchip", "OnChip"),
-    "simulated": ("simulated", "Simulated"),
-    "system": ("system", "System"),
-}
+from ..errors import SensorError
 
 # Keys that a reading has already.
 _RESERVED = ("stream", "seq", "time", "error")
-
-
-def files(specs) -> list:
-    """Return the files of this folder, without suffix, that the config's `sensors` need.
-
-    `system` is always one: the app reports it at each boot.
-    """
-    return sorted({"system"} | {TYPES[spec["type"]][0] for spec in specs})
-
-
-def build(specs, port) -> list:
-    """Turn the config's `sensors` into a list of (name, sensor); name is "" where none is given.
-
-    Raises: ConfigError that names the key, for an unknown type or option, a wrong type of value,
-        a name missing where a type repeats, a pin the chip refuses, or a driver it has not.
-    """
-    built = []
-    taken = []
-    for i, spec in enumerate(specs):
-        key = "sensors[%d]" % i
-        kind = spec.get("type")
-        if kind not in TYPES:
-            raise ConfigError(key + ".type", "expected one of %s" % ", ".join(sorted(TYPES)))
-        name = spec.get("name") or ""
-        if not isinstance(name, str):
-            raise ConfigError(key + ".name", "expected text")
-        if (kind, name) in taken:
-            raise ConfigError(key + ".name", "needed: another %s has the same" % kind)
-        taken.append((kind, name))
-        built.append((name, _make(spec, key, port)))
-    return built
-
-
-def _make(spec, key, port):
-    file, class_name = TYPES[spec["type"]]
-    try:
-        # The fourth argument makes __import__ return the leaf, on both interpreters.
-        module = __import__("%s.%s" % (__name__, file), None, None, (class_name,))
-    except ImportError:
-        raise ConfigError(key + ".type", "this board lacks the file for it; deploy again")
-    sensor_class = getattr(module, class_name)
-    options = _options(spec, key, sensor_class)
-    try:
-        return sensor_class(port, **options)
-    except ValueError as error:  # how machine.Pin refuses a pin, and how a sensor refuses
-        raise ConfigError(key, str(error))
-    except ImportError as error:  # the firmware's own driver
-        raise ConfigError(key + ".type", "not on this machine: %s" % error)
-
-
-def _options(spec, key, sensor_class):
-    """Return the keyword arguments of a sensor; `OPTIONS` is {name: (types, required)}."""
-    known = sensor_class.OPTIONS
-    for option, value in spec.items():
-        if option in ("type", "name"):
-            continue
-        if option not in known:
-            takes = ", ".join(sorted(known)) or "no options"
-            raise ConfigError(
-                "%s.%s" % (key, option), "unknown; %s takes %s" % (spec["type"], takes)
-            )
-        # On CPython a bool is an int; no option here wants one.
-        if isinstance(value, bool) or not isinstance(value, known[option][0]):
-            raise ConfigError("%s.%s" % (key, option), "this value has the wrong type")
-    for option in known:
-        if known[option][1] and option not in spec:
-            raise ConfigError("%s.%s" % (key, option), "missing; %s needs it" % spec["type"])
-    return {option: spec[option] for option in known if option in spec}
 
 
 def read_all(sensors) -> dict:

@@ -1,0 +1,34 @@
+"""The types of sensors that a config may name: the one table, for config, firmware and tools.
+
+Borrowed (`borrow`), and pure: a board needs it once a boot, deploy to know which files go along.
+"""
+
+# type: (file in `sensors`, class).
+TYPES = {
+    "aht20": ("aht20", "AHT20"),
+    "analog": ("analog", "Analog"),
+    "bme280": ("bme280", "BME280"),
+    "dht11": ("dht", "DHT11"),
+    "dht22": ("dht", "DHT22"),
+    "ds18x20": ("ds18x20", "DS18X20"),
+    "onchip": ("onchip", "OnChip"),
+    "sht3x": ("sht3x", "SHT3x"),
+    "simulated": ("simulated", "Simulated"),
+    "system": ("system", "System"),
+}
+
+# `user.soil` is the class Sensor in the person's own /user/soil.py (`sensors/user.py`).
+USER = "user."
+USER_FILE = "user"
+
+
+def files(specs) -> list:
+    """Return the files of `sensors`, without suffix, that the config's `sensors` need.
+
+    `system` is always one: the app reports it at each boot.
+    """
+    found = {"system"}
+    for spec in specs:
+        kind = spec["type"]
+        found.add(USER_FILE if kind.startswith(USER) else TYPES[kind][0])
+    return sorted(found)

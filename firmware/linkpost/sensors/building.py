@@ -1,0 +1,66 @@
+"""From the config's `sensors` to sensors. Borrowed (`borrow`): needed once a boot."""
+
+from ..borrow import borrow
+from ..errors import ConfigError
+
+_NOT_OPTIONS = ("type", "name")
+
+
+def build(specs, port) -> list:
+    """Turn the config's checked `sensors` into (name, sensor)s; name is "" where none is given.
+
+    Nothing but the types that are used is imported.
+    Raises: ConfigError that names the key, for an unknown option, a wrong type of value, a pin the
+        chip refuses, a driver it has not, and a person's own file that cannot be used.
+    """
+    built = []
+    for i in range(len(specs)):
+        spec = specs[i]
+        built.append((spec.get("name") or "", _make(spec, "sensors[%d]" % i, port)))
+    return built
+
+
+def _make(spec, key, port):
+    types = borrow("sensor_types")
+    kind = spec["type"]
+    if kind.startswith(types.USER):
+        options = {name: spec[name] for name in spec if name not in _NOT_OPTIONS}
+        loader = _module(types.USER_FILE, key)
+        return loader.load(kind[len(types.USER) :], options, key, port)
+    file, class_name = types.TYPES[kind]
+    sensor_class = getattr(_module(file, key), class_name)
+    options = _options(spec, key, sensor_class)
+    try:
+        return sensor_class(port, **options)
+    except ValueError as error:  # how machine.Pin refuses a pin, and how a sensor refuses
+        raise ConfigError(key, str(error))
+    except ImportError as error:  # the firmware's own driver
+        raise ConfigError(key + ".type", "not on this machine: %s" % error)
+
+
+def _module(file, key):
+    # The fourth argument makes __import__ return the leaf, on both interpreters.
+    try:
+        return __import__("linkpost.sensors." + file, None, None, ("",))
+    except ImportError:
+        raise ConfigError(key + ".type", "this board lacks the file for it; deploy again")
+
+
+def _options(spec, key, sensor_class):
+    """Return the keyword arguments of a sensor; `OPTIONS` is {name: (types, required)}."""
+    known = sensor_class.OPTIONS
+    for option, value in spec.items():
+        if option in _NOT_OPTIONS:
+            continue
+        if option not in known:
+            takes = ", ".join(sorted(known)) or "no options"
+            raise ConfigError(
+                "%s.%s" % (key, option), "unknown; %s takes %s" % (spec["type"], takes)
+            )
+        # On CPython a bool is an int; no option here wants one.
+        if isinstance(value, bool) or not isinstance(value, known[option][0]):
+            raise ConfigError("%s.%s" % (key, option), "this value has the wrong type")
+    for option in known:
+        if known[option][1] and option not in spec:
+            raise ConfigError("%s.%s" % (key, option), "missing; %s needs it" % spec["type"])
+    return {option: spec[option] for option in known if option in spec}

@@ -1,0 +1,188 @@
+"""What sensors on an I2C bus share: one bus for all, pins, addresses, failures, the checksum."""
+
+import sys
+
+import fakes_i2c
+from linkpost.errors import ConfigError, SensorError
+from linkpost.ports.host import HostPort
+from linkpost.sensors import i2c
+from linkpost.sensors.building import build
+from linkpost.sensors.i2c import I2CSensor, crc8
+
+
+class Echo(I2CSensor):
+    """Writes two bytes, reads one."""
+
+    kind = "echo"
+    ADDRESSES = (0x10, 0x11)
+    prepared = 0
+
+    def _prepare(self):
+        self.prepared += 1
+
+    def _measure(self):
+        self._write(b"ab")
+        return {"x": self._read(1)[0]}
+
+
+class Answer:
+    """A chip that acknowledges so many bytes and answers 7."""
+
+    acknowledges = 2
+
+    def written(self, data):
+        return min(len(data), self.acknowledges)
+
+    def read(self, length):
+        return b"\x07" * length
+
+
+def refused(make):
+    try:
+        make()
+    except ValueError as error:
+        return str(error)
+    raise AssertionError("made")
+
+
+def failed(sensor):
+    try:
+        sensor.read()
+    except SensorError as error:
+        return str(error)
+    raise AssertionError("read")
+
+
+def test_crc_of_the_datasheet():
+    # SHT3x datasheet, table 20.
+    assert crc8(b"\xbe\xef") == 0x92
+    assert crc8(b"") == 0xFF
+    for data in (b"\x00", b"\xff\x00", b"\x1c\x26\x9a\x76\x42\xe7", bytes(range(40))):
+        assert crc8(data) == fakes_i2c.crc(data), data
+
+
+def test_sensors_on_the_same_pins_share_one_bus():
+    desk = fakes_i2c.Desk()
+    one, two = desk.make(Echo), desk.make(Echo, address=0x11)
+    assert one._bus is two._bus
+    assert [made[:4] for made in desk.machine.made] == [(None, 21, 22, 100_000)]
+    other = desk.make(Echo, sda=4, scl=5)
+    assert other._bus is not one._bus
+
+
+def test_chips_own_bus_with_its_own_pins_or_given_ones():
+    desk = fakes_i2c.Desk()
+    desk.make(Echo, i2c=0)
+    desk.make(Echo, i2c=0)
+    desk.make(Echo, i2c=1, sda=4, scl=5)
+    assert [made[:3] for made in desk.machine.made] == [(0, None, None), (1, 4, 5)]
+    # Made again with other pins, the first sensor's bus would be gone.
+    assert "other pins" in refused(lambda: desk.make(Echo, i2c=0, sda=4, scl=5))
+    assert "exist" in refused(lambda: desk.make(Echo, i2c=7))
+
+
+def test_pins_come_in_pairs_and_are_the_chips():
+    desk = fakes_i2c.Desk()
+    assert "both" in refused(lambda: Echo(desk.port, sda=4, machine=desk.machine))
+    assert "invalid pin" in refused(lambda: desk.make(Echo, sda=99))
+    assert i2c.buses == {}
+
+
+def test_usual_pins_are_those_of_the_chip_that_it_runs_on():
+    class Implementation:
+        _machine = "Generic ESP32S3 module with ESP32S3"
+
+    class System:
+        implementation = Implementation
+
+    desk = fakes_i2c.Desk()
+    i2c.sys = System
+    try:
+        Echo(desk.port, machine=desk.machine)
+        assert desk.machine.made[0][1:3] == (8, 9)
+        System.implementation._machine = "some board"
+        assert "sda and scl" in refused(lambda: Echo(desk.port, machine=desk.machine))
+    finally:
+        i2c.sys = sys
+
+
+def test_address_is_a_number_or_hex_and_one_of_the_chips():
+    desk = fakes_i2c.Desk()
+    assert desk.make(Echo)._address == 0x10
+    assert desk.make(Echo, address=17)._address == 0x11
+    assert desk.make(Echo, address="0x11")._address == 0x11
+    assert desk.make(Echo, address="11")._address == 0x11
+    for bad in (0x12, "0x12", "", "zz", -1):
+        assert "0x10 or 0x11" in refused(lambda bad=bad: desk.make(Echo, address=bad))
+
+
+def test_read_chip_that_is_not_there_says_where_it_was_looked_for():
+    sensor = fakes_i2c.Desk().make(Echo)
+    assert "0x10" in failed(sensor) and "wiring" in failed(sensor)
+
+
+def test_read_each_error_of_a_bus_is_a_sensor_error():
+    desk = fakes_i2c.Desk()
+    sensor = desk.make(Echo)
+    desk.bus.chips[0x10] = Answer()
+    for number, words in (
+        (fakes_i2c.ENODEV, "no answer"),
+        (fakes_i2c.EIO, "no answer"),
+        (fakes_i2c.ETIMEDOUT, "bus hangs"),
+    ):
+        for quiet in (0, 1):  # at the write, at the read
+            desk.bus.fail = ([0] * quiet + [number]) * 2
+            if quiet:
+                desk.bus.fail = [0, number, 0, number]
+            assert words in failed(sensor), (number, quiet)
+            assert desk.bus.fail == []
+    assert sensor.read() == {"x": 7}
+
+
+def test_read_byte_that_was_not_acknowledged_is_no_answer():
+    desk = fakes_i2c.Desk()
+    sensor = desk.make(Echo)
+    desk.bus.chips[0x10] = chip = Answer()
+    chip.acknowledges = 1
+    assert "no answer" in failed(sensor)
+
+
+def test_read_fails_once_is_tried_again_from_the_beginning():
+    desk = fakes_i2c.Desk()
+    sensor = desk.make(Echo)
+    desk.bus.chips[0x10] = Answer()
+    sensor.read()
+    sensor.read()
+    assert sensor.prepared == 1
+    desk.bus.fail = [fakes_i2c.EIO]
+    assert sensor.read() == {"x": 7}
+    assert sensor.prepared == 2
+
+
+def test_read_error_of_another_kind_is_not_hidden():
+    desk = fakes_i2c.Desk()
+    sensor = desk.make(Echo)
+    desk.bus.chips[0x10] = chip = Answer()
+
+    def full(length):
+        raise MemoryError
+
+    chip.read = full
+    try:
+        sensor.read()
+    except MemoryError:
+        return
+    raise AssertionError("hidden")
+
+
+def test_build_where_there_is_no_bus_names_the_key():
+    i2c.buses.clear()
+    for kind in ("aht20", "sht3x", "bme280"):
+        # No machine that runs these tests has an I2C bus.
+        for spec in ({"type": kind, "sda": 4, "scl": 5}, {"type": kind}):
+            try:
+                build([spec], HostPort())
+            except ConfigError as error:
+                assert error.key.startswith("sensors[0]"), error
+                continue
+            raise AssertionError(spec)
