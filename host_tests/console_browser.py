@@ -42,6 +42,18 @@ def required() -> bool:
                ("CI", "LINKPOST_REQUIRE_BROWSER"))  # fmt: skip
 
 
+def import_expect():
+    """Return Playwright's `expect`; where it is not installed, skip or fail the whole file."""
+    try:
+        from playwright.sync_api import expect
+    except ImportError:
+        if required():
+            raise
+        pytest.skip("Playwright is not installed; make setup does", allow_module_level=True)
+    expect.set_options(timeout=WAIT_MS)
+    return expect
+
+
 @contextlib.contextmanager
 def launch(profile: Path) -> Iterator[Browser]:
     """Run a browser with a profile of its own; raise LookupError where there is none."""
@@ -49,10 +61,9 @@ def launch(profile: Path) -> Iterator[Browser]:
     if path is None:
         raise LookupError("no Chromium on this machine; on Debian: apt install chromium")
     try:
-        from playwright.sync_api import expect, sync_playwright
+        from playwright.sync_api import sync_playwright
     except ImportError as error:
         raise LookupError("Playwright is not installed; make setup installs it") from error
-    expect.set_options(timeout=WAIT_MS)
     profile.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
         # Playwright gives it a fresh profile; what else it writes goes where we say.

@@ -9,11 +9,11 @@ import sqlite3
 from urllib.parse import quote
 
 import pytest
-from console_browser import browser  # noqa: F401  a fixture
+from console_browser import browser, import_expect  # noqa: F401  a fixture
 from emulator_client import authenticate, encode_publish, exchange
 from emulator_process import DEVICE_NAME, PRODUCT_KEY, TRIPLE, EmulatorProcess
 
-expect = pytest.importorskip("playwright.sync_api").expect
+expect = import_expect()
 
 IMAGE = "<img src=x onerror=alert('%s')>"
 BAD_PRODUCT = '"><svg onload=alert(1)>'

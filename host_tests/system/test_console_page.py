@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from console_browser import PHONE, browser  # noqa: F401  a fixture
+from console_browser import PHONE, browser, import_expect  # noqa: F401  a fixture
 from emulator_client import (
     RawClient,
     auth_fields,
@@ -21,7 +21,7 @@ from linkpost_command import run, start, write_config
 
 from tools.virtual_board import runtimes
 
-expect = pytest.importorskip("playwright.sync_api").expect
+expect = import_expect()
 
 BOARD = f"{PRODUCT_KEY}/{DEVICE_NAME}"
 QUIET = (PRODUCT_KEY, "quiet-01", "fedcba9876543210fedcba9876543210")
