@@ -18,6 +18,8 @@ from .storage.tokens import TokenStore
 # Bodies up to this leave in one write, so one TLS record, with their head.
 _SMALL_BODY_BYTES = 1024
 _ANCHOR_MAX_BYTES = 4096
+# Where deploy puts them, and where `mip install` can.
+_ANCHOR_FOLDERS = ("certs", "lib/linkpost/certs")
 # Waits are cut into slices of this, to feed the watchdog between them.
 _SLICE_MS = 500
 
@@ -184,9 +186,10 @@ class _BytesBody:
 
 def read_anchors():
     """Yield the trust anchors on flash, DER, one at a time."""
-    for name in list_names("certs"):
-        if name.endswith(".der"):
-            yield read_bytes("certs/" + name, _ANCHOR_MAX_BYTES)
+    for folder in _ANCHOR_FOLDERS:
+        for name in list_names(folder):
+            if name.endswith(".der"):
+                yield read_bytes(folder + "/" + name, _ANCHOR_MAX_BYTES)
 
 
 def _length(payload):

@@ -66,7 +66,8 @@ class Link:
             unix_ms = borrow("net.ntp").fetch(self._config.ntp, self._port, deadline)
         except LinkpostError as error:
             # Not fatal: TLS is judged by the floor, and a reply over it sets the clock.
-            self._log.warning("clock", "not set by NTP", "why", error)
+            shows = "%d-%02d-%02d" % borrow("dates").civil(self._port.unix_ms() // 1000)[:3]
+            self._log.warning("clock", "not set by NTP", "shows", shows, "why", error)
             return
         if self._clock.set_unix_ms(unix_ms):
             self._log.info("clock", "set by NTP", "unix_ms", unix_ms)

@@ -90,7 +90,7 @@ def test_connect_wrong_password_says_so_and_not_the_password():
         port = boot(chip, lab_air())
         wifi = Wifi(port, [("lab", "0pensesame")])
         error = refused(wifi, port)
-        assert str(error) == 'Wi-Fi "lab" refused the password.'
+        assert str(error) == 'Wi-Fi "lab" refused the password. Upper and lower case matter.'
         assert wifi.reason == "wrong password"
         assert "0pensesame" not in repr(wifi) + repr(error)
 
@@ -110,7 +110,10 @@ def test_connect_two_tries_with_two_reasons_tells_the_better_one():
         air.flukes = 1
         port = boot(chip, air)
         wifi = Wifi(port, [LAB])
-        assert str(refused(wifi, port)) == 'Wi-Fi "lab" refused the password.'
+        assert (
+            str(refused(wifi, port))
+            == 'Wi-Fi "lab" refused the password. Upper and lower case matter.'
+        )
         assert port.station().connects == ["lab", "lab"]
 
 

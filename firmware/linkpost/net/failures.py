@@ -43,8 +43,8 @@ _CERTIFICATE = (
 )
 
 _WORDS = {
-    TLS_UNTRUSTED: "is not signed by any trust anchor in /certs. Is the endpoint right, is a "
-    "proxy in between, or has the platform's CA changed?",
+    TLS_UNTRUSTED: "is not signed by an anchor on this board. Run: linkpost certs --check. "
+    "Emulator? linkpost deploy --ca ca.pem",
     TLS_WRONG_HOST: "is for another name. Check the endpoint, letter by letter",
     TLS_NOT_YET_VALID: "is not valid yet, by the board's clock",
     TLS_EXPIRED: "has expired, by the board's clock",
@@ -75,7 +75,8 @@ def dns_error(error, host: str) -> DNSError:
     # The chips raise OSError(-2) and the like, the unix port OSError("[addrinfo error -2]").
     number = error.args[0] if error.args and isinstance(error.args[0], int) else None
     return DNSError(
-        "The name %s cannot be resolved (%s): check the endpoint and the network" % (host, error),
+        "The name %s was not found (%s). Check the endpoint, letter by letter, and that this "
+        "network reaches the internet" % (host, error),
         number,
     )
 
@@ -108,8 +109,7 @@ def bad_anchor(number: int) -> TLSError:
 def no_anchor() -> TLSError:
     """Return the error of having nothing to verify a peer with."""
     return TLSError(
-        "There is no trust anchor to verify the platform with: "
-        "copy its CA's certificate, in DER, to /certs",
+        "There is no anchor in /certs to verify the platform with. Run: linkpost deploy",
         TLS_NO_ANCHOR,
     )
 
@@ -158,7 +158,7 @@ def _certificate_error(text, host, unix_ms):
             message = "%s: the certificate %s" % (host, _WORDS[reason])
             if reason in (TLS_NOT_YET_VALID, TLS_EXPIRED):
                 message += (
-                    ", which shows %d-%02d-%02d (UTC). Is it set?"
+                    ", which shows %d-%02d-%02d (UTC). Is it set? NTP needs UDP 123 open"
                     % borrow("dates").civil(unix_ms // 1000)[:3]
                 )
             return TLSError(message, reason)

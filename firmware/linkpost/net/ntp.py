@@ -40,12 +40,17 @@ def fetch(servers, port, deadline, udp=socket) -> int:
     told = []
     for server in servers:
         if not deadline.left_ms():
-            raise DeadlineError("no time from NTP before the deadline. " + " ".join(told))
+            raise DeadlineError(_no_time(told))
         try:
             return _ask(server, port, deadline, udp)
         except (NetworkError, ProtocolError) as error:
-            told.append("%s: %s." % (server, error))
-    raise NetworkError("no time from NTP. " + " ".join(told))
+            told.append("%s (%s)" % (server, error))
+    raise NetworkError(_no_time(told))
+
+
+def _no_time(told):
+    asked = ", ".join(told) or "NTP, no server was asked"
+    return "no time from %s. Is UDP 123 blocked?" % asked
 
 
 def parse_reply(packet, nonce: bytes) -> int:

@@ -45,7 +45,7 @@ _UP = const(4)
 _TELLING = ("wrong password", "not found", "no address", "failed", "joining", "idle")
 _REASONS = {
     "not found": "not found. 5 GHz only? This chip needs 2.4 GHz",
-    "wrong password": "refused the password",
+    "wrong password": "refused the password. Upper and lower case matter",
     "no address": "joined, but it gave no address (DHCP)",
     "joining": "did not answer",
     "idle": "did not answer",

@@ -171,7 +171,8 @@ class Session:
             self.token_changed = True
             return self._next(SEND_TOPIC)
         if code in (PARAM_ERROR, AUTH_CHECK_ERROR):
-            return self._end(STOP, AuthError(code, self._explain_refusal()))
+            words = borrow("protocol.advice").refused(self._credentials.device_secret)
+            return self._end(STOP, AuthError(code, words))
         return self._later(answer)
 
     def _answer_topic(self, answer):
@@ -197,8 +198,10 @@ class Session:
         return self._later(answer)
 
     def _later(self, answer):
-        kind = ThrottledError if answer.code == TOO_MANY_REQUESTS else ServiceError
-        return self._end(LATER, kind(answer.code, answer.message))
+        if answer.code == TOO_MANY_REQUESTS:
+            words = borrow("protocol.advice").throttled(answer.message)
+            return self._end(LATER, ThrottledError(answer.code, words))
+        return self._end(LATER, ServiceError(answer.code, answer.message))
 
     def failed(self, error, reply_started: bool, reused: bool) -> int:
         """Take what went wrong instead of a reply; return the next action.
@@ -224,16 +227,6 @@ class Session:
     def _end(self, action, error):
         self.error = error
         return self._next(action)
-
-    def _explain_refusal(self):
-        # The end of a secret as the platform issues it (32 characters) tells two of them apart,
-        # and gives nothing away; of a short one it would.
-        secret = self._credentials.device_secret
-        ending = " (ends in ..%s)" % secret[-4:] if len(secret) >= 16 else ""
-        return (
-            "Authentication refused. Check in this order: endpoint belongs to this device's "
-            "instance; product_key; device_name; device_secret%s; device enabled" % ending
-        )
 
 
 def head_max_bytes(credentials, topic_max: int, token_max: int) -> int:
