@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
 import signal
@@ -11,7 +10,6 @@ import ssl
 import stat
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
@@ -68,35 +66,6 @@ def test_restart_keeps_ca_token_messages_counters_and_ports(emulator):
     reply = exchange(emulator, encode_publish(TOPIC, token, b"after"))
     assert reply.code == 0
     assert reply.json["info"]["messageId"] > messages[-1]["id"]
-
-
-def test_kill_loses_no_message_that_was_accepted(emulator):
-    token = authenticate(emulator, DEV1)
-    for life in range(2):
-        acknowledged: list[tuple[int, str]] = []
-        enough = threading.Event()
-
-        def publish(life=life, acknowledged=acknowledged, enough=enough):
-            for number in itertools.count():
-                text = f"{life}.{number}"
-                try:
-                    reply = exchange(emulator, encode_publish(TOPIC, token, text.encode()))
-                    acknowledged.append((reply.json["info"]["messageId"], text))
-                except (OSError, ValueError, IndexError):  # killed at any point of the exchange
-                    return
-                if len(acknowledged) >= 20 + 7 * life:
-                    enough.set()
-
-        thread = threading.Thread(target=publish)
-        thread.start()
-        assert enough.wait(60)
-        emulator.kill()
-        thread.join(60)
-        emulator.start()
-        kept = {message["id"]: message["text"] for message in emulator.messages()}
-        assert len(acknowledged) >= 20
-        for message_id, text in acknowledged:
-            assert kept[message_id] == text
 
 
 def test_ready_file_and_output_say_what_a_person_needs(emulator):

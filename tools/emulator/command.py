@@ -137,7 +137,8 @@ _PORT = click.IntRange(0, 65535)
 @click.option(
     "--ready-file",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Written when both ports listen: JSON with platform, console, ca, db.",
+    help="Written when both ports listen: JSON with platform, console, ca, db, and"
+    " console_password where there is one; for its owner only.",
 )
 @click.option("--quiet", is_flag=True, help="No line per request on standard error.")
 @click.pass_context

@@ -18,7 +18,7 @@ from tools.emulator.queries import Queries
 from tools.failures import DONE, CommandError
 
 
-@click.command()
+@click.command(short_help="Messages as CSV or NDJSON.")
 @click.option(
     "--db",
     type=click.Path(path_type=Path, dir_okay=False),
