@@ -76,4 +76,4 @@ def test_refused_port_and_silence_are_told_apart():
         (errno.ECONNREFUSED, "nothing listens on that port"),
         (errno.ETIMEDOUT, "does not answer"),
     ):
-        assert words in str(failures.network_error(OSError(number), "iot.example"))
+        assert words in str(failures.network_error(OSError(number, "x"), "iot.example"))

@@ -1,0 +1,18 @@
+# For people who freeze linkpost into a MicroPython of their own: include this file from the
+# board's manifest,
+#
+#     include("$(PORT_DIR)/boards/manifest.py")
+#     include("/path/to/linkpost/firmware/manifest.py")
+#
+# and build with `make BOARD=... FROZEN_MANIFEST=...`. Frozen code runs from flash and takes no
+# heap. What stays on the file system: main.py (the one beside this file), config.json, and the
+# trust anchors, copied from linkpost/certs to /certs.
+#
+# All modules, whichever sensors a config names; opt=2 drops asserts, as deploy does. The version
+# stands in linkpost/version.py only.
+
+metadata(  # noqa: F821
+    description="Reports readings to Alibaba Cloud IoT Platform over HTTPS, and loses none",
+    license="MIT",
+)
+package("linkpost", opt=2)  # noqa: F821
