@@ -37,7 +37,7 @@ def test_readme_config_is_accepted_by_the_firmware():
 
 def test_readme_config_table_has_every_key_and_no_other():
     keys = set(re.findall(r"`(\w+)`", " ".join(_table("config.json"))))
-    source = (ROOT / "firmware" / "linkpost" / "config.py").read_text()
+    source = (ROOT / "firmware" / "linkpost" / "config_rules.py").read_text()
     assert keys == set(re.findall(r'_take\(left, "(\w+)"', source))
 
 
