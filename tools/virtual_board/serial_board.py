@@ -7,14 +7,19 @@ All other ends are a chip's: `machine.reset()`, deep sleep, the watchdog, a cut 
 With `usb` "uart" the port is that of a bridge chip and stays through all of them. With "native" it
 is the chip's own: it goes at each of them and comes back a moment after the chip has started, so
 that the first lines of a boot are lost; in deep sleep it stays away. Without power no port stays.
+
+What it tells a tool that asks which chip it is: `sys.platform` is the desktop's ("linux",
+"darwin"), as is `sys.implementation._machine`, and its hashlib has md5 and sha1. So it gets the
+files of the chip "host", without digests of ours; its flash and its limits are those of the board
+it stands for.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
 import queue
 import select
+import socket
 import tempfile
 import time
 from collections.abc import Callable
@@ -78,9 +83,10 @@ class SerialBoard:
         self._bytes_left = wiring.cut_after_bytes
         self._stopped = False
         self._requests: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        self._wake_reader, self._wake_writer = os.pipe()
-        for descriptor in (self._wake_reader, self._wake_writer):
-            os.set_blocking(descriptor, False)
+        # Sockets, which close themselves: somebody may stop us who does not know that we stopped.
+        self._wake_reader, self._wake_writer = socket.socketpair()
+        for end in (self._wake_reader, self._wake_writer):
+            end.setblocking(False)
 
     # -- from any thread, and in signal handlers --------------------------------------------
 
@@ -103,7 +109,7 @@ class SerialBoard:
     def _request(self, action: Callable[[], None]) -> None:
         self._requests.put(action)
         with contextlib.suppress(BlockingIOError):  # it has enough to wake up for
-            os.write(self._wake_writer, b"!")
+            self._wake_writer.send(b"!")
 
     # -- the one thread of `run` ------------------------------------------------------------
 
@@ -128,8 +134,6 @@ class SerialBoard:
             if self._life is not None:
                 self._life.close()
             self.port.vanish()
-            os.close(self._wake_reader)
-            os.close(self._wake_writer)
 
     def _wait(self) -> None:
         """Wait until something may have happened, and do what was requested."""
@@ -152,7 +156,7 @@ class SerialBoard:
         ]
         poll.poll(max(0.0, min(moments) - now) * 1000)
         try:
-            os.read(self._wake_reader, 4096)
+            self._wake_reader.recv(4096)
         except BlockingIOError:
             return
         while not self._requests.empty():
