@@ -21,6 +21,8 @@ _COMMANDS = {
     "flash": ("tools.flash:flash", "MicroPython onto a new board."),
     "provision": ("tools.provision:provision", "What a board needs to know: its config.json."),
     "deploy": ("tools.deploy:deploy", "The firmware onto a board, over USB."),
+    "monitor": ("tools.monitor:monitor", "The board's log, through resets and sleep."),
+    "certs": ("tools.certs:certs", "The trust anchors: days left, copies, an endpoint's chain."),
     "fleet": ("tools.fleet.command:fleet", "Many light boards at once, against an emulator."),
     "image": ("tools.image:image", "Flash images without a REPL, for many boards."),
     "bench": ("tools.bench.command:bench", "What linkpost costs, measured beside `requests`."),
