@@ -38,6 +38,8 @@ _RUNNING = termios.ECHOE
 _PIECE_BYTES = 65536
 # Typed ahead while code runs and reads nothing; more is lost, as on a chip.
 _TYPED_AHEAD_BYTES = 1 << 16
+# What a typed Ctrl-C is.
+_STOPS, _CHARACTER, _UNKNOWN = "stops", "character", "unknown"
 # What the kernel takes to hand on what was sent, on a busy machine.
 _ON_ITS_WAY_S = 0.005
 _TAIL_BYTES = len(RAW_BANNER)
@@ -104,25 +106,25 @@ class SerialLife:
         From its start until main.py runs, and from then until the prompt, Ctrl-C would stop our
         own side of the board: all waits.
         """
-        if self._phase == "ending" and not self._takes_ctrl_c():
+        if self._phase == "ending" and self._ctrl_c_is() == _CHARACTER:
             self._phase = "repl"
         if self._phase not in ("main", "repl"):
             return
         while self._typed and self.terminal_fd is not None:
-            before, ctrl_c, after = self._typed.partition(CTRL_C)
+            before, _, after = self._typed.partition(CTRL_C)
             if before:
                 count = self._send(before)
                 self._typed = self._typed[count:]
                 if count < len(before):
                     break
-            elif self._takes_ctrl_c():
+                continue
+            ctrl_c_is = self._ctrl_c_is()
+            if ctrl_c_is == _STOPS:
                 self.press_ctrl_c()
-                self._typed = after
-            elif self._has_read_all() and self._send(ctrl_c):
-                self._typed = after
-            else:
+            elif ctrl_c_is == _UNKNOWN or not self._send(CTRL_C):
                 break
-        if CTRL_C in self._typed and self._takes_ctrl_c():
+            self._typed = after
+        if CTRL_C in self._typed and self._ctrl_c_is() == _STOPS:
             # Its input is full of what nobody reads: Ctrl-C gets in all the same.
             self._typed = self._typed.replace(CTRL_C, b"")
             self.press_ctrl_c()
@@ -195,35 +197,28 @@ class SerialLife:
         elif what in _ENDS:
             self.end = message
 
-    def _takes_ctrl_c(self) -> bool:
-        """Tell whether Ctrl-C stops code now; else it is a character."""
-        if sys.platform == "linux":
-            return bool(int(self._status("SigCgt") or "0", 16) >> (signal.SIGINT - 1) & 1)
-        try:
-            return (
-                self.terminal_fd is not None
-                and termios.tcgetattr(self.terminal_fd)[_LOCAL_MODES] & _RUNNING != 0
-            )
-        except termios.error:
-            return False
-
-    def _has_read_all(self) -> bool:
-        """Tell whether it has taken up what was typed before, and waits for more.
+    def _ctrl_c_is(self) -> str:
+        """Return what Ctrl-C is now, _STOPS or _CHARACTER; _UNKNOWN where it has to wait a moment.
 
         A chip takes a line up at once, this process when it is its turn; a Ctrl-C behind the line
         would come too early, and wait to be read while the code runs.
         """
-        if time.monotonic() < self._sent_at + _ON_ITS_WAY_S:
-            return False
-        return sys.platform != "linux" or not self._status("State").startswith("R")
-
-    def _status(self, name: str) -> str:
-        """Return a value of Linux' status of the process; "" where it is gone."""
+        if self.terminal_fd is None:
+            return _UNKNOWN
         try:
+            if sys.platform != "linux":
+                runs = termios.tcgetattr(self.terminal_fd)[_LOCAL_MODES] & _RUNNING
+                return _STOPS if runs else _CHARACTER
+            # Both from one look: between two, the process may have begun to run code.
             status = Path(f"/proc/{self.process.pid}/status").read_text()
-        except OSError:
-            return ""
-        return status.partition(f"\n{name}:")[2].partition("\n")[0].strip()
+        except (OSError, termios.error):  # it is gone
+            return _UNKNOWN
+        values = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+        if int(values.get("SigCgt", "0"), 16) >> (signal.SIGINT - 1) & 1:
+            return _STOPS
+        sleeps = values.get("State", "").startswith("S")
+        is_taken_up = time.monotonic() >= self._sent_at + _ON_ITS_WAY_S
+        return _CHARACTER if sleeps and is_taken_up else _UNKNOWN
 
     def _send(self, data: bytes) -> int:
         self._sent_at = time.monotonic()
