@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import tempfile
 import threading
 import tty
 from pathlib import Path
@@ -24,7 +25,10 @@ class CutCable(contextlib.AbstractContextManager["CutCable"]):
         tty.setraw(self._board)
         self._tool, theirs = os.openpty()
         tty.setraw(theirs)
-        self.port = os.ttyname(theirs)
+        # By a name that goes with it: the device's own is soon another test's.
+        self._folder = tempfile.TemporaryDirectory(prefix="linkpost-cable-")
+        self.port = str(Path(self._folder.name, "port"))
+        os.symlink(os.ttyname(theirs), self.port)
         self._theirs = theirs
         self._stop_reader, self._stop = os.pipe()
         self._thread = threading.Thread(target=self._pass_on, daemon=True)
@@ -35,6 +39,7 @@ class CutCable(contextlib.AbstractContextManager["CutCable"]):
         self._thread.join()
         for descriptor in (self._board, self._stop, self._stop_reader):
             os.close(descriptor)
+        self._folder.cleanup()
 
     def _pass_on(self) -> None:
         os.set_blocking(self._board, True)
@@ -51,6 +56,7 @@ class CutCable(contextlib.AbstractContextManager["CutCable"]):
             pass  # the board's own end of the port is gone
         finally:
             # Closed, so that the tool's next read or write fails.
+            os.unlink(self.port)
             os.close(self._theirs)
             os.close(self._tool)
 
