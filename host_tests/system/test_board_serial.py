@@ -333,6 +333,13 @@ def test_cable_pulled_after_some_bytes_ends_what_mpremote_does(tmp_path):
         assert board.files() == {"file": b"x" * 5000}
 
 
+def test_program_that_opens_types_and_closes_is_heard(tmp_path):
+    with serial_board(tmp_path, files={"main.py": BUSY}) as board:
+        board.wait_for("busy")
+        Path(board.port).write_bytes(b"\x03")
+        board.wait_for("KeyboardInterrupt")
+
+
 def test_output_that_nobody_heard_is_lost_to_the_next_who_listens(tmp_path):
     with serial_board(tmp_path, files={"main.py": b"print('early')"}) as board:
         board.wait_for(">>> ")

@@ -184,7 +184,7 @@ class SerialBoard:
 
     def _pass_input(self) -> None:
         """What is typed while no code runs on the chip is lost, as is what it has no room for."""
-        data = self.port.read() if self.port.is_listened() else b""
+        data = self.port.read()  # also of a program that has closed it again meanwhile
         is_cut = False
         if self._bytes_left is not None:
             is_cut = len(data) >= self._bytes_left
