@@ -11,8 +11,8 @@
 # All modules, whichever sensors a config names; opt=2 drops asserts, as deploy does. The version
 # stands in linkpost/version.py only.
 
-metadata(  # noqa: F821
+metadata(  # type: ignore[name-defined]  # noqa: F821
     description="Reports readings to Alibaba Cloud IoT Platform over HTTPS, and loses none",
     license="MIT",
 )
-package("linkpost", opt=2)  # noqa: F821
+package("linkpost", opt=2)  # type: ignore[name-defined]  # noqa: F821

@@ -100,6 +100,9 @@ def test_usual_pins_are_those_of_the_chip_that_it_runs_on():
     try:
         Echo(desk.port, machine=desk.machine)
         assert desk.machine.made[0][1:3] == (8, 9)
+        System.implementation._machine = "Raspberry Pi Pico 2 W with RP2350-RISCV"
+        Echo(desk.port, machine=desk.machine)
+        assert desk.machine.made[1][1:3] == (4, 5)
         System.implementation._machine = "some board"
         assert "sda and scl" in refused(lambda: Echo(desk.port, machine=desk.machine))
     finally:

@@ -14,7 +14,7 @@ import sys
 
 from ..errors import SensorError
 
-# (sda, scl) by chip, as the last word of `sys.implementation._machine` has it. The same as in
+# (sda, scl) by chip, as the last word of `sys.implementation._machine` names it. The same as in
 # boards/*/board.toml, which a test sees to.
 PINS = {
     "ESP32": (21, 22),
@@ -51,7 +51,7 @@ class I2CSensor:
         "i2c": ((int,), False),
         "address": ((int, str), False),
     }
-    ADDRESSES = ()
+    ADDRESSES: tuple = ()
 
     def __init__(self, port, sda=None, scl=None, i2c=None, address=None, machine=None):
         self._port = port
@@ -98,6 +98,10 @@ class I2CSensor:
 
     def _prepare(self):
         """Bring the chip into a known state."""
+
+    def _measure(self):
+        """Return the values of one measurement."""
+        raise NotImplementedError
 
     def _write(self, data):
         acknowledged = self._bus.writeto(self._address, data)
@@ -161,7 +165,8 @@ def _find_bus(port, sda, scl, i2c, machine):
 
 
 def _usual_pins():
-    chip = getattr(sys.implementation, "_machine", "").split(" ")[-1]
+    # "Raspberry Pi Pico 2 W with RP2350-RISCV"
+    chip = getattr(sys.implementation, "_machine", "").split(" ")[-1].split("-")[0]
     if chip not in PINS:
         raise ValueError("sda and scl: needed, this board's usual pins are not known")
     return PINS[chip]

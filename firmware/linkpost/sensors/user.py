@@ -94,6 +94,6 @@ def _traceback(error):
         text = io.StringIO()
         sys.print_exception(error, text)
         return text.getvalue()
-    import traceback  # CPython's
+    import traceback  # type: ignore[import-not-found]  # CPython's
 
     return "".join(traceback.format_exception(error)).replace("\\", "/")
