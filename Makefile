@@ -15,7 +15,7 @@ OPTIONS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test browser power wear soak contract bench bench-check check lint types \
-	screenshots boards flash provision deploy monitor status outbox image factory certs fleet \
+	screenshots boards flash provision deploy monitor status outbox image factory certs fleet fuzz audit deploy-cuts \
 	lock clean
 
 help:  ## This list
@@ -52,6 +52,16 @@ wear: setup  ## What the outbox costs the flash, per reading, on both chips' set
 
 soak: setup  ## Virtual boards against faults, power cuts and restarts; SOAK_S=600 for ten minutes
 	$(BIN)/python -m tools.soak --seconds $(SOAK_S)
+
+fuzz: setup  ## Fuzz what reads what others wrote; SECONDS=600 for ten minutes a target
+	$(BIN)/python -m host_tests.fuzz.run --seconds $(or $(SECONDS),60)
+
+deploy-cuts: setup  ## A deploy cut at every byte (hours); CUTS=257 for every 257th (minutes)
+	LINKPOST_DEPLOY_CUTS=$(or $(CUTS),all) $(BIN)/python -m pytest --timeout=100000 \
+		host_tests/system/test_deploy_cable.py
+
+audit: setup  ## Known vulnerabilities of what is pinned (asks the internet)
+	$(BIN)/pip-audit --require-hashes --disable-pip -r requirements.txt
 
 contract: setup  ## What the firmware expects of a port, on the board at PORT=...
 	$(BIN)/mpremote connect $(or $(PORT),auto) run host_tests/contract/port_contract.py

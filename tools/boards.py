@@ -135,7 +135,7 @@ def read_board(name: str, text: bytes) -> Board:
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise CommandError(f"boards/{name}/board.toml: {error}") from error
     port = data.get("port")
-    if port not in _FIRMWARE_OF:
+    if not isinstance(port, str) or port not in _FIRMWARE_OF:
         raise CommandError(f"boards/{name}/board.toml: port must be one of: esp32, rp2")
     values = _take(name, "", data, _TOP, ("firmware", "flash", "limits", "pins"))
     for part, keys in (

@@ -34,6 +34,9 @@ from tools.devices_csv import check_triple, parse_devices  # noqa: E402
 from tools.emulator import rules, wire  # noqa: E402
 from tools.failures import CommandError  # noqa: E402
 
+# Some thousand folders a minute: in RAM, where there is such a place.
+_RAM = "/dev/shm"  # noqa: S108
+_IN_RAM = _RAM if Path(_RAM).is_dir() else None
 _IDENTITY = ("a1B2c3D4e5F", "sensor01", "0123456789abcdef", "localhost")
 
 
@@ -64,7 +67,9 @@ def json_reply(data: bytes) -> None:
     except ProtocolError:
         return
     assert isinstance(answer.code, int)
-    assert answer.message_id is None or (answer.message_id.isdigit())
+    if answer.message_id is not None:
+        assert 1 <= len(answer.message_id) <= 64
+        assert answer.message_id.replace("-", "0").isalnum()
     with contextlib.suppress(ProtocolError):
         assert answer.token is None or len(answer.token) <= TOKEN_MAX
         assert isinstance(answer.message, str)
@@ -179,10 +184,11 @@ def emulator_request(data: bytes) -> None:
 
 def emulator_auth(data: bytes) -> None:
     """The body of /auth, and its signature."""
+    secret = "5f0c" + "7e9b" * 7
     auth = rules.parse_auth(data)
-    if auth is not None:
-        rules.is_signed_by(auth, "0123456789abcdef")
-        assert "0123456789abcdef" not in rules.explain_signature(auth, "0123456789abcdef")
+    if auth is not None and secret.encode() not in data:
+        rules.is_signed_by(auth, secret)
+        assert secret not in rules.explain_signature(auth, secret)
 
 
 def devices_csv(data: bytes) -> None:
@@ -213,9 +219,7 @@ def http_date(data: bytes) -> None:
 
 @contextlib.contextmanager
 def _folder():
-    with tempfile.TemporaryDirectory(
-        dir="/dev/shm" if Path("/dev/shm").is_dir() else None
-    ) as name:  # noqa: S108
+    with tempfile.TemporaryDirectory(dir=_IN_RAM) as name:
         yield Path(name)
 
 
@@ -241,6 +245,14 @@ _AUTH = (
     b'{"version":"default","clientId":"a1B2c3D4e5F.sensor01","signmethod":"hmacmd5","sign":"'
     + b"A" * 32
     + b'","productKey":"a1B2c3D4e5F","deviceName":"sensor01"}'
+)
+_AUTH_REQUEST = (
+    b"\xffPOST /auth HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    b"Content-Length: %d\r\n\r\n%s" % (len(_AUTH), _AUTH)
+)
+_CHUNKED = (
+    b"\x10POST /topic/a/b HTTP/1.1\r\nHost: x\r\npassword: t\r\nTransfer-Encoding: chunked\r\n"
+    b"\r\n3\r\nabc\r\n0\r\n\r\n"
 )
 # Where each target begins: the good case. What fuzzing found besides is in corpus/TARGET.
 SEEDS: dict[str, list[bytes]] = {
@@ -292,10 +304,8 @@ SEEDS: dict[str, list[bytes]] = {
         + struct.pack(">II", 3_950_000_000, 1 << 31)
     ],
     "emulator_request": [
-        b"\xffPOST /auth HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-        b"Content-Length: %d\r\n\r\n%s" % (len(_AUTH), _AUTH),
-        b"\x10POST /topic/a/b HTTP/1.1\r\nHost: x\r\npassword: t\r\nTransfer-Encoding: chunked\r\n"
-        b"\r\n3\r\nabc\r\n0\r\n\r\n",
+        _AUTH_REQUEST,
+        _CHUNKED,
         b"\x03GET / HTTP/1.0\r\n\r\n",
     ],
     "emulator_auth": [_AUTH],
