@@ -95,7 +95,7 @@ def test_user_sensor_has_its_options_and_the_port():
 
 def test_user_sensor_missing_says_how_it_gets_there():
     words = config_error(None)
-    assert "mpremote cp" in words
+    assert "mpremote mkdir :user + cp own_" in words
 
 
 def test_user_sensor_with_a_mistake_names_file_and_line():

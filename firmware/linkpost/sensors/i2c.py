@@ -144,6 +144,10 @@ def check_range(name, value, least, most) -> None:
 
 
 def _find_bus(port, sda, scl, i2c, machine):
+    if machine is None:
+        import machine
+    if not hasattr(machine, "SoftI2C"):
+        raise ValueError("this machine has no I2C bus")
     if (sda is None) != (scl is None):
         raise ValueError("sda and scl: give both or none")
     if sda is None and i2c is None:
@@ -153,10 +157,6 @@ def _find_bus(port, sda, scl, i2c, machine):
         return known
     if i2c is not None and i2c in [number for number, _, _ in buses]:
         raise ValueError("i2c: %d has other pins already" % i2c)
-    if machine is None:
-        import machine
-    if not hasattr(machine, "SoftI2C"):
-        raise ValueError("this machine has no I2C bus")
     pins = {} if sda is None else {"sda": port.pin(sda), "scl": port.pin(scl)}
     make = machine.SoftI2C if i2c is None else machine.I2C
     number = () if i2c is None else (i2c,)

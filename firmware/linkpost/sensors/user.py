@@ -29,8 +29,10 @@ def load(name: str, options: dict, key: str, port):
     path = "%s/%s.py" % (FOLDER, name)
     present = list_names(FOLDER)
     if name + ".py" not in present and name + ".mpy" not in present:
+        first = "" if present else "mkdir :%s + " % FOLDER
         raise ConfigError(
-            key, "%s is not on the board. Run: mpremote cp %s.py :%s/" % (path, name, FOLDER)
+            key,
+            "%s is not on the board. Run: mpremote %scp %s.py :%s/" % (path, first, name, FOLDER),
         )
     try:
         module = __import__("%s.%s" % (FOLDER, name), None, None, ("",))
