@@ -3,11 +3,22 @@
 import sys
 
 import fakes_i2c
+from linkpost.config import Config
 from linkpost.errors import ConfigError, SensorError
 from linkpost.ports.host import HostPort
-from linkpost.sensors import i2c
+from linkpost.sensors import i2c, read_all
 from linkpost.sensors.building import build
 from linkpost.sensors.i2c import I2CSensor, crc8
+from test_sensor_aht20 import FRAMES
+from test_sensor_aht20 import Chip as AHTChip
+from test_sensor_bme280 import Chip as BMEChip
+
+DEVICE = {
+    "endpoint": "iot.example",
+    "product_key": "a1B2c3D4e5F",
+    "device_name": "sensor01",
+    "device_secret": "0123456789abcdef",
+}
 
 
 class Echo(I2CSensor):
@@ -189,3 +200,41 @@ def test_build_where_there_is_no_bus_names_the_key():
                 assert error.key.startswith("sensors[0]"), error
                 continue
             raise AssertionError(spec)
+
+
+def test_build_from_a_config_two_sensors_are_read_over_one_bus():
+    desk = fakes_i2c.Desk()
+    kept = sys.modules.get("machine")
+    sys.modules["machine"] = desk.machine
+    try:
+        specs = [
+            {"type": "aht20", "sda": 21, "scl": 22},
+            {"type": "bme280", "sda": 21, "scl": 22, "address": "0x77", "name": "out"},
+            {"type": "sht3x", "sda": 21, "scl": 22, "name": "in"},
+        ]
+        built = build(Config(dict(DEVICE, sensors=specs)).sensors, desk.port)
+        for spec, key in (
+            ({"type": "bme280", "sda": 21, "scl": 22, "address": 5}, "sensors[0]"),
+            ({"type": "sht3x", "sda": 99, "scl": 22}, "sensors[0]"),
+            ({"type": "aht20", "sda": [21], "scl": 22}, "sensors[0].sda"),
+            ({"type": "aht20", "pin": 21}, "sensors[0].pin"),
+        ):
+            try:
+                build([spec], desk.port)
+            except ConfigError as error:
+                assert error.key == key, error
+                continue
+            raise AssertionError(spec)
+    finally:
+        if kept is None:
+            del sys.modules["machine"]
+        else:
+            sys.modules["machine"] = kept
+    assert len(desk.machine.made) == 1
+    desk.bus.chips[0x38] = AHTChip(desk.chip, FRAMES[0][0])
+    desk.bus.chips[0x77] = BMEChip(desk.chip)
+    reading = read_all(built)
+    assert reading["out_temperature"] == 25.08
+    assert reading["temperature"] == 20.16
+    # The one that is not there stops no other.
+    assert list(reading["error"]) == ["in"] and "0x44" in reading["error"]["in"]
