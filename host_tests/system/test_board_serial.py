@@ -110,7 +110,7 @@ def test_mpremote_runs_code_and_resets(tmp_path, usb):
 def test_mpremote_stops_the_app_that_reports_and_its_watchdog_bites_later(tmp_path):
     with EmulatorProcess() as emulator:
         config = linkpost_command.write_config(
-            tmp_path, emulator.platform, interval_s=0.1, watchdog_s=4
+            tmp_path, emulator.platform, interval_s=0.1, watchdog_s=3
         )
         with serial_board(tmp_path, config=config, ca=emulator.ca) as board:
             board.wait_for("send accepted")
@@ -258,7 +258,7 @@ def test_watchdog_survives_soft_reset_and_ctrl_c_and_not_a_hard_reset(tmp_path):
     main = b"import machine\nprint('cause', machine.reset_cause())\n"
     with serial_board(tmp_path, files={"main.py": main}) as board, terminal(board) as program:
         board.wait_for("cause 1")
-        program.type(b"dog = machine.WDT(timeout=3000)\r")
+        program.type(b"dog = machine.WDT(timeout=2000)\r")
         program.type(b"while True: dog.feed()\r\r")
         program.wait_for(b"... ")
         program.type(b"\x03")
@@ -275,8 +275,8 @@ def test_watchdog_survives_soft_reset_and_ctrl_c_and_not_a_hard_reset(tmp_path):
 def test_timer_that_feeds_keeps_the_watchdog_quiet_until_the_soft_reset(tmp_path):
     with serial_board(tmp_path) as board, terminal(board) as program:
         board.wait_for(">>> ")
-        program.type(b"import machine; machine.WDT(timeout=1500).feed(); machine.feed_for(None)\r")
-        program.type(b"import time; time.sleep(2.5); print('quiet')\r")
+        program.type(b"import machine; machine.WDT(timeout=1000).feed(); machine.feed_for(None)\r")
+        program.type(b"import time; time.sleep(1.5); print('quiet')\r")
         program.wait_for(b"\nquiet")
         assert board.notes == []
         program.type(b"\x04")
@@ -284,17 +284,16 @@ def test_timer_that_feeds_keeps_the_watchdog_quiet_until_the_soft_reset(tmp_path
         assert board.notes[0] == "soft reset"
 
 
-@both_usb
-def test_hold_flag_after_ctrl_c_gives_a_quiet_boot_of_a_watched_board(tmp_path, usb):
+def test_hold_flag_after_ctrl_c_gives_a_quiet_boot_of_a_watched_board(tmp_path):
     """The way of deploy: Ctrl-C, the flag, a hard reset."""
     config = linkpost_command.write_config(tmp_path, "localhost:1", interval_s=1, watchdog_s=2)
-    with serial_board(tmp_path, usb=usb, config=config) as board:
+    with serial_board(tmp_path, usb="native", config=config) as board:
         board.wait_for("app started")
         with terminal(board) as program:
             program.type(b"\x03")
             board.wait_for("stopped by Ctrl-C")
             program.wait_for(b">>> ")
-            program.type(b"import time; time.sleep(3)\r")  # longer than its watchdog allows
+            program.type(b"import time; time.sleep(2.5)\r")  # longer than its watchdog allows
             program.type(b"open('hold', 'w').close(); import machine; machine.reset()\r")
             board.wait_for("held: not started file=hold")
         assert board.notes == ["hard reset"]
