@@ -12,7 +12,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from tools import anchors, failures
+from tools import anchors, failures, firmware
 from tools.anchors import ANCHORS, SAME
 from tools.board_files import anchors as anchor_files
 from tools.failures import NETWORK, USAGE, CommandError
@@ -101,23 +101,34 @@ def _look_at_board(port: str, update: bool) -> dict[str, Any]:
     """Return the state of each anchor on the board, and the names of its other anchors."""
     package = anchors.package_files()
     with UsbBoard(port, _WAIT_S, _note) as board:
-        hashes = board.hashes(_FOLDER)
-        names = {anchor.file for anchor in ANCHORS}
+        hashes = _hashes_on(board)
         if update:
             for anchor in ANCHORS:
-                if hashes.get(f"{_FOLDER}/{anchor.file}") != anchor.sha256:
+                if hashes.get(anchor.file) != anchor.sha256:
                     board.write(f"{_FOLDER}/{anchor.file}", package[anchor.file], atomic=True)
                     _note(f"wrote {anchor.file} to the board")
-            hashes = board.hashes(_FOLDER)
+            hashes = _hashes_on(board)
         board.leave_running()
+    names = {anchor.file for anchor in ANCHORS}
     return {
         "anchors": {
-            anchor.file: anchors.compare(hashes.get(f"{_FOLDER}/{anchor.file}"), anchor)
-            for anchor in ANCHORS
+            anchor.file: anchors.compare(hashes.get(anchor.file), anchor) for anchor in ANCHORS
         },
         # The emulator's, or whatever CA a person trusts beside the platform's.
-        "others": sorted({path.removeprefix(f"{_FOLDER}/") for path in hashes} - names),
+        "others": sorted(hashes.keys() - names),
     }
+
+
+def _hashes_on(board: UsbBoard) -> dict[str, str]:
+    """Return the hash of each anchor that the board's firmware trusts, by file name."""
+    firmware.enable_imports()
+    from linkpost.client import ANCHOR_FOLDERS
+
+    found: dict[str, str] = {}
+    for path, digest in board.hashes(*reversed(ANCHOR_FOLDERS)).items():
+        if path.endswith(".der"):  # it reads no others
+            found[path.rpartition("/")[2]] = digest
+    return found
 
 
 def _about_board(board: dict[str, Any], port: str | None) -> list[str]:

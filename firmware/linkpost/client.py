@@ -19,7 +19,7 @@ from .storage.tokens import TokenStore
 _SMALL_BODY_BYTES = 1024
 _ANCHOR_MAX_BYTES = 4096
 # Where deploy puts them, and where `mip install` can.
-_ANCHOR_FOLDERS = ("certs", "lib/linkpost/certs")
+ANCHOR_FOLDERS = ("certs", "lib/linkpost/certs")
 # Waits are cut into slices of this, to feed the watchdog between them.
 _SLICE_MS = 500
 
@@ -186,7 +186,7 @@ class _BytesBody:
 
 def read_anchors():
     """Yield the trust anchors on flash, DER, one at a time."""
-    for folder in _ANCHOR_FOLDERS:
+    for folder in ANCHOR_FOLDERS:
         for name in list_names(folder):
             if name.endswith(".der"):
                 yield read_bytes(folder + "/" + name, _ANCHOR_MAX_BYTES)

@@ -8,7 +8,7 @@ import pytest
 from linkpost_command import write_config
 from serial_board import needs_serial_board, serial_board
 
-from tools import anchors, cli
+from tools import anchors, cli, firmware
 
 pytestmark = needs_serial_board
 
@@ -39,6 +39,14 @@ def test_certs_on_a_board_that_runs_are_compared_restored_and_it_runs_again(tmp_
         }
         assert shown["others_on_board"] == ["mine.der"]
         assert f"--update --port {board.port}" in shown["failures"][0]
+        # Where mip puts them, they count as well.
+        place = ":lib/linkpost/certs"
+        source = firmware.package_dir() / "certs" / "globalsign_r3.der"
+        done = board.mpremote("mkdir", place, "+", "cp", str(source), f"{place}/")
+        assert done.returncode == 0, done.stderr
+        assert command("--check", "--port", board.port) == 0
+        assert board.mpremote("rm", f"{place}/globalsign_r3.der").returncode == 0
+        capsys.readouterr()
         assert command("--update", "--check", "--port", board.port) == 0
         assert "wrote globalsign_r3.der to the board" in capsys.readouterr().err
         board.wait_for("I app started", started)
