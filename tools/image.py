@@ -23,6 +23,7 @@ from tools.firmware_cache import firmware_from
 from tools.image_build import (
     Layout,
     base_image,
+    check_for_board,
     config_for,
     device_image,
     dump_config,
@@ -87,6 +88,7 @@ def image(
         firmware_from(micropython) if micropython else None,
     )
     configs = configs_of(config, csv_path)
+    check_for_board(configs[0][1], board)
     _make_folder(out)
     base = base_image(layout, configs[0][1], ca)
     tasks = [(layout, base, triple, data, out) for triple, data in configs]

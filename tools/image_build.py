@@ -8,6 +8,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from littlefs import LittleFSError
@@ -24,10 +25,11 @@ from tools.firmware_image import (
     file_system_start,
     uf2_blocks,
 )
-from tools.virtual_board.image import add_file, build_image
+from tools.virtual_board.image import add_file, build_image, live_blocks
 from tools.virtual_board.kinds import kind_of
 
 _UF2_PIECE = 256  # what every boot loader of a Pico takes
+_GAP_BLOCKS = 8  # written along rather than begun anew behind them
 _TRIPLE_KEYS = ("product_key", "device_name", "device_secret")
 
 
@@ -92,6 +94,20 @@ def config_for(template: dict[str, Any], triple: Triple) -> dict[str, Any]:
     return config
 
 
+def check_for_board(config: dict[str, Any], board: Board) -> None:
+    """Check what depends on the chip. Raises: the firmware's ConfigError, which names the key."""
+    firmware.enable_imports()
+    from linkpost.config import Config
+    from linkpost.config_rules import check_port
+
+    limits = SimpleNamespace(
+        can_deep_sleep=board.can_deep_sleep,
+        can_light_sleep=True,
+        watchdog_max_ms=board.watchdog_max_ms,
+    )
+    check_port(Config(config), limits)
+
+
 def base_image(layout: Layout, config: dict[str, Any], ca: Path | None) -> bytes:
     """Return the file system with all that is the same for every device: no config.json."""
     files = files_for(
@@ -102,14 +118,36 @@ def base_image(layout: Layout, config: dict[str, Any], ca: Path | None) -> bytes
 
 def device_image(layout: Layout, base: bytes, config: bytes) -> bytes:
     """Return the file for one device: what `base_image` gave, and its config.json."""
-    kind = kind_of(layout.board, layout.block_count)
-    try:
-        file_system = add_file(kind, base, "config.json", config)
-    except LittleFSError as error:
-        raise CommandError(f"no room for config.json on a {layout.board.name}") from error
+    file_system = _file_system(layout, base, config)
     if layout.board.port == ESP32:
         return _merged_bin(layout, file_system)
     return _uf2(layout, file_system)
+
+
+def flash_parts(layout: Layout, base: bytes, config: bytes) -> list[tuple[int, bytes]]:
+    """Return what to write to one device's flash, (offset, bytes): its image without the blocks
+    that nobody reads. For the ESP32 family."""
+    file_system = _file_system(layout, base, config)
+    size = layout.board.block_size
+    runs: list[list[int]] = []
+    for block in live_blocks(kind_of(layout.board, layout.block_count), file_system):
+        if runs and block - runs[-1][1] <= _GAP_BLOCKS:
+            runs[-1][1] = block
+        else:
+            runs.append([block, block])
+    parts = [] if layout.micropython is None else [(layout.board.offset, layout.micropython)]
+    return parts + [
+        (layout.start + first * size, file_system[first * size : (last + 1) * size])
+        for first, last in runs
+    ]
+
+
+def _file_system(layout: Layout, base: bytes, config: bytes) -> bytes:
+    kind = kind_of(layout.board, layout.block_count)
+    try:
+        return add_file(kind, base, "config.json", config)
+    except LittleFSError as error:
+        raise CommandError(f"no room for config.json on a {layout.board.name}") from error
 
 
 def _build(layout: Layout, files: dict[str, bytes], content: bytes | None) -> bytes:
@@ -134,15 +172,14 @@ def _merged_bin(layout: Layout, file_system: bytes) -> bytes:
 def _uf2(layout: Layout, file_system: bytes) -> bytes:
     board = layout.board
     begin = board.offset + layout.start
-    blank = b"\xff" * board.block_size
     pieces = []
-    for at in range(0, len(file_system), board.block_size):
-        block = file_system[at : at + board.block_size]
-        if block != blank:  # the boot loader erases what it writes, and littlefs the rest
-            pieces += [
-                (begin + at + more, block[more : more + _UF2_PIECE])
-                for more in range(0, board.block_size, _UF2_PIECE)
-            ]
+    # The boot loader erases what it writes, and littlefs the rest.
+    for block in live_blocks(kind_of(board, layout.block_count), file_system):
+        first = block * board.block_size
+        pieces += [
+            (begin + at, file_system[at : at + _UF2_PIECE])
+            for at in range(first, first + board.block_size, _UF2_PIECE)
+        ]
     head = b""
     if layout.micropython is not None:
         # One set of blocks, numbered through: the boot loader restarts after the last of a set.

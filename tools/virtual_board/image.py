@@ -70,6 +70,23 @@ def add_file(kind: BoardKind, content: bytes, name: str, data: bytes) -> bytes:
     return bytes(memory.buffer)
 
 
+def live_blocks(kind: BoardKind, content: bytes) -> list[int]:
+    """Return which blocks of an image the chip reads before it has written them.
+
+    The others need not be brought onto its flash, whatever is there. These have to, also where
+    they are blank: of the two blocks of a directory the newer counts, and one that an earlier file
+    system left in the place of the blank one may be newer (tried: most such images had wrong
+    files, or did not mount).
+    """
+    memory = _Memory(buffer=bytearray(content))
+    file_system = LittleFS(memory, mount=False, **_settings(kind))
+    file_system.mount()
+    for root, _, names in file_system.walk("/"):
+        for name in names:
+            _read(file_system, f"{root.rstrip('/')}/{name}")
+    return sorted(memory.blocks_read)
+
+
 def refresh_folder(path: Path, files: dict[str, bytes]) -> bool:
     """Make the folder hold exactly these files of ours, as `refresh_image` does."""
     if path.exists() and not path.is_dir():
@@ -130,7 +147,12 @@ def in_use(path: Path) -> Iterator[None]:
 class _Memory(UserContext):
     """An image in memory. The package's own formats a log line for each access; this does not."""
 
+    def __init__(self, buffer: bytearray):
+        super().__init__(buffer=buffer)
+        self.blocks_read: set[int] = set()
+
     def read(self, cfg: LFSConfig, block: int, off: int, size: int) -> bytearray:
+        self.blocks_read.add(block)
         start = block * BLOCK_SIZE + off
         return self.buffer[start : start + size]
 
