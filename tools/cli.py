@@ -22,6 +22,8 @@ _COMMANDS = {
     "provision": ("tools.provision:provision", "What a board needs to know: its config.json."),
     "deploy": ("tools.deploy:deploy", "The firmware onto a board, over USB."),
     "monitor": ("tools.monitor:monitor", "The board's log, through resets and sleep."),
+    "status": ("tools.status:status", "How a board is: version, memory, outbox, clock, Wi-Fi."),
+    "outbox": ("tools.outbox:outbox", "What waits on a board, and what was refused."),
     "certs": ("tools.certs:certs", "The trust anchors: days left, copies, an endpoint's chain."),
     "fleet": ("tools.fleet.command:fleet", "Many light boards at once, against an emulator."),
     "image": ("tools.image:image", "Flash images without a REPL, for many boards."),

@@ -52,7 +52,7 @@ def wait_for(condition, what: str) -> None:
 
 @pytest.mark.parametrize("usb", ["uart", "native"])
 def test_monitor_in_a_terminal_goes_on_through_a_reset_and_leaves_the_board_running(tmp_path, usb):
-    config = linkpost_command.write_config(tmp_path, NOBODY, interval_s=0.2)
+    config = linkpost_command.write_config(tmp_path, NOBODY, interval_s=0.2, send_s=600)
     with serial_board(tmp_path, usb=usb, config=config) as board:
         with linkpost_in_terminal("monitor", "--port", board.port) as terminal:
             terminal.wait_for("listening on")

@@ -1,0 +1,97 @@
+"""What `linkpost status` says of boards in many states."""
+
+import re
+
+import pytest
+
+from tools.board_identity import Identity
+from tools.board_status import BoardStatus
+from tools.outbox_copy import Contents
+from tools.status import rows
+
+NOW_MS = 1_790_000_000_000
+WHO = Identity(
+    platform="esp32",
+    machine="Generic ESP32 module with ESP32",
+    build="ESP32_GENERIC",
+    micropython=(1, 27, 0),
+    mpy_version=6,
+    native_digests=True,
+    free_bytes=1_048_576,
+    total_bytes=2_097_152,
+    linkpost="0.1.0",
+    main_sha256=None,
+)
+WELL = {
+    "ran": True,
+    "port": "esp32",
+    "uptime_ms": 11_520_000,
+    "reset_cause": "power on",
+    "heap_free": 102_400,
+    "unix_ms": NOW_MS + 1000,
+    "clock_right": True,
+    "token_age_s": 190_800,
+    "has_radio": True,
+    "ssid": "lab",
+    "rssi": -61,
+}
+CONFIG = {
+    "endpoint": "iot.example.com",
+    "product_key": "a1B2c3D4e5F",
+    "device_name": "sensor01",
+    "device_secret": "..CDEF",
+    "wifi": {"ssid": "lab"},
+}
+
+
+def said(label, linkpost="0.1.0", config=CONFIG, is_held=False, outbox=None, **changes):
+    who = Identity(**{**WHO.__dict__, "linkpost": linkpost})
+    found = rows(
+        who,
+        BoardStatus(**{**WELL, **changes}),
+        outbox or Contents("9f2c41aa", 121, 37, 2, 1),
+        config,
+        is_held,
+        NOW_MS,
+    )
+    return dict(found)[label]
+
+
+@pytest.mark.parametrize(
+    ("label", "changes", "words"),
+    [
+        ("board", {}, "Generic ESP32 module with ESP32, MicroPython 1.27.0"),
+        ("linkpost", {}, "0.1.0, up 3 h 12 min since power on"),
+        ("linkpost", {"reset_cause": "watchdog"}, "up 3 h 12 min since the watchdog reset it"),
+        ("linkpost", {"ran": False, "uptime_ms": None}, "0.1.0, not running"),
+        ("linkpost", {"is_held": True}, "held by the file `hold`"),
+        ("linkpost", {"linkpost": None}, "Run: linkpost deploy"),
+        ("device", {}, "a1B2c3D4e5F/sensor01 at iot.example.com"),
+        ("device", {"config": {}}, "no config.json yet"),
+        ("heap", {}, "100 KB free while the app is stopped"),
+        ("flash", {}, "1,024 KB free of 2,048 KB"),
+        ("outbox", {}, "37 waiting, 2 refused and set aside, 1 dropped; next seq 121"),
+        ("outbox", {"outbox": Contents()}, "No outbox yet"),
+        ("token", {}, "2 days 5 h old"),
+        ("token", {"token_age_s": None}, "none: the board has not authenticated yet"),
+        ("token", {"token_age_s": -1}, "age is not known"),
+        ("token", {"clock_right": False}, "age is not known"),
+        ("clock", {}, "as this computer's"),
+        ("clock", {"unix_ms": NOW_MS - 90_000}, "1 min 30 s behind this computer's"),
+        ("clock", {"unix_ms": NOW_MS + 90_000}, "1 min 30 s ahead of this computer's"),
+        ("clock", {"clock_right": False}, "not set: it says "),
+        ("clock", {"unix_ms": None}, "not known"),
+        ("Wi-Fi", {}, "lab, -61 dBm (fair)"),
+        ("Wi-Fi", {"rssi": -91}, "(very weak)"),
+        ("Wi-Fi", {"rssi": None, "ssid": None}, "not joined"),
+        ("Wi-Fi", {"rssi": None, "config": {}}, "not in the config"),
+        ("Wi-Fi", {"has_radio": False}, "no radio"),
+        ("Wi-Fi", {"port": None}, "not known"),
+    ],
+)
+def test_row_says_how_it_is(label, changes, words):
+    assert words in said(label, **changes)
+
+
+def test_clock_is_shown_as_a_date():
+    assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d, ", said("clock"))

@@ -1,0 +1,153 @@
+"""`linkpost outbox`: what waits on a board, and what the platform refused."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+import textwrap
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from tools import failures
+from tools.flash_files import flash_files
+from tools.outbox_copy import Contents, Files, Reading, look_into
+from tools.paused_board import paused_board
+
+_LIMIT = 100
+
+
+@click.command()
+@click.option("--port", help="The board's serial port.  [default: the one board there is]")
+@click.option(
+    "--flash",
+    type=click.Path(path_type=Path),
+    help="Look into a virtual board's flash instead: its image, or its folder.",
+)
+@click.option("--quarantined", is_flag=True, help="List what was refused and set aside instead.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=0),
+    default=_LIMIT,
+    show_default=True,
+    help="List so many of the waiting readings, the oldest first; 0: all.",
+)
+@click.option(
+    "--wait",
+    "wait_s",
+    type=click.FloatRange(min=0),
+    default=75.0,
+    show_default=True,
+    help="Seconds to wait for a board that is not there or sleeps.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def outbox(
+    port: str | None,
+    flash: Path | None,
+    quarantined: bool,
+    limit: int,
+    wait_s: float,
+    as_json: bool,
+) -> int:
+    """List the readings that wait on a board, or with --quarantined those that were set aside.
+
+    The board's app is stopped for that and restarted then. Nothing on its flash is changed.
+
+    \b
+    Example: linkpost outbox --port /dev/ttyUSB0
+             linkpost outbox --quarantined --flash board.img
+    """
+    if flash is not None and port is not None:
+        raise click.UsageError("give --port or --flash, not both")
+    waiting = 0 if quarantined else limit or sys.maxsize
+    with _source(port, flash, wait_s) as source, Console(stderr=True).status("looking") as status:
+        found = look_into(
+            source,
+            waiting,
+            quarantined,
+            lambda path, size: status.update(f"fetching {path}, {size:,} bytes"),
+        )
+    readings = found.set_aside if quarantined else found.waiting
+    if as_json:
+        print(json.dumps(_as_json(found, readings), ensure_ascii=False))
+    else:
+        _show(found, readings, quarantined)
+    return failures.DONE
+
+
+@contextlib.contextmanager
+def _source(port: str | None, flash: Path | None, wait_s: float) -> Iterator[Files]:
+    if flash is not None:
+        yield flash_files(flash)
+        return
+    with paused_board(port, wait_s) as board:
+        board.identify()
+        yield board
+
+
+def _as_json(found: Contents, readings: list[Reading]) -> dict[str, Any]:
+    return {
+        "stream": found.stream,
+        "next_seq": found.next_seq,
+        "pending": found.pending,
+        "quarantined": found.quarantined,
+        "dropped": found.dropped,
+        "notes": found.notes,
+        "readings": [
+            {"seq": one.seq, "time": one.unix_ms, "values": one.values} for one in readings
+        ],
+    }
+
+
+def _show(found: Contents, readings: list[Reading], quarantined: bool) -> None:
+    for note in found.notes:
+        print(f"linkpost: {note}", file=sys.stderr)
+    print(summary(found))
+    if quarantined and found.quarantined > len(readings):
+        print(f"Of those set aside the newest {len(readings)} are kept.")
+    if not readings:
+        return
+    console = Console(highlight=False, soft_wrap=True)
+    width = console.width if console.is_terminal else None
+    print()
+    console.print(f"{'seq':>8}  {'time':19}  values", style="bold")
+    for reading in readings:
+        for row in _rows(reading, width):
+            console.print(row, markup=False)
+    left = found.pending - len(readings)
+    if not quarantined and left > 0:
+        print(f"{left:,} newer ones wait too: --limit 0 lists all.", file=sys.stderr)
+
+
+def summary(found: Contents) -> str:
+    """Return one line on what an outbox holds."""
+    if found.stream is None and not found.pending:
+        return "No outbox yet: the app has not run on this flash."
+    return (
+        f"{found.pending:,} waiting, {found.quarantined:,} refused and set aside, "
+        f"{found.dropped:,} dropped; next seq {found.next_seq}, stream {found.stream or 'lost'}"
+    )
+
+
+def _rows(reading: Reading, width: int | None) -> list[str]:
+    time = "not known"
+    if reading.unix_ms is not None:
+        time = f"{datetime.fromtimestamp(reading.unix_ms / 1000):%Y-%m-%d %H:%M:%S}"
+    head = f"{reading.seq:>8}  {time:19}  "
+    text = head + ", ".join(f"{name} {_value(value)}" for name, value in reading.values.items())
+    if width is None:
+        return [text]
+    return textwrap.wrap(text, width, subsequent_indent=" " * len(head)) or [text]
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.6g}"  # a chip's floats have 24 bits
+    if isinstance(value, str):
+        return value if value.isprintable() else repr(value)
+    return json.dumps(value, ensure_ascii=True)

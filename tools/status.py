@@ -1,0 +1,176 @@
+"""`linkpost status`: how a board is, without a look at its log."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+import click
+
+from tools import failures
+from tools.board_identity import Identity
+from tools.board_status import BoardStatus, ask_status
+from tools.outbox import summary
+from tools.outbox_copy import Contents, look_into
+from tools.paused_board import paused_board
+from tools.provision_answers import masked
+from tools.time_words import duration
+
+_CONFIG = "config.json"
+# The firmware's words (ports/base.py) in a sentence.
+_CAUSES = {
+    "power on": "power on",
+    "hard": "a reset",
+    "watchdog": "the watchdog reset it",
+    "deep sleep": "it woke from deep sleep",
+    "soft": "a soft reset",
+}
+# dBm; by what people who plan radio networks use.
+_SIGNALS = ((-60, "good"), (-70, "fair"), (-80, "weak"))
+
+
+@click.command()
+@click.option("--port", help="The board's serial port.  [default: the one board there is]")
+@click.option(
+    "--wait",
+    "wait_s",
+    type=click.FloatRange(min=0),
+    default=75.0,
+    show_default=True,
+    help="Seconds to wait for a board that is not there or sleeps.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def status(port: str | None, wait_s: float, as_json: bool) -> int:
+    """Show how a board is: version, uptime, memory, outbox, token, clock, Wi-Fi.
+
+    The board's app is stopped for that and restarted then. A board in deep sleep is waited for.
+
+    \b
+    Example: linkpost status --port /dev/ttyUSB0
+    """
+    with paused_board(port, wait_s) as board:
+        now = datetime.now().timestamp()
+        who = board.identify()
+        found = ask_status(board, who)
+        is_held = board.is_held()
+        outbox = look_into(board)
+        config = _config_of(board.read(_CONFIG))
+        name = board.port
+    if as_json:
+        print(json.dumps(_as_json(name, who, found, outbox, config, is_held), ensure_ascii=False))
+        return failures.DONE
+    for label, text in rows(who, found, outbox, config, is_held, now * 1000):
+        print(f"{label:9} {text}")
+    return failures.DONE
+
+
+def _config_of(content: bytes | None) -> dict[str, Any]:
+    """Return the config with its secrets masked; empty where it cannot be read as one."""
+    try:
+        config = json.loads(content or b"{}")
+    except ValueError:
+        return {}
+    return masked(config) if isinstance(config, dict) else {}
+
+
+def _device(config: dict[str, Any]) -> str | None:
+    if not config.get("product_key") or not config.get("device_name"):
+        return None
+    return f"{config['product_key']}/{config['device_name']}"
+
+
+def _as_json(
+    port: str,
+    who: Identity,
+    found: BoardStatus,
+    outbox: Contents,
+    config: dict[str, Any],
+    is_held: bool,
+) -> dict[str, Any]:
+    return {
+        "port": port,
+        "machine": who.machine,
+        "micropython": ".".join(map(str, who.micropython)),
+        "linkpost": who.linkpost,
+        "held": is_held,
+        "device": _device(config),
+        "endpoint": config.get("endpoint"),
+        "flash_free": who.free_bytes,
+        "flash_total": who.total_bytes,
+        **{key: value for key, value in asdict(found).items() if key != "port"},
+        "outbox": {
+            "stream": outbox.stream,
+            "next_seq": outbox.next_seq,
+            "pending": outbox.pending,
+            "quarantined": outbox.quarantined,
+            "dropped": outbox.dropped,
+        },
+    }
+
+
+def rows(
+    who: Identity,
+    found: BoardStatus,
+    outbox: Contents,
+    config: dict[str, Any],
+    is_held: bool,
+    now_ms: float,
+) -> list[tuple[str, str]]:
+    """Return what a person reads: (label, text) of each row. Args: now_ms, by this computer."""
+    device = _device(config)
+    return [
+        ("board", str(who)),
+        ("linkpost", _version(who, found, is_held)),
+        ("device", f"{device} at {config.get('endpoint')}" if device else "no config.json yet"),
+        ("heap", f"{found.heap_free // 1024:,} KB free while the app is stopped"),
+        ("flash", f"{who.free_bytes // 1024:,} KB free of {who.total_bytes // 1024:,} KB"),
+        ("outbox", summary(outbox)),
+        ("token", _token(found)),
+        ("clock", _clock(found, now_ms)),
+        ("Wi-Fi", _wifi(found, config)),
+    ]
+
+
+def _version(who: Identity, found: BoardStatus, is_held: bool) -> str:
+    if who.linkpost is None:
+        return "not on this board, or only in part. Run: linkpost deploy"
+    if is_held:
+        return f"{who.linkpost}, held by the file `hold`: the app does not start"
+    if not found.ran or found.uptime_ms is None:
+        return f"{who.linkpost}, not running"
+    cause = _CAUSES.get(found.reset_cause or "", found.reset_cause)
+    return f"{who.linkpost}, up {duration(found.uptime_ms)} since {cause}"
+
+
+def _token(found: BoardStatus) -> str:
+    if found.token_age_s is None:
+        return "none: the board has not authenticated yet"
+    if not found.clock_right or found.token_age_s < 0:
+        return "there; its age is not known"
+    return f"{duration(found.token_age_s * 1000)} old"
+
+
+def _clock(found: BoardStatus, now_ms: float) -> str:
+    if found.unix_ms is None:
+        return "not known"
+    shown = f"{datetime.fromtimestamp(found.unix_ms / 1000):%Y-%m-%d %H:%M:%S}"
+    if not found.clock_right:
+        return f"not set: it says {shown}"
+    off_ms = round(found.unix_ms - now_ms)
+    if abs(off_ms) < 5_000:  # what asking takes
+        return f"{shown}, as this computer's"
+    where = "ahead of" if off_ms > 0 else "behind"
+    return f"{shown}, {duration(abs(off_ms))} {where} this computer's"
+
+
+def _wifi(found: BoardStatus, config: dict[str, Any]) -> str:
+    if found.port is None:
+        return "not known"
+    if not found.has_radio:
+        return "no radio"
+    if found.rssi is None:
+        return "not joined" if config.get("wifi") else "not in the config"
+    signal = next((word for least, word in _SIGNALS if found.rssi >= least), "very weak")
+    return f"{found.ssid}, {found.rssi} dBm ({signal})"
