@@ -54,7 +54,7 @@ soak: setup  ## Virtual boards against faults, power cuts and restarts; SOAK_S=6
 	$(BIN)/python -m tools.soak --seconds $(SOAK_S)
 
 fuzz: setup  ## Fuzz what reads what others wrote; SECONDS=600 for ten minutes a target
-	$(BIN)/python -m host_tests.fuzz.run --seconds $(or $(SECONDS),60)
+	$(BIN)/python -m host_tests.fuzz.run --seconds $(or $(SECONDS),60) --runs $(or $(RUNS),0)
 
 deploy-cuts: setup  ## A deploy cut at every byte (hours); CUTS=257 for every 257th (minutes)
 	LINKPOST_DEPLOY_CUTS=$(or $(CUTS),all) $(BIN)/python -m pytest --timeout=100000 \

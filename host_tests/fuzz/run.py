@@ -24,8 +24,11 @@ _MEMORY_MB = 1024
 _INPUT_MAX = 8192
 
 
-def fuzz(target: str, seconds: int) -> tuple[str, int, str]:
-    """Fuzz one target for that long; return (target, exit code, what libFuzzer printed)."""
+def fuzz(target: str, seconds: int, runs: int = 0) -> tuple[str, int, str]:
+    """Fuzz one target for that long, or that many runs, which are the same ones each time.
+
+    Returns: (target, exit code, what libFuzzer printed).
+    """
     from host_tests.fuzz.targets import SEEDS
 
     folder = _BUILD / target
@@ -37,7 +40,7 @@ def fuzz(target: str, seconds: int) -> tuple[str, int, str]:
     if (CORPUS / target).is_dir():
         command.append(str(CORPUS / target))
     command += [
-        f"-max_total_time={seconds}",
+        *([f"-runs={runs}", "-seed=1"] if runs else [f"-max_total_time={seconds}"]),
         f"-timeout={_LONGEST_S}",
         f"-rss_limit_mb={_MEMORY_MB}",
         f"-max_len={_INPUT_MAX}",
@@ -52,7 +55,7 @@ def fuzz(target: str, seconds: int) -> tuple[str, int, str]:
         capture_output=True,
         text=True,
         errors="replace",
-        timeout=seconds + 120,
+        timeout=seconds + 300,
     )
     return target, done.returncode, done.stdout + done.stderr
 
@@ -75,6 +78,7 @@ def main() -> int:
     """Fuzz the targets; return 1 where one was broken."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=int, default=60)
+    parser.add_argument("--runs", type=int, default=0, help="instead of --seconds")
     parser.add_argument("--target", action="append")
     parser.add_argument("--inside")
     options, rest = parser.parse_known_args()
@@ -87,8 +91,12 @@ def main() -> int:
     for unknown in set(names) - TARGETS.keys():
         parser.error(f"no target {unknown}; there are: {', '.join(sorted(TARGETS))}")
     failed = False
+
+    def one(name: str) -> tuple[str, int, str]:
+        return fuzz(name, options.seconds, options.runs)
+
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for target, code, text in pool.map(lambda name: fuzz(name, options.seconds), names):
+        for target, code, text in pool.map(one, names):
             stats = [line for line in text.splitlines() if "number_of_executed_units" in line]
             runs = stats[0].split()[-1] if stats else "?"
             print(f"{target:18} {runs:>9} inputs, {'good' if code == 0 else 'BROKEN'}", flush=True)

@@ -7,6 +7,7 @@ import os
 
 import flash_0_1_0
 from fakes_flash import Flash
+from linkpost.storage.frame import encode_frame
 from linkpost.storage.tokens import TokenStore
 
 RELEASES = (("0.1.0", flash_0_1_0.FILES),)
@@ -79,3 +80,30 @@ def test_token_of_every_release_is_still_good():
         with Flash() as flash:
             _put(flash.root, files)
             assert TokenStore(flash.root + "/token", _IDENTITY).load() == _TOKEN, release
+
+
+def _frames_that_make_no_sense():
+    # A good CRC around bytes that no release wrote: found by fuzzing (targets.py, outbox).
+    head = b"\x03\0\0\0" + b"\x02" + bytes(6)
+    yield head + b"\xd2" * 6
+    yield head + b"\x81t\0\0"  # a float of which half is missing
+    yield head + b"\x81t\0\0\xc0\x7f"  # not a number
+    yield head + b"\xe1t\x02[["  # no JSON
+    yield head + b"\xe1t\x90\x0f" + b"[" * 1936
+    yield head + b"\x41"  # a name without its value
+
+
+def test_reading_that_makes_no_sense_does_not_stop_those_behind_it():
+    for payload in _frames_that_make_no_sense():
+        with Flash() as flash:
+            outbox = flash.open()
+            outbox.append({"t": 1}, _START_MS)
+            outbox.append({"t": 2}, _START_MS)
+            for seq in (3, 4):
+                outbox.append({"t": seq}, _START_MS)
+            with open(flash.file("r3/a"), "wb") as file:
+                file.write(encode_frame(0x4E, payload))
+            found = list(flash.open().readings())
+            assert [seq for seq, _, _ in found] == [1, 2, 3, 4], payload[:20]
+            assert found[2][2]["error"] == {"store": "damaged"}, payload[:20]
+            assert found[3][2] == {"t": 4}, payload[:20]

@@ -49,7 +49,7 @@ def test_soak_of_two_boards_loses_nothing_and_says_its_seed():
 
 @needs_micropython
 def test_soak_of_a_firmware_that_acknowledges_without_sending_reports_the_loss(tmp_path):
-    for name in ("tools", "firmware"):
+    for name in ("tools", "firmware", "boards"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     path = tmp_path / "firmware" / "linkpost" / "delivery.py"
     honest = "message_id = self._client.publish("

@@ -106,7 +106,19 @@ def reading_time(kind: int, payload) -> tuple:
 
 
 def reading_values(payload) -> dict:
+    """Return the values; of what has a good CRC and makes no sense, those before it and an error.
+
+    Whatever it is, it does not stop those that wait behind it.
+    """
     values = {}
+    try:
+        _take_values(payload, values)
+    except Exception:  # IndexError, ValueError, struct.error, too deep: by runtime and by piece
+        values["error"] = {"store": "damaged"}
+    return values
+
+
+def _take_values(payload, values):
     at = _VALUES
     while at < len(payload):
         kind = payload[at] >> 5
@@ -119,12 +131,12 @@ def reading_values(payload) -> dict:
         at += length
         if kind <= _TRUE:
             value = kind == _TRUE
-        elif kind == _FLOAT32:
-            value = struct.unpack_from("<f", payload, at)[0]
-            at += 4
-        elif kind == _FLOAT64:
-            value = struct.unpack_from("<d", payload, at)[0]
-            at += 8
+        elif kind in (_FLOAT32, _FLOAT64):
+            size = 4 if kind == _FLOAT32 else 8
+            value = struct.unpack("<f" if size == 4 else "<d", payload[at : at + size])[0]
+            if value - value != 0:
+                raise ValueError  # no number that was ever stored
+            at += size
         else:
             # A number in 7 bits a byte, low ones first: the value itself, or a text's length.
             value = shift = 0
@@ -141,7 +153,6 @@ def reading_values(payload) -> dict:
                 at += value
                 value = json.loads(text) if kind == _JSON else text
         values[name] = value
-    return values
 
 
 def _put(buffer, at, name, value):
