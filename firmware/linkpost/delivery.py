@@ -61,7 +61,7 @@ class Delivery:
             if self._proof < seq:
                 self._prove(seq, error, deadline_ms)
             self._log.warning("send", "refused reading set aside", "seq", seq, "code", error.code)
-            self._outbox.quarantine(seq)
+            self._outbox.quarantine(seq, "%d %s" % (error.code, error.message))
             return
         self._took(seq)
 

@@ -107,6 +107,7 @@ class FakeOutbox:
     def __init__(self):
         self.waiting = []
         self.set_aside = []
+        self.reasons = []
         self.next_seq = 1
         self.dropped = 0
         self.synced = 0
@@ -137,8 +138,9 @@ class FakeOutbox:
     def acknowledge(self, seq):
         self.waiting = [reading for reading in self.waiting if reading[0] > seq]
 
-    def quarantine(self, seq):
+    def quarantine(self, seq, reason=""):
         self.set_aside.append(seq)
+        self.reasons.append(reason)
         self.waiting = [reading for reading in self.waiting if reading[0] != seq]
 
     def set_time(self, unix_ms_at_boot):

@@ -133,6 +133,7 @@ def test_refused_reading_is_set_aside_once_a_later_one_is_accepted():
     # 1 is accepted; 2 refused; the newest, 4, is proof; 3; and 4 is not sent again.
     assert _seqs(client) == [1, 2, 4, 3]
     assert store.set_aside == [2]
+    assert store.reasons[0].startswith("10001 ")
     assert (delivery.accepted, store.pending) == (3, 0)
 
 

@@ -394,6 +394,27 @@ def test_quarantine_sets_aside_and_lets_the_next_pass():
             assert aside == [(seq, _START_MS + seq, values_of(seq)) for seq in (1, 2, 11)]
 
 
+def test_quarantine_keeps_the_reason_beside_the_values_within_bounds():
+    long = {"text": "x" * 1900}
+    reason = "10001 param error: caf\u00e9 " + "long " * 100
+    with Flash() as flash:
+        outbox = flash.open()
+        fill(outbox, 30)
+        outbox.append(long, _START_MS + 31)
+        outbox.append({"after": 1}, _START_MS + 32)
+        outbox.quarantine(1, reason)
+        outbox.acknowledge(30)
+        outbox.quarantine(31, reason)
+        outbox.quarantine(32)
+        values = values_of(1)
+        values[""] = reason[:100]
+        expected = [(1, values), (31, long), (32, {"after": 1})]
+        for opened in (outbox, flash.open()):
+            aside = list(opened.quarantined_readings())
+            assert [(reading[0], reading[2]) for reading in aside] == expected
+            assert (opened.quarantined, opened.pending) == (3, 0)
+
+
 def test_quarantine_of_what_is_gone_does_nothing_and_of_a_later_one_is_refused():
     with Flash() as flash:
         outbox = flash.open()

@@ -49,7 +49,14 @@ from .backlog import Backlog
 from .budget import Budget
 from .position import Position, make_folder
 from .quarantine import Quarantine
-from .readings import encode_reading, reading_payload, reading_seq, reading_time, reading_values
+from .readings import (
+    encode_reading,
+    reading_payload,
+    reading_seq,
+    reading_time,
+    reading_values,
+    with_reason,
+)
 from .ring import SLOTS, Ring
 from .segments import BLOCK_BYTES, Segments, list_files
 
@@ -270,11 +277,11 @@ class Outbox:
                 self._write()
             self._remove_acknowledged()
 
-    def quarantine(self, seq: int) -> None:
+    def quarantine(self, seq: int, reason: str = "") -> None:
         """Set the oldest waiting reading aside: the platform refuses it for its own sake.
 
         About 60 are kept, the oldest go first; `quarantined` counts all, also where there was no
-        room to keep one.
+        room to keep one. A reason, the platform's code and words, is kept among the values, as "".
         Raises: ValueError where seq waits but is not the oldest.
         """
         frame = self._settle()
@@ -282,6 +289,8 @@ class Outbox:
             return
         if reading_seq(reading_payload(frame)) != seq:
             raise ValueError("%d is not the oldest waiting reading" % seq)
+        if reason:
+            frame = with_reason(frame, reason)
         if not self._quarantine.set_aside(seq, frame):
             self._warn("no room to set aside", "seq", seq)
         self._position.quarantined += 1

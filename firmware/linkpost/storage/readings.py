@@ -77,6 +77,19 @@ def encode_reading(buffer, seq, acked, boot, unix_ms, uptime_ms, values) -> int:
     return seal_frame(kind, buffer, at - HEADER_BYTES)
 
 
+def with_reason(frame, reason: str):
+    """Return a reading's frame with a text behind its values, under "", a name no value can have.
+
+    The first 100 characters; a reading that leaves no room for them is returned as it is.
+    """
+    if len(frame) + 500 > READING_MAX:  # a character is up to 4 bytes
+        return frame
+    buffer = bytearray(frame)
+    end = _put(buffer, len(frame) - FRAME_BYTES + HEADER_BYTES, "", reason[:100])
+    length = seal_frame(buffer[0], buffer, end - HEADER_BYTES)
+    return memoryview(buffer)[:length]
+
+
 def reading_payload(frame):
     """Return the payload of a frame that is a whole reading, or None for anything else."""
     if len(frame) == 0 or frame[0] not in (TIMED, UPTIME, TIMELESS):
