@@ -21,7 +21,7 @@ def fill_outbox(
     max_bytes: int = 1 << 20,
     values: dict[str, Any] | None = None,
 ) -> Any:
-    """Make an outbox in `folder`: so many readings accepted, refused, then waiting; return it.
+    """Make and return an outbox in `folder`: readings accepted, refused (10001), then waiting.
 
     Reading number n has the time START_MS + n and the value {"n": n}, beside `values`.
     """
@@ -34,7 +34,7 @@ def fill_outbox(
         outbox.append({"n": seq, **(values or {})}, START_MS + seq)
     outbox.acknowledge(accepted)
     for seq in range(accepted + 1, accepted + refused + 1):
-        outbox.quarantine(seq)
+        outbox.quarantine(seq, "10001 param error")
     outbox.sync()
     return outbox
 

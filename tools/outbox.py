@@ -98,16 +98,25 @@ def _as_json(found: Contents, readings: list[Reading]) -> dict[str, Any]:
         "quarantined": found.quarantined,
         "dropped": found.dropped,
         "notes": found.notes,
-        "readings": [
-            {"seq": one.seq, "time": one.unix_ms, "values": one.values} for one in readings
-        ],
+        "readings": [_reading_as_json(one) for one in readings],
     }
+
+
+def _reading_as_json(reading: Reading) -> dict[str, Any]:
+    found: dict[str, Any] = {"seq": reading.seq, "time": reading.unix_ms}
+    found["values"] = reading.values
+    if reading.refusal is not None:
+        code, _, message = reading.refusal.partition(" ")
+        found |= {"code": int(code) if code.isdigit() else None, "message": message}
+    return found
 
 
 def _show(found: Contents, readings: list[Reading], quarantined: bool) -> None:
     for note in found.notes:
         print(f"linkpost: {note}", file=sys.stderr)
     print(summary(found))
+    if found.stream is not None:
+        print(f"Stream {found.stream}, next seq {found.next_seq}.")
     if quarantined and found.quarantined > len(readings):
         print(f"Of those set aside the newest {len(readings)} are kept.")
     if not readings:
@@ -130,7 +139,7 @@ def summary(found: Contents) -> str:
         return "No outbox yet: the app has not run on this flash."
     return (
         f"{found.pending:,} waiting, {found.quarantined:,} refused and set aside, "
-        f"{found.dropped:,} dropped; next seq {found.next_seq}, stream {found.stream or 'lost'}"
+        f"{found.dropped:,} dropped"
     )
 
 
@@ -139,10 +148,19 @@ def _rows(reading: Reading, width: int | None) -> list[str]:
     if reading.unix_ms is not None:
         time = f"{datetime.fromtimestamp(reading.unix_ms / 1000):%Y-%m-%d %H:%M:%S}"
     head = f"{reading.seq:>8}  {time:19}  "
-    text = head + ", ".join(f"{name} {_value(value)}" for name, value in reading.values.items())
+    words = [word for name, value in reading.values.items() for word in _words(name, value)]
+    if reading.refusal is not None:
+        words.append(f"refused: {_value(reading.refusal)}")
+    text = head + ", ".join(words)
     if width is None:
         return [text]
     return textwrap.wrap(text, width, subsequent_indent=" " * len(head)) or [text]
+
+
+def _words(name: str, value: Any) -> list[str]:
+    if name == "error" and isinstance(value, dict):
+        return [f"{sensor} failed: {_value(why)}" for sensor, why in value.items()]
+    return [f"{name} {_value(value)}"]
 
 
 def _value(value: Any) -> str:

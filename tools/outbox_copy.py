@@ -39,11 +39,15 @@ class Files(Protocol):
 
 @dataclass(frozen=True)
 class Reading:
-    """One reading; `unix_ms` is None where the board's clock was not right."""
+    """One reading; `unix_ms` is None where the board's clock was not right.
+
+    `refusal` is the platform's code and words, of one that was set aside; None where not known.
+    """
 
     seq: int
     unix_ms: int | None
     values: dict[str, Any]
+    refusal: str | None = None
 
 
 @dataclass(frozen=True)
@@ -175,6 +179,7 @@ def _up_to(
     for seq, unix_ms, values in readings:
         if last is not None and seq > last:
             return
-        yield Reading(seq, unix_ms, values)
+        refusal = values.pop("", None)
+        yield Reading(seq, unix_ms, values, refusal)
         if seq == last:
             return  # the next one may lie in a segment that was not fetched

@@ -127,6 +127,7 @@ def rows(
         ("heap", f"{found.heap_free // 1024:,} KB free while the app is stopped"),
         ("flash", f"{who.free_bytes // 1024:,} KB free of {who.total_bytes // 1024:,} KB"),
         ("outbox", summary(outbox)),
+        ("stream", f"{outbox.stream}, next seq {outbox.next_seq}" if outbox.stream else "none"),
         ("token", _token(found)),
         ("clock", _clock(found, now_ms)),
         ("Wi-Fi", _wifi(found, config)),

@@ -77,7 +77,10 @@ def test_all_waiting_readings_come_in_order_each_file_once(backlog):
 
 def test_readings_set_aside_come_when_asked_for(backlog):
     _, flash = backlog
-    assert [one.seq for one in look_into(flash, set_aside=True).set_aside] == [41, 42, 43]
+    found = look_into(flash, set_aside=True).set_aside
+    assert [one.seq for one in found] == [41, 42, 43]
+    assert {one.refusal for one in found} == {"10001 param error"}
+    assert found[0].values.keys() == {"n", "text"}
 
 
 def test_last_segment_without_a_whole_reading_is_passed_over(backlog):
@@ -146,6 +149,7 @@ def test_virtual_boards_flash_is_looked_into_and_left_as_it_is(tmp_path, where):
     aside = CliRunner().invoke(outbox, [*arguments, "--quarantined"])
     assert "120 waiting, 1 refused and set aside, 0 dropped" in aside.stdout
     assert aside.stdout.splitlines()[-1].split()[0] == "3"
+    assert aside.stdout.endswith(" n 3, refused: 10001 param error\n")
     assert before == (files_in(folder) if where == "folder" else flash.read_bytes())
 
 

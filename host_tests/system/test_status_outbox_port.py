@@ -90,6 +90,8 @@ def test_outbox_of_a_board_is_listed_and_the_flash_left_as_it_is(tmp_path, usb):
         assert (listed["pending"], listed["quarantined"]) == (300, 2)
         refused = asked(board, "outbox", "--quarantined")
         assert [one["values"] for one in refused["readings"]] == [{"n": 6}, {"n": 7}]
+        assert refused["readings"][0]["code"] == 10001
+        assert refused["readings"][0]["message"] == "param error"
         board.cut_power()
         assert board.files() == files
 
