@@ -1,8 +1,8 @@
 """MD5 (RFC 1321) in Python, for chips whose hashlib has none: Pico W before MicroPython 1.27.
 
-Tried for speed, bytes a second on the 32-bit webassembly build: one loop with four branches 195,000;
-a loop a round 248,000; with the sines in an array 280,000, which it is. Words in 16-bit halves, so
-that no big integer is made, 195,000. 64 unrolled steps would cost more heap than a chip has for it.
+Tried for speed, bytes a second on the 32-bit webassembly build: one loop with four branches
+195,000; a loop a round 248,000; with the sines in an array 280,000, which it is. Words in 16-bit
+halves, so that no big integer is made: 195,000. 64 unrolled steps would cost too much heap.
 """
 
 from array import array

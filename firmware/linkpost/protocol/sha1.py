@@ -1,7 +1,7 @@
 """SHA-1 (FIPS 180-4) in Python, for builds whose hashlib has none (webassembly).
 
-Tried for speed, bytes a second on the 32-bit webassembly build: as it is 147,000; with a schedule of
-80 words 157,000, at five times their heap; with a loop for each constant 155,000.
+Tried for speed, bytes a second on the 32-bit webassembly build: as it is 147,000; with a schedule
+of 80 words 157,000, at five times their heap; with a loop for each constant 155,000.
 """
 
 from .block_digest import BlockDigest
