@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ from pathlib import Path
 
 _ROOT = Path(__file__).parent.parent
 _WAIT_S = 60.0
+_PATIENCE_S = 5.0
 _CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
@@ -46,6 +48,21 @@ class Terminal:
         """Wait for a prompt and answer it."""
         self.wait_for(prompt)
         self.type(text + "\n")
+
+    def interrupt(self) -> int:
+        """Press Ctrl-C, as a person does who sees nothing happen; return the exit code.
+
+        One that comes after a prompt is printed and before it is waited at there is noticed by
+        Python only with the next one.
+        """
+        deadline = time.monotonic() + _WAIT_S
+        while self.process.poll() is None:
+            assert time.monotonic() < deadline, f"does not end: {self.text}"
+            os.killpg(self.process.pid, signal.SIGINT)
+            again = time.monotonic() + _PATIENCE_S
+            while self.process.poll() is None and time.monotonic() < again:
+                self._read(0.2)
+        return self.end()
 
     def end(self) -> int:
         """Read to the end; return the exit code."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -13,9 +14,13 @@ import click
 
 from tools import failures
 from tools.authenticate import authenticate
+from tools.board_files import OWNED_FOLDERS, files_for
+from tools.board_identity import Identity
+from tools.boards import boards
 from tools.devices_csv import Triple, read_devices
 from tools.failures import CommandError
-from tools.image_build import dump_config
+from tools.image_build import check_for_board, dump_config
+from tools.paused_board import paused_board
 from tools.provision_answers import (
     IDENTITY,
     REPORTING,
@@ -29,8 +34,7 @@ from tools.provision_answers import (
     show_sensors,
     value_at,
 )
-from tools.serial_ports import find_port
-from tools.usb_board import Identity, UsbBoard
+from tools.usb_board import BoardLost, UsbBoard
 
 _CONFIG = "config.json"
 
@@ -53,6 +57,14 @@ _CONFIG = "config.json"
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Write config.json to this file, not a board."
 )
+@click.option(
+    "--wait",
+    "wait_s",
+    type=click.FloatRange(min=0),
+    default=20.0,
+    show_default=True,
+    help="Seconds to wait for a board that is not there or sleeps.",
+)
 def provision(
     port: str | None,
     source: Path | None,
@@ -62,6 +74,7 @@ def provision(
     ca: Path | None,
     yes: bool,
     out: Path | None,
+    wait_s: float,
 ) -> int:
     """Ask for the device's triple, endpoint, Wi-Fi, interval and sensors, and write config.json.
 
@@ -79,27 +92,45 @@ def provision(
         _write_file(out, config, yes)
         _report(config, str(out), 0)
         return failures.DONE
-    with UsbBoard(port or find_port(), note=_note) as board:
+    with paused_board(port, wait_s) as board:
         who = board.identify()
         _note(f"{who} on {board.port}")
-        try:
-            text = board.read(_CONFIG)
-            existing = _parsed(text)
-            wants_wifi = who.chip != "host"
-            config = _complete(given, existing, wants_wifi, is_given=source is not None)
-            _prove(config, prove, ca)
-            content = dump_config(config)
-            if text is not None and existing != config and not (yes or _agrees(existing)):
-                raise CommandError("the board's config.json is kept; --yes replaces it")
-            if existing != config:
-                board.write(_CONFIG, content, atomic=True)
-            _report(config, board.port, who.free_bytes)
-        finally:
-            # As it was before: what runs there goes on, with what it has now.
-            if who.linkpost is not None:
-                board.leave_running()
-    print(_next(who))
+        text = board.read(_CONFIG)
+        existing = _parsed(text)
+        has_radio = who.chip != "host"
+        config = _complete(given, existing, has_radio, is_given=source is not None)
+        _check_for(who, config)
+        _prove(config, prove, ca)
+        if text is not None and existing != config and not (yes or _agrees(existing)):
+            raise CommandError("the board's config.json is kept; --yes replaces it")
+        if existing != config:
+            _write(board, dump_config(config))
+        _report(config, board.port, who.free_bytes)
+        lacks = who.linkpost is not None and _lacks_files(board, who, config)
+        if has_radio and not config.get("wifi"):
+            _note("there is no `wifi` in it: this board has no other way to the platform")
+    print(_next(who, lacks))
     return failures.DONE
+
+
+def _check_for(who: Identity, config: dict[str, Any]) -> None:
+    """Check what only the chip can tell, where the board is one of `boards/`."""
+    known = boards().get(who.build)
+    if known is not None:
+        check_for_board(config, known)
+
+
+def _write(board: UsbBoard, content: bytes) -> None:
+    """Replace the config in one step; whatever stops it, nothing else is left there."""
+    try:
+        board.write(_CONFIG, content, atomic=True)
+    except BoardLost:
+        raise
+    except BaseException:
+        with contextlib.suppress(CommandError):
+            board.reconnect()  # Ctrl-C may have cut a command in two
+            board.remove(f"{_CONFIG}.new")
+        raise
 
 
 def _given(source: Path | None, csv: Path | None, device: str | None) -> dict[str, Any]:
@@ -228,7 +259,11 @@ def _write_file(out: Path, config: dict[str, Any], yes: bool) -> None:
     try:
         with tempfile.NamedTemporaryFile(dir=out.parent, delete=False) as file:
             file.write(dump_config(config))  # only its owner may read it
-        os.replace(file.name, out)
+        try:
+            os.replace(file.name, out)
+        except OSError:
+            os.unlink(file.name)
+            raise
     except OSError as error:
         raise CommandError(f"--out: cannot write {out}: {error.strerror}") from error
 
@@ -241,9 +276,17 @@ def _report(config: dict[str, Any], where: str, free_bytes: int) -> None:
         print(held[0].upper() + held[1:])
 
 
-def _next(who: Identity) -> str:
+def _lacks_files(board: UsbBoard, who: Identity, config: dict[str, Any]) -> bool:
+    """Tell whether this config needs a part of the firmware that is not on the board."""
+    needed = files_for(config, chip=who.chip or "", native_digests=who.native_digests)
+    return not needed.keys() <= board.files("main.py", *OWNED_FOLDERS).keys()
+
+
+def _next(who: Identity, lacks_files: bool) -> str:
     if who.linkpost is None:
         return "Next: linkpost deploy"
+    if lacks_files:
+        return "Next: linkpost deploy. This config needs parts that are not on the board yet"
     return "The board restarts with it. Look on with: linkpost monitor"
 
 

@@ -133,15 +133,16 @@ def value_at(config: dict[str, Any], path: tuple[str, ...]) -> Any:
 
 
 def put(config: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
-    """Set a value; of several networks, the first."""
+    """Set a value; of several networks, the first. Another network's password does not stay."""
     if path[0] != "wifi":
         config[path[0]] = value
         return
+    network = {**_first_network(config), path[1]: value}
+    if path[1] == "ssid" and value != _first_network(config).get("ssid"):
+        network.pop("password", None)
     wifi = config.get("wifi")
-    if isinstance(wifi, list) and wifi:
-        wifi[0] = {**wifi[0], path[1]: value}
-    else:
-        config["wifi"] = {**_first_network(config), path[1]: value}
+    # A new list: the board's own config is compared with it.
+    config["wifi"] = [network, *wifi[1:]] if isinstance(wifi, list) and wifi else network
 
 
 def _first_network(config: dict[str, Any]) -> dict[str, Any]:

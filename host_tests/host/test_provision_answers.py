@@ -100,9 +100,19 @@ def test_masked_config_shows_ends_only():
 
 
 def test_several_networks_keep_those_that_were_not_asked_for():
-    config = {"wifi": [{"ssid": "one", "password": "12345678"}, {"ssid": "two"}]}
+    networks = [{"ssid": "one", "password": "12345678"}, {"ssid": "two"}]
+    config = {"wifi": networks}
+    put(config, ("wifi", "password"), "abcdefgh")
+    assert config["wifi"] == [{"ssid": "one", "password": "abcdefgh"}, {"ssid": "two"}]
+    assert networks[0]["password"] == "12345678"
+
+
+def test_password_stays_with_its_network_and_goes_with_another():
+    config = {"wifi": {"ssid": "one", "password": "12345678"}}
+    put(config, ("wifi", "ssid"), "one")
+    assert config["wifi"] == {"ssid": "one", "password": "12345678"}
     put(config, ("wifi", "ssid"), "three")
-    assert config["wifi"] == [{"ssid": "three", "password": "12345678"}, {"ssid": "two"}]
+    assert config["wifi"] == {"ssid": "three"}
 
 
 def test_hours_are_said_for_what_the_outbox_holds():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import time
 from contextlib import contextmanager
@@ -65,8 +64,7 @@ def test_monitor_in_a_terminal_goes_on_through_a_reset_and_leaves_the_board_runn
             else:
                 terminal.wait_for("-- the board has restarted")
             terminal.wait_for("store  stored: seq ")
-            os.killpg(terminal.process.pid, signal.SIGINT)
-            assert terminal.end() == failures.INTERRUPTED
+            assert terminal.interrupt() == failures.INTERRUPTED
         assert "Traceback" not in terminal.text
         rows = [row for row in terminal.text.splitlines() if board.port not in row]
         assert max(map(len, rows)) <= 80

@@ -1,12 +1,10 @@
 """`linkpost provision` onto virtual boards behind a port, asked in a terminal and from files."""
 
 import json
-import os
-import signal
 
 import pytest
 from emulator_process import DEVICE_NAME, DEVICE_SECRET, PRODUCT_KEY, EmulatorProcess
-from linkpost_command import run
+from linkpost_command import run, write_config
 from serial_board import needs_serial_board, serial_board
 from terminal import linkpost_in_terminal
 
@@ -113,11 +111,33 @@ def test_ctrl_c_at_a_question_leaves_all_as_it_was(tmp_path):
     with serial_board(tmp_path, files={"config.json": json.dumps(CONFIG).encode()}) as board:
         with linkpost_in_terminal("provision", "--port", board.port) as terminal:
             terminal.answer("Endpoint", "elsewhere.example.com")
-            terminal.wait_for("ProductKey")
-            os.killpg(terminal.process.pid, signal.SIGINT)
-            assert terminal.end() == 130, terminal.text
+            terminal.wait_for("ProductKey [a1B2c3D4e5F]: ")
+            assert terminal.interrupt() == 130, terminal.text
         assert "Traceback" not in terminal.text
         assert on_board(board) == CONFIG
+
+
+def test_board_that_runs_runs_on_with_the_new_config_or_after_ctrl_c_with_the_old(tmp_path):
+    given = write(tmp_path, endpoint="localhost:9", sensors=[{"type": "simulated"}])
+    other = write(tmp_path, "other.json", endpoint="localhost:9")
+    old = write_config(tmp_path, "localhost:9", interval_s=30)
+    with serial_board(tmp_path, config=old) as board:
+        start = board.wait_for("app started")
+        with linkpost_in_terminal("provision", "--port", board.port) as terminal:
+            terminal.wait_for("instance [localhost:9]: ")
+            assert terminal.interrupt() == 130, terminal.text
+        start = board.wait_for("app started", start)
+        before = on_board(board)
+        assert before["device_secret"] == DEVICE_SECRET
+        result = run("provision", "--port", board.port, "--from", given, "--yes")
+        assert result.returncode == 0, result.stderr
+        assert "its app is stopped for that, and restarted then" in result.stderr
+        assert "Look on with: linkpost monitor" in result.stdout
+        board.wait_for("app started", start)
+        assert on_board(board)["device_secret"] == SECRET
+        assert "config.json.new" not in board.files()
+        result = run("provision", "--port", board.port, "--from", other, "--yes")
+        assert "Next: linkpost deploy. This config needs parts" in result.stdout, result.stderr
 
 
 def test_nobody_to_ask_is_said_and_nothing_hangs(tmp_path):
@@ -173,6 +193,8 @@ def test_config_can_go_to_a_file_that_only_its_owner_reads(tmp_path):
 
 
 def test_no_board_is_exit_code_7(tmp_path):
-    result = run("provision", "--port", tmp_path / "ttyUSB7", "--from", write(tmp_path))
+    result = run(
+        "provision", "--port", tmp_path / "ttyUSB7", "--wait", 0, "--from", write(tmp_path)
+    )
     assert result.returncode == 7
     assert "Traceback" not in result.stderr

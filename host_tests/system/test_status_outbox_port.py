@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 
 import linkpost_command
 import pytest
@@ -122,8 +121,7 @@ def test_ctrl_c_while_a_board_is_asked_lets_it_run_again(tmp_path):
         board.wait_for("app started")
         with linkpost_in_terminal("outbox", "--limit", 0, "--port", board.port) as terminal:
             terminal.wait_for("fetching outbox/backlog/s")
-            os.killpg(terminal.process.pid, signal.SIGINT)
-            assert terminal.end() == failures.INTERRUPTED, terminal.text
+            assert terminal.interrupt() == failures.INTERRUPTED, terminal.text
         assert "Traceback" not in terminal.text
         board.wait_for("app started", board.console.index("stopped by Ctrl-C"))
 
