@@ -12,6 +12,7 @@ from __future__ import annotations
 import ast
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -22,6 +23,12 @@ ROOT = Path(__file__).parent.parent
 PORTABLE = Path(__file__).parent / "portable"
 _RUNNER = Path(__file__).parent / "micropython_runner.py"
 _PROCESS_TIMEOUT_S = 100  # under pytest's own, so that the output so far is shown
+
+
+def pytest_configure() -> None:
+    # A shell ignores Ctrl-C for what it runs in the background, and children inherit that.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _micropython() -> str | None:
