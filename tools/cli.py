@@ -27,6 +27,7 @@ _COMMANDS = {
     "certs": ("tools.certs:certs", "The trust anchors: days left, copies, an endpoint's chain."),
     "fleet": ("tools.fleet.command:fleet", "Many light boards at once, against an emulator."),
     "image": ("tools.image:image", "Flash images without a REPL, for many boards."),
+    "factory": ("tools.factory:factory", "One board after another at the bench, from a list."),
     "bench": ("tools.bench.command:bench", "What linkpost costs, measured beside `requests`."),
 }
 

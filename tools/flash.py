@@ -92,14 +92,14 @@ def _flash_pico(
     else:
         check_drive(drive, board)
     if drive is None:
-        _enter_boot_loader(board, port)
+        enter_boot_loader(board, port)
         drive = wait_for_drive(board, _DRIVE_S)
     with bar("copying") as show:
         copy_uf2(drive, name, data, lambda done, total: show(100 * done / total))
     return drive
 
 
-def _enter_boot_loader(board: Board, port: str | None) -> None:
+def enter_boot_loader(board: Board, port: str | None) -> None:
     """Have a Pico that runs MicroPython restart into its boot loader; else ask for the button."""
     if port is None:
         ports = [one.port for one in plugged_in() if board.name in one.boards]

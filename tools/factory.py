@@ -1,0 +1,216 @@
+"""`linkpost factory`: a person plugs in one board after another, and each becomes a device."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from tools import failures
+from tools.boards import Board, find_board
+from tools.devices_csv import Triple
+from tools.factory_bench import Job, Station, join_all
+from tools.factory_ledger import DONE, Ledger
+from tools.factory_view import View
+from tools.factory_writers import Images, PicoWriter, writer_for
+from tools.failures import CommandError
+from tools.firmware_cache import firmware_for, firmware_from
+from tools.flash import bar
+from tools.image import configs_of
+from tools.image_build import check_for_board
+from tools.serial_ports import plugged_in
+
+_LOOK_S = 0.5
+_STOP_S = 15.0
+
+
+@click.command()
+@click.argument("board_name", metavar="BOARD")
+@click.option(
+    "--csv",
+    "csv_path",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="The console's device list: one row per board.",
+)
+@click.option(
+    "--ledger",
+    "ledger_path",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Which board got which row: made on first use; stopped, the work goes on from it.",
+)
+@click.option(
+    "--config",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="A config.json as template: endpoint, Wi-Fi, sensors. Each row gives the triple.",
+)
+@click.option(
+    "--port",
+    "ports",
+    multiple=True,
+    help="A port to use; may be repeated.  [default: every port where such a board appears]",
+)
+@click.option("--no-report", is_flag=True, help="A board is done when it starts: no network here.")
+@click.option(
+    "--wait",
+    "report_s",
+    type=click.FloatRange(min=1),
+    default=120.0,
+    show_default=True,
+    help="Seconds a board has for its first accepted report.",
+)
+@click.option(
+    "--firmware",
+    type=click.Path(path_type=Path),
+    help="A MicroPython .bin or .uf2 of your own; without it the pinned one is downloaded, once.",
+)
+@click.option("--ca", type=click.Path(path_type=Path), help="PEM file of further CAs to trust.")
+@click.option(
+    "--fixture",
+    is_flag=True,
+    help="The ports stay when the board is changed: the next board is known by its MAC.",
+)
+@click.option(
+    "--release",
+    "released",
+    multiple=True,
+    metavar="PK/DN",
+    help="First free the row of a board that is broken or is to be used anew; may be repeated.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Each finished board as a JSON object.")
+def factory(
+    board_name: str,
+    csv_path: Path,
+    ledger_path: Path,
+    config: Path,
+    ports: tuple[str, ...],
+    no_report: bool,
+    report_s: float,
+    firmware: Path | None,
+    ca: Path | None,
+    fixture: bool,
+    released: tuple[str, ...],
+    as_json: bool,
+) -> int:
+    """Make boards of a device list, one after another, at one port or many.
+
+    A board that is plugged in gets the next row: MicroPython, firmware, certificates and config
+    are written and verified, its first accepted report is waited for, and its label is printed:
+    ProductKey/DeviceName and MAC. Then it is the next board's turn. Ctrl-C stops; the same
+    command goes on from the ledger, which holds no secrets. A board that failed keeps its row.
+
+    \b
+    Example: linkpost factory ESP32_GENERIC --csv devices.csv --config template.json
+             --ledger ledger.jsonl
+    """
+    board = find_board(board_name)
+    configs = configs_of(config, csv_path)
+    check_for_board(configs[0][1], board)
+    devices = [triple for triple, _ in configs]
+    micropython = _downloaded(board) if firmware is None else firmware_from(firmware)
+    with (
+        Ledger(ledger_path) as ledger,
+        _private_folder(Path(f"{ledger_path}.images")) as folder,
+        View(as_json) as view,
+    ):
+        if ledger.dropped:
+            view.say("", "the ledger's last line was cut off by a crash: dropped")
+        for key in released:
+            entry = ledger.release(key)
+            view.say("", f"{key} is free again; it was on {entry.mac}")
+        by_key = {triple.key: data for triple, data in configs}
+        images = Images(board, micropython, by_key, ca, folder)
+        images.check()
+        job = Job(
+            board.name,
+            devices,
+            ledger,
+            writer_for(images),
+            view,
+            not no_report,
+            report_s,
+            fixture,
+            micropython[0],
+        )
+        view.say("", _standing(ledger, devices))
+        try:
+            _run(job, board, ports)
+        finally:
+            view.say("", _standing(ledger, devices))
+    return failures.DONE
+
+
+def _run(job: Job, board: Board, ports: tuple[str, ...]) -> None:
+    """Run stations until every row is done. Raises: what made one of them end the factory."""
+    stop = threading.Event()
+    stations: dict[str, Station] = {}
+    if not ports:
+        job.view.say("", "plug in boards; Ctrl-C stops")
+    if job.ledger.is_done(job.devices):
+        return
+    try:
+        while not stop.is_set():
+            wanted = ports or [one.port for one in plugged_in() if board.name in one.boards]
+            for port in wanted:
+                if port not in stations:
+                    stations[port] = Station(port, job, stop)
+                    stations[port].start()
+            if isinstance(job.writer, PicoWriter):
+                _start_new(job.writer, job.view)
+            stop.wait(_LOOK_S)
+    finally:
+        stop.set()
+        join_all(list(stations.values()), _STOP_S)
+    for station in stations.values():
+        if station.failure is not None:
+            raise station.failure
+
+
+def _start_new(writer: PicoWriter, view: View) -> None:
+    try:
+        if writer.start_new(lambda percent: view.show("new board", percent)):
+            view.say("", "a new board has its MicroPython and restarts")
+    except CommandError as error:
+        view.say("", str(error))
+    finally:
+        view.show("new board", 100)
+
+
+def _standing(ledger: Ledger, devices: list[Triple]) -> str:
+    keys = {triple.key for triple in devices}
+    entries = [entry for entry in ledger.entries() if entry.device in keys]
+    begun = [entry for entry in entries if entry.state != DONE]
+    text = (
+        f"{len(devices)} devices: {len(entries) - len(begun)} done, {len(begun)} begun, "
+        f"{len(devices) - len(entries)} free"
+    )
+    shown = ", ".join(f"{entry.device} on {entry.mac}" for entry in begun[:5])
+    return text + (f" (begun: {shown}{', ...' if len(begun) > 5 else ''})" if begun else "")
+
+
+@contextlib.contextmanager
+def _private_folder(path: Path) -> Iterator[Path]:
+    """Yield an empty folder for images, which hold secrets; nothing is left of it, nor of what a
+    killed factory left there. The ledger's lock is held meanwhile."""
+    try:
+        shutil.rmtree(path, ignore_errors=True)
+        path.mkdir(mode=0o700)
+        os.chmod(path, 0o700)
+    except OSError as error:
+        raise CommandError(f"cannot make {path}: {error.strerror}") from error
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _downloaded(board: Board) -> tuple[str, bytes]:
+    with bar("downloading") as show:
+        return firmware_for(board, lambda done, total: show(100 * done / total if total else 0))
