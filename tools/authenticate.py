@@ -21,7 +21,7 @@ def authenticate(config: dict[str, Any], ca: Path | None) -> None:
     firmware.enable_imports()
     from linkpost.clock import Deadline
     from linkpost.config import Config
-    from linkpost.errors import LinkpostError
+    from linkpost.errors import TLS_UNTRUSTED, LinkpostError
     from linkpost.net.blocking import connect, exchange
     from linkpost.net.transport import Transport
     from linkpost.ports.host import HostPort
@@ -59,4 +59,7 @@ def authenticate(config: dict[str, Any], ca: Path | None) -> None:
     transport.close()
     if action != SEND_TOPIC:
         refusal = session.error
-        raise CommandError(str(refusal), failures.exit_code_of(type(refusal).__name__))
+        message = str(refusal)
+        if ca is None and getattr(refusal, "reason", "") == TLS_UNTRUSTED:
+            message += " (for this check, a CA is given with --ca)"
+        raise CommandError(message, failures.exit_code_of(type(refusal).__name__))

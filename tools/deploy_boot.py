@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 
 from tools.failures import exit_code_of
+from tools.log_line import LogLine, parse_log_line
 
-# The firmware's log line: seconds since boot, level, area, phrase and pairs.
-_LINE = re.compile(r"^\d+\.\d{3} ([DIWE]) (app|wifi|clock|send|store|sensor) (.*)$")
-_FIELD = re.compile(r'(\w+)=("[^"]*"|\S*)')
 # What the REPL shows when main.py has ended.
 _REPL = (">>>", "MicroPython v", 'Type "help()"')
 
@@ -42,24 +39,24 @@ class FirstLines:
                 self.runs = False
                 self.failure = f"the app stopped: {line}"
             return
-        found = _LINE.match(line)
+        found = parse_log_line(line)
         if found:
-            self._take_log_line(*found.groups())
+            self._take_log_line(found)
         elif line.startswith(_REPL) and self.failure is None:
             self.runs = False
             self.failure = "main.py has ended, and the board is at its REPL"
 
-    def _take_log_line(self, level: str, area: str, text: str) -> None:
-        fields = {name: value.strip('"') for name, value in _FIELD.findall(text)}
-        if area == "app" and text.startswith("cannot run"):
-            error = fields.get("error", "")
+    def _take_log_line(self, line: LogLine) -> None:
+        phrase = line.phrase if line.area == "app" else ""
+        if phrase == "cannot run":
+            error = line.fields.get("error", "")
             self.runs = False
-            self.failure = f"the app cannot run: {error}: {fields.get('why', '')}"
+            self.failure = f"the app cannot run: {error}: {line.fields.get('why', '')}"
             self.exit_code = exit_code_of(error)
-        elif area == "app" and text.startswith("safe mode"):
+        elif phrase == "safe mode":
             self.runs = False
             self.failure = "the board is in safe mode after five crashes in a row"
-        elif area == "app" and text.startswith("held"):
+        elif phrase.startswith("held"):
             self.runs = False
             self.failure = "the file `hold` is on the board, so it did not start the app"
         elif self.failure is None:

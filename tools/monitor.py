@@ -57,9 +57,10 @@ def monitor(port: str | None, as_objects: bool, wait_s: float) -> int:
 
 
 def _show(console: Console, heard: Heard) -> None:
-    width = console.width if console.is_terminal else None
-    console.print(as_text(heard, width), soft_wrap=True)
-    console.file.flush()
+    if console.is_terminal:
+        console.print(as_text(heard, console.width), soft_wrap=True)
+    else:
+        print(as_text(heard).plain, flush=True)
 
 
 def listen(port: str, wait_s: float, listener: Listener | None = None) -> Iterator[Heard]:

@@ -121,13 +121,11 @@ def _show(found: Contents, readings: list[Reading], quarantined: bool) -> None:
         print(f"Of those set aside the newest {len(readings)} are kept.")
     if not readings:
         return
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console()
     width = console.width if console.is_terminal else None
-    print()
-    console.print(f"{'seq':>8}  {'time':19}  values", style="bold")
+    print(f"\n{'seq':>8}  {'time':19}  values")
     for reading in readings:
-        for row in _rows(reading, width):
-            console.print(row, markup=False)
+        print(*_rows(reading, width), sep="\n")
     left = found.pending - len(readings)
     if not quarantined and left > 0:
         print(f"{left:,} newer ones wait too: --limit 0 lists all.", file=sys.stderr)

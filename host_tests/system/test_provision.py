@@ -180,6 +180,7 @@ def test_check_authenticates_for_real_before_anything_is_written(tmp_path):
         assert on_board(board)["device_secret"] == DEVICE_SECRET
         untrusted = run("provision", "--port", board.port, "--from", good, "--check", "--yes")
         assert untrusted.returncode == 4
+        assert "given with --ca" in untrusted.stderr
 
 
 def test_config_can_go_to_a_file_that_only_its_owner_reads(tmp_path):
