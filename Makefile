@@ -15,7 +15,7 @@ OPTIONS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test browser power wear soak contract bench bench-check check lint types \
-	screenshots boards flash provision deploy monitor status outbox image factory certs fleet fuzz audit deploy-cuts \
+	screenshots emulator send board boards flash provision deploy monitor status outbox image factory certs fleet fuzz audit deploy-cuts \
 	lock clean
 
 help:  ## This list
@@ -76,6 +76,15 @@ screenshots: setup  ## Pictures of each view of the console page, into docs/imag
 	$(BIN)/python -m host_tests.screenshots
 
 port = $(if $(PORT),--port $(PORT))
+
+emulator: setup  ## The platform on this machine: make emulator OPTIONS="--device PK,DN,SECRET"
+	@$(BIN)/linkpost emulator $(OPTIONS)
+
+send: setup  ## One message: make send OPTIONS="--config config.json --data hello"
+	@$(BIN)/linkpost send $(OPTIONS)
+
+board: setup  ## A virtual board: make board OPTIONS="run --config config.json --flash board.img"
+	@$(BIN)/linkpost board $(OPTIONS)
 
 boards: setup  ## What is plugged in, and what is supported
 	@$(BIN)/linkpost boards $(OPTIONS)

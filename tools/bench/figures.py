@@ -125,6 +125,12 @@ def collect_times(figures: Figures, say: Callable[[str], None], rounds: int) -> 
         figures.values["wire.records"] = wire["kept"]["records"]
         figures.theirs["wire.records"] = wire["theirs"]["records"]
         figures.values["wire.overhead"] = wire["kept"]["bytes_up"] - found["payload_bytes"]
+        say("a peer that drips")
+        calls = measure.longest_calls(platform, folder)
+        figures.details["longest call, us"] = calls
+        figures.values["longest.drip"] = (
+            max(calls["drip"]["receive"], calls["drip_record"]["receive"]) / 1000
+        )
         late = {}
         for delay_ms in _DELAYS_MS:
             say(f"each direction {delay_ms} ms late")

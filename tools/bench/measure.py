@@ -111,6 +111,22 @@ def latency(platform: Platform, folder: Path, delay_ms: int) -> dict[str, float]
     return {name: statistics.median(us for us, _ in runs[name]) / 1e6 for name in runs}
 
 
+def longest_calls(platform: Platform, folder: Path) -> dict[str, dict[str, int]]:
+    """Return the longest call into the transport by phase, us; also while the peer drips."""
+    config = {**CONFIG, "endpoint": platform.endpoint}
+    path = [firmware.package_dir().parent]
+    found = {}
+    for kind in (None, "drip", "drip_record", "drip_handshake"):
+        if kind is not None:
+            fault = {"kind": kind, "endpoint": "auth", "times": None}
+            platform.call("POST", "/api/faults", fault)
+        options = {"config": config, "ms": 3000}
+        script = _ON_MICROPYTHON / "longest.py"
+        found[kind or "no fault"] = run_on_micropython(script, folder, path, options)[0]
+        platform.call("DELETE", "/api/faults")
+    return found
+
+
 def digests() -> dict[str, int]:
     """Return bytes per second of each digest, us of each HMAC. Raises where a value is wrong."""
     found = run_on_micropython(
