@@ -149,18 +149,28 @@ def factory(
 
 def _run(job: Job, board: Board, ports: tuple[str, ...]) -> None:
     """Run stations until every row is done. Raises: what made one of them end the factory."""
-    stop = threading.Event()
-    stations: dict[str, Station] = {}
-    if not ports:
-        job.view.say("", "plug in boards; Ctrl-C stops")
     if job.ledger.is_done(job.devices):
         return
+    stop = threading.Event()
+    stations: dict[str, Station] = {}
+    there: set[str] = set()
+    # What is plugged in may be anybody's: only what comes from now on is for the bench.
+    foreign = set() if ports else _boards_there(board)
+    for port in sorted(foreign):
+        job.view.say(port, "was there before, so it is left alone: unplug it, or use --port")
+    if not ports:
+        job.view.say("", "plug in boards; Ctrl-C stops")
     try:
         while not stop.is_set():
-            wanted = ports or [one.port for one in plugged_in() if board.name in one.boards]
-            for port in wanted:
+            if not ports:
+                now = _boards_there(board)
+                foreign &= now
+                there &= now - foreign  # in place: the stations look at it
+                there |= now - foreign
+            for port in ports or sorted(there):
                 if port not in stations:
-                    stations[port] = Station(port, job, stop)
+                    is_there = None if ports else there.__contains__
+                    stations[port] = Station(port, job, stop, is_there)
                     stations[port].start()
             if isinstance(job.writer, PicoWriter):
                 _start_new(job.writer, job.view)
@@ -171,6 +181,10 @@ def _run(job: Job, board: Board, ports: tuple[str, ...]) -> None:
     for station in stations.values():
         if station.failure is not None:
             raise station.failure
+
+
+def _boards_there(board: Board) -> set[str]:
+    return {one.port for one in plugged_in() if board.name in one.boards}
 
 
 def _start_new(writer: PicoWriter, view: View) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
 import time
@@ -25,6 +26,7 @@ _POLL_S = 0.1
 # A port that has just appeared may need a moment: its permissions, the board's own start.
 _TRIES = 3
 _AGAIN_S = 1.0
+_CTRL_C_S = 0.3
 # How often it is looked whether another board is at a port that stays.
 _LOOK_S = 2.0
 
@@ -45,14 +47,24 @@ class Job:
 
 
 class Station(threading.Thread):
-    """One port. `failure` is set where the whole factory has to end."""
+    """One port. `failure` is set where the whole factory has to end.
 
-    def __init__(self, port: str, job: Job, stop: threading.Event):
+    Args: stop: ends it, and is set by it after the last row; is_there: tells whether a port is.
+    """
+
+    def __init__(
+        self,
+        port: str,
+        job: Job,
+        stop: threading.Event,
+        is_there: Callable[[str], bool] | None = None,
+    ):
         super().__init__(name=port, daemon=True)
         self.port = port
         self.failure: BaseException | None = None
         self._job = job
         self._ended = stop
+        self._is_there = functools.partial(is_there or is_port_there, port)
         self._stays = job.stays or "://" in port
 
     def run(self) -> None:
@@ -100,6 +112,8 @@ class Station(threading.Thread):
         except CommandError as error:
             if isinstance(error, LedgerError):
                 raise
+            # Ctrl-C ends esptool too, which may be heard of before our own stop.
+            self._pause(_CTRL_C_S)
             ledger.note(chip.mac, FAILED, why=str(error))
             self._say(
                 f"FAILED: {triple.key} on {chip.mac}: {error}. Its row is kept for this board: "
@@ -146,13 +160,6 @@ class Station(threading.Thread):
         else:
             self._wait_until(lambda: not self._is_there())
 
-    def _is_there(self) -> bool:
-        if "://" in self.port:
-            return True
-        if os.name == "nt":
-            return any(found.device == self.port for found in list_ports.comports())
-        return Path(self.port).exists()
-
     def _wait_until(self, condition: Callable[[], bool]) -> None:
         while not condition():
             self._pause(_POLL_S)
@@ -169,6 +176,15 @@ class Station(threading.Thread):
 
     def _say(self, text: str) -> None:
         self._job.view.say(self.port, text)
+
+
+def is_port_there(port: str) -> bool:
+    """Tell whether there is such a port; of a URL nobody knows, so there is."""
+    if "://" in port:
+        return True
+    if os.name == "nt":  # not tried
+        return any(found.device == port for found in list_ports.comports())
+    return Path(port).exists()
 
 
 def join_all(stations: list[Station], wait_s: float) -> None:
