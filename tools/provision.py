@@ -104,7 +104,7 @@ def provision(
         if text is not None and existing != config and not (yes or _agrees(existing)):
             raise CommandError("the board's config.json is kept; --yes replaces it")
         if existing != config:
-            _write(board, dump_config(config))
+            write_config(board, dump_config(config))
         _report(config, board.port, who.free_bytes)
         lacks = who.linkpost is not None and _lacks_files(board, who, config)
         if has_radio and not config.get("wifi"):
@@ -120,7 +120,7 @@ def _check_for(who: Identity, config: dict[str, Any]) -> None:
         check_for_board(config, known)
 
 
-def _write(board: UsbBoard, content: bytes) -> None:
+def write_config(board: UsbBoard, content: bytes) -> None:
     """Replace the config in one step; whatever stops it, nothing else is left there."""
     try:
         board.write(_CONFIG, content, atomic=True)
