@@ -153,12 +153,17 @@ class FakeSocket:
         self._world = world
         self.closed = False
         self._blocking = True
+        self.options = {}
 
     def setblocking(self, flag):
         self._blocking = flag
 
+    def setsockopt(self, level, option, value):
+        self.options[level, option] = value
+
     def connect(self, address):
         assert not self._blocking
+        assert self.options == {(6, 1): 1}  # TCP_NODELAY
         self.address = address
         self._do(self._world.connects, os_error(errno.EINPROGRESS))
 

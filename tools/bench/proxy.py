@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import queue
 import socket
 import threading
 import time
@@ -62,19 +63,41 @@ class CountingProxy:
         self, source: socket.socket, target: socket.socket, counts: Counts, is_up: bool
     ) -> None:
         parser = _Records()
+        # What is on its way does not hold up what comes after it, as on a real link.
+        on_the_way: queue.SimpleQueue[tuple[float, bytes]] = queue.SimpleQueue()
+        threading.Thread(target=self._deliver, args=(on_the_way, source, target)).start()
         extra_s = 2 * self.delay_s if is_up else 0.0
         try:
             while data := source.recv(65536):
-                time.sleep(self.delay_s + extra_s)
+                on_the_way.put((time.monotonic() + self.delay_s + extra_s, data))
                 extra_s = 0.0
                 if is_up:
                     counts.bytes_up += len(data)
                     counts.application_records += parser.feed(data)
                 else:
                     counts.bytes_down += len(data)
+        except OSError:
+            pass  # one side is gone; the other hears of it when all before is delivered
+        finally:
+            on_the_way.put((time.monotonic() + self.delay_s, b""))
+
+    def _deliver(
+        self,
+        on_the_way: queue.SimpleQueue[tuple[float, bytes]],
+        source: socket.socket,
+        target: socket.socket,
+    ) -> None:
+        late_s = 0.0
+        try:
+            while True:
+                due_s, data = on_the_way.get()
+                due_s = late_s = max(due_s, late_s)  # nothing overtakes
+                time.sleep(max(0.0, due_s - time.monotonic()))
+                if not data:
+                    return
                 target.sendall(data)
         except OSError:
-            pass  # one side is gone; the other hears of it below
+            pass
         finally:
             for one in (source, target):
                 with contextlib.suppress(OSError):

@@ -32,6 +32,11 @@ READY = const(0)
 WANT_READ = const(1)
 WANT_WRITE = const(2)
 
+# Each message of the handshake is a write: without this the second waits for the peer's ACK of
+# the first. The same numbers on lwIP and every desktop; the unix port has no names for them.
+_IPPROTO_TCP = const(6)
+_TCP_NODELAY = const(1)
+
 # `Transport.phase`; `failures` has a word for each, in this order.
 _CLOSED = const(0)
 _CONNECTING = const(1)  # TCP
@@ -110,6 +115,7 @@ class Transport:
             try:
                 self._socket = socket.socket(address[0], socket.SOCK_STREAM)
                 self._socket.setblocking(False)
+                self._socket.setsockopt(_IPPROTO_TCP, _TCP_NODELAY, 1)
                 self._socket.connect(address[-1])
             except OSError as raised:
                 if raised.errno not in _NOT_YET:

@@ -17,6 +17,9 @@ class socket:  # noqa: N801  as the module's own
     def setblocking(self, flag):
         pass
 
+    def setsockopt(self, level, option, value):
+        pass
+
     def connect(self, address):
         pass
 
