@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import json
 import warnings
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -14,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from tools import deploy_record, firmware
 from tools.failures import CommandError
+from tools.json_files import read_object
 from tools.mpy import compile_mpy
 
 # What the tools put on a board. A file in there that is not in `files_for` is an old one of ours
@@ -31,14 +31,7 @@ def load_config(path: Path) -> tuple[bytes, dict[str, Any]]:
     firmware.enable_imports()
     from linkpost.config import Config
 
-    try:
-        text = path.read_bytes()
-    except OSError as error:
-        raise CommandError(f"--config: cannot read {path}: {error.strerror}") from error
-    try:
-        parsed = json.loads(text)
-    except ValueError as error:
-        raise CommandError(f"--config: {path} is not JSON: {error}") from error
+    text, parsed = read_object(path, "--config")
     Config(parsed)
     return text, parsed
 

@@ -21,7 +21,7 @@ from typing import Any
 
 import click
 
-from tools import deploy_plan, failures, firmware
+from tools import deploy_plan, failures, firmware, usb_options
 from tools.board_files import OWNED_FOLDERS, anchors, files_for
 from tools.deploy_boot import FirstLines
 from tools.deploy_plan import EDITED, KEPT, MAIN, NONE, OTHER, OURS, Plan
@@ -35,7 +35,7 @@ _LOOK_ON_S = 1.0
 
 
 @click.command()
-@click.option("--port", help="The board's serial port.  [default: the one board there is]")
+@usb_options.port
 @click.option(
     "--ca",
     type=click.Path(path_type=Path),
@@ -47,14 +47,7 @@ _LOOK_ON_S = 1.0
     is_flag=True,
     help="Replace a main.py that was edited on the board; it is kept as main.old.py.",
 )
-@click.option(
-    "--wait",
-    "wait_s",
-    type=click.FloatRange(min=0),
-    default=20.0,
-    show_default=True,
-    help="Seconds to wait for a board that is not there or sleeps.",
-)
+@usb_options.wait(20.0)
 @click.option(
     "--boot-wait",
     "boot_s",

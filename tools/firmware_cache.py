@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import platformdirs
 
+from tools import whole_file
 from tools.boards import Board
 from tools.failures import NETWORK, CommandError
 
@@ -97,8 +97,6 @@ def _download(url: str, progress: Progress) -> bytes:
 def _keep(path: Path, data: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            file.write(data)
-        os.replace(file.name, path)
+        whole_file.replace(path, data)
     except OSError as error:
         raise CommandError(f"cannot write {path}: {error.strerror}") from error

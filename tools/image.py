@@ -31,6 +31,7 @@ from tools.image_build import (
     layout_of,
     write_sparse,
 )
+from tools.json_files import read_object
 
 _SIZES_MB = (2, 4, 8, 16, 32)
 _TRIPLE = ("product_key", "device_name", "device_secret")
@@ -106,14 +107,7 @@ def image(
 
 def configs_of(config: Path, csv_path: Path | None) -> list[tuple[Triple, dict[str, Any]]]:
     """Return each device with its config. Raises: CommandError, and the firmware's ConfigError."""
-    try:
-        template = json.loads(config.read_bytes())
-    except OSError as error:
-        raise CommandError(f"--config: cannot read {config}: {error.strerror}") from error
-    except ValueError as error:
-        raise CommandError(f"--config: {config} is not JSON: {error}") from error
-    if not isinstance(template, dict):
-        raise CommandError(f"--config: {config} must hold one JSON object")
+    _, template = read_object(config, "--config")
     if csv_path is not None:
         return [(triple, config_for(template, triple)) for triple in read_devices(csv_path)]
     firmware.enable_imports()

@@ -17,7 +17,7 @@ from typing import Any
 import click
 from rich.console import Console
 
-from tools import failures
+from tools import failures, usb_options
 from tools.monitor_view import Heard, Listener, as_json, as_text
 from tools.serial_link import open_port, usb_id
 from tools.serial_ports import find_port
@@ -28,15 +28,11 @@ _LINE_MAX = 4096
 
 
 @click.command()
-@click.option("--port", help="The board's serial port.  [default: the one board there is]")
+@usb_options.port
 @click.option("--json", "as_objects", is_flag=True, help="One JSON object per line.")
-@click.option(
-    "--wait",
-    "wait_s",
-    type=click.FloatRange(min=0),
-    default=20.0,
-    show_default=True,
-    help="Seconds to wait for a port that is not there at first. One that goes later, because the "
+@usb_options.wait(
+    20.0,
+    "Seconds to wait for a port that is not there at first. One that goes later, because the "
     "board resets or sleeps, is waited for until Ctrl-C.",
 )
 def monitor(port: str | None, as_objects: bool, wait_s: float) -> int:

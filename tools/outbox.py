@@ -14,7 +14,7 @@ from typing import Any
 import click
 from rich.console import Console
 
-from tools import failures
+from tools import failures, usb_options
 from tools.flash_files import flash_files
 from tools.outbox_copy import Contents, Files, Reading, look_into
 from tools.paused_board import paused_board
@@ -23,7 +23,7 @@ _LIMIT = 100
 
 
 @click.command()
-@click.option("--port", help="The board's serial port.  [default: the one board there is]")
+@usb_options.port
 @click.option(
     "--flash",
     type=click.Path(path_type=Path),
@@ -37,14 +37,7 @@ _LIMIT = 100
     show_default=True,
     help="List so many of the waiting readings, the oldest first; 0: all.",
 )
-@click.option(
-    "--wait",
-    "wait_s",
-    type=click.FloatRange(min=0),
-    default=75.0,
-    show_default=True,
-    help="Seconds to wait for a board that is not there or sleeps.",
-)
+@usb_options.wait(75.0)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def outbox(
     port: str | None,

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import click
 
-from tools import failures
+from tools import failures, usb_options, whole_file
 from tools.authenticate import authenticate
 from tools.board_files import OWNED_FOLDERS, files_for
 from tools.board_identity import Identity
@@ -20,6 +18,7 @@ from tools.boards import boards
 from tools.devices_csv import Triple, read_devices
 from tools.failures import CommandError
 from tools.image_build import check_for_board, dump_config
+from tools.json_files import read_object
 from tools.paused_board import paused_board
 from tools.provision_answers import (
     IDENTITY,
@@ -40,7 +39,7 @@ _CONFIG = "config.json"
 
 
 @click.command()
-@click.option("--port", help="The board's serial port.  [default: the one board there is]")
+@usb_options.port
 @click.option(
     "--from",
     "source",
@@ -57,14 +56,7 @@ _CONFIG = "config.json"
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Write config.json to this file, not a board."
 )
-@click.option(
-    "--wait",
-    "wait_s",
-    type=click.FloatRange(min=0),
-    default=20.0,
-    show_default=True,
-    help="Seconds to wait for a board that is not there or sleeps.",
-)
+@usb_options.wait(20.0)
 def provision(
     port: str | None,
     source: Path | None,
@@ -137,14 +129,7 @@ def _given(source: Path | None, csv: Path | None, device: str | None) -> dict[st
     """Return what files give. Raises: CommandError."""
     given: dict[str, Any] = {}
     if source is not None:
-        try:
-            given = json.loads(source.read_bytes())
-        except OSError as error:
-            raise CommandError(f"--from: cannot read {source}: {error.strerror}") from error
-        except ValueError as error:
-            raise CommandError(f"--from: {source} is not JSON: {error}") from error
-        if not isinstance(given, dict):
-            raise CommandError(f"--from: {source} must hold one JSON object")
+        _, given = read_object(source, "--from")
     if csv is not None:
         triple = _row(read_devices(csv), device)
         given |= {
@@ -257,13 +242,7 @@ def _write_file(out: Path, config: dict[str, Any], yes: bool) -> None:
     if out.exists() and not yes:
         raise CommandError(f"--out: {out} is there already; --yes replaces it")
     try:
-        with tempfile.NamedTemporaryFile(dir=out.parent, delete=False) as file:
-            file.write(dump_config(config))  # only its owner may read it
-        try:
-            os.replace(file.name, out)
-        except OSError:
-            os.unlink(file.name)
-            raise
+        whole_file.replace(out, dump_config(config))
     except OSError as error:
         raise CommandError(f"--out: cannot write {out}: {error.strerror}") from error
 

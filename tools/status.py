@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from tools import failures
+from tools import failures, usb_options
 from tools.board_identity import Identity
 from tools.board_status import BoardStatus, ask_status
 from tools.outbox import summary
@@ -32,15 +32,8 @@ _SIGNALS = ((-60, "good"), (-70, "fair"), (-80, "weak"))
 
 
 @click.command()
-@click.option("--port", help="The board's serial port.  [default: the one board there is]")
-@click.option(
-    "--wait",
-    "wait_s",
-    type=click.FloatRange(min=0),
-    default=75.0,
-    show_default=True,
-    help="Seconds to wait for a board that is not there or sleeps.",
-)
+@usb_options.port
+@usb_options.wait(75.0)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def status(port: str | None, wait_s: float, as_json: bool) -> int:
     """Show how a board is: version, uptime, memory, outbox, token, clock, Wi-Fi.

@@ -8,7 +8,6 @@ old SDKs can connect.
 from __future__ import annotations
 
 import ipaddress
-import os
 import ssl
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from tools import whole_file
 from tools.failures import CommandError
 
 ALWAYS = ("localhost", "127.0.0.1", "::1")
@@ -43,15 +43,17 @@ def ensure_certificates(directory: Path, names: tuple[str, ...]) -> tuple[Path, 
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not ca_key_path.exists():
             ca = trustme.CA(key_type=trustme.KeyType.RSA, organization_name="linkpost emulator")
-            _write(ca_key_path, ca.cert_pem.bytes() + ca.private_key_pem.bytes(), 0o600)
+            whole_file.replace(
+                ca_key_path, ca.cert_pem.bytes() + ca.private_key_pem.bytes(), 0o600
+            )
         ca = _load_ca(ca_key_path)
         if not ca_path.exists() or ca_path.read_bytes() != ca.cert_pem.bytes():
-            _write(ca_path, ca.cert_pem.bytes(), 0o644)
+            whole_file.replace(ca_path, ca.cert_pem.bytes(), 0o644)
         if not _still_good(server_path, ca, wanted):
             leaf = ca.issue_cert(
                 *wanted, common_name="linkpost emulator", key_type=trustme.KeyType.RSA
             )
-            _write(server_path, leaf.private_key_and_cert_chain_pem.bytes(), 0o600)
+            whole_file.replace(server_path, leaf.private_key_and_cert_chain_pem.bytes(), 0o600)
     except OSError as error:
         raise CommandError(f"{directory}: {error.strerror}; give another --cert-dir") from error
     return ca_path, server_path
@@ -117,12 +119,3 @@ def _still_good(path: Path, ca: trustme.CA, wanted: list[str]) -> bool:
         return False
     held = [str(name.value) for name in names]
     return sorted(held) == sorted(wanted)
-
-
-def _write(path: Path, content: bytes, mode: int) -> None:
-    """Write whole or not at all, and never readable to others on the way."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    part.unlink(missing_ok=True)
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-        file.write(content)
-    os.replace(part, path)

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 import logging
-import os
 import secrets
 import signal
 import socket
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import uvicorn
 
+from tools import whole_file
 from tools.devices_csv import Triple
 from tools.emulator import addresses, certs, page, wire
 from tools.emulator.api import make_api
@@ -212,8 +212,4 @@ def write_ready_file(path: Path, ready: dict[str, str]) -> None:
 
     It may hold the console's password, so it is for its owner only.
     """
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    part.unlink(missing_ok=True)
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(json.dumps(ready) + "\n")
-    os.replace(part, path)
+    whole_file.replace(path, json.dumps(ready).encode() + b"\n")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from littlefs import LittleFS, LittleFSError
 from littlefs.context import UserContext
 from littlefs.lfs import LFSConfig
 
+from tools import whole_file
 from tools.board_files import OWNED_FOLDERS
 from tools.failures import CommandError
 from tools.virtual_board.kinds import BLOCK_SIZE, BoardKind
@@ -226,9 +226,7 @@ def _replace(path: Path, content: bytes | bytearray) -> None:
     """Write a file all or nothing; only its owner may read it: it can hold a device secret."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            file.write(content)
-        os.replace(file.name, path)
+        whole_file.replace(path, content)
     except OSError as error:
         raise CommandError(f"cannot write {path}: {error.strerror}") from error
 

@@ -1,0 +1,24 @@
+"""Options of every command that talks to a board on a cable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+port = click.option("--port", help="The board's serial port.  [default: the one board there is]")
+
+
+def wait(default_s: float, text: str = "") -> Callable[[_Command], _Command]:
+    """Return the option --wait, given to the command as `wait_s`."""
+    return click.option(
+        "--wait",
+        "wait_s",
+        type=click.FloatRange(min=0),
+        default=default_s,
+        show_default=True,
+        help=text or "Seconds to wait for a board that is not there or sleeps.",
+    )
