@@ -94,7 +94,7 @@ class Client:
     def publish_file(self, topic: str, path: str, deadline_ms: int = 60_000):
         """Publish a file on flash, 1 to 131072 bytes, as one message; return as `publish` does.
 
-        Memory: one chunk of 4096 bytes, whatever the file's size. Raises: as `publish`, and
+        Memory: one chunk of 2816 bytes, whatever the file's size. Raises: as `publish`, and
         StorageError where the file cannot be read.
         """
         with open_file(path) as file:

@@ -469,8 +469,8 @@ def test_write_head_leaves_in_one_write_of_its_length_only():
         assert world.sent == HEAD
 
 
-def test_write_body_of_any_length_arrives_whole_in_records_of_at_most_4096():
-    for length in (1, 2, 4095, 4096, 4097, 8191, 8192, 8193, 10000):
+def test_write_body_of_any_length_arrives_whole_in_full_chunks():
+    for length in (1, 2, 2815, 2816, 2817, 5631, 5632, 5633, 10000):
         for piece in (1 << 20, 1000):
             with World() as world:
                 transport = connected(world)
@@ -480,8 +480,8 @@ def test_write_body_of_any_length_arrives_whole_in_records_of_at_most_4096():
                 while transport.write_step() != READY:
                     steps += 1
                 assert world.sent == HEAD + data, (length, piece)
-                assert max(world.write_sizes[1:]) <= 4096
-                assert len(world.write_sizes) == 1 + (length + 4095) // 4096
+                assert max(world.write_sizes[1:]) <= 2816
+                assert len(world.write_sizes) == 1 + (length + 2815) // 2816
                 assert steps == len(world.write_sizes) - 1  # one record a step
 
 
@@ -497,7 +497,7 @@ def test_write_body_taken_in_parts_arrives_whole():
 
 
 def test_write_body_of_another_length_closes_before_it_looks_complete():
-    for said, given, word in ((5000, 4999, "4999"), (5000, 5001, "more"), (4096, 4097, "more")):
+    for said, given, word in ((5000, 4999, "4999"), (5000, 5001, "more"), (2816, 2817, "more")):
         with World() as world:
             transport = connected(world)
             transport.begin(bytearray(HEAD), len(HEAD), Body(bytes(given)), said)

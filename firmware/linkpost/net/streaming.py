@@ -4,9 +4,10 @@ from micropython import const
 
 from ..errors import StorageError
 
-# mbedTLS puts at most 4096 bytes in a record on every board (its output buffer), and `write`
-# loops over records: one more byte would be one more record in the same C call.
-_CHUNK_BYTES = const(4096)
+# One chunk is one TLS record, in two full TCP segments of lwIP's 1440 bytes less what TLS adds (29
+# with GCM, up to 57 with CBC): as few packets as the 4096 that mbedTLS puts in a record at most,
+# from a buffer 1280 bytes smaller.
+CHUNK_BYTES = const(2816)
 
 
 class Stream:
@@ -14,13 +15,13 @@ class Stream:
 
     chunk   memoryview of the bytes to send next, of which `fill()` tells how many count
     left    bytes of the body that are still to be read
-    Memory: 4.1 KB. It is kept from request to request: a free block of that size is hard to find
+    Memory: 2.9 KB. It is kept from request to request: a free block of that size is hard to find
     again in a heap that has aged, and a board that streamed once will again.
     """
 
     def __init__(self):
-        self.chunk = memoryview(bytearray(_CHUNK_BYTES + 1))
-        self._whole = self.chunk[:_CHUNK_BYTES]  # made once: nearly every chunk is one
+        self.chunk = memoryview(bytearray(CHUNK_BYTES + 1))
+        self._whole = self.chunk[:CHUNK_BYTES]  # made once: nearly every chunk is one
         self.left = self._length = 0
         self._body = None
 
@@ -30,18 +31,18 @@ class Stream:
         self._length = self.left = length
 
     def fill(self) -> int:
-        """Read the next chunk; return its length, 1 to 4096.
+        """Read the next chunk; return its length, 1 to 2816.
 
         Raises: StorageError where the body cannot be read, or is longer or shorter than it said.
         """
         # Of the last chunk one byte more is asked for: that the body is too long must be found
         # out before the platform has a request that looks complete.
         left = self.left
-        wanted = left + 1 if left <= _CHUNK_BYTES else _CHUNK_BYTES
+        wanted = left + 1 if left <= CHUNK_BYTES else CHUNK_BYTES
         got = 0
         try:
             while got < wanted:
-                whole = got == 0 and wanted == _CHUNK_BYTES
+                whole = got == 0 and wanted == CHUNK_BYTES
                 count = self._body.readinto(self._whole if whole else self.chunk[got:wanted])
                 if not count:
                     break
