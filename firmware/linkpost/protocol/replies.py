@@ -48,8 +48,18 @@ class Answer:
 
     @property
     def message(self) -> str:
-        """The platform's text, "" where there is none."""
-        return self._text(self._message, self._message_end) if self._message_end else ""
+        """The platform's words for people, "" where there are none.
+
+        The code decides what happens; words that are no text (another encoding, half of a
+        surrogate pair, which no UTF-8 can hold) must not turn a refusal into something else.
+        """
+        if not self._message_end:
+            return ""
+        try:
+            text = self._text(self._message, self._message_end)
+        except ProtocolError:
+            return "its words are no text"
+        return "".join(["?" if 0xD800 <= ord(c) < 0xE000 else c for c in text])
 
     @property
     def token(self):
