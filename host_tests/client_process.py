@@ -28,7 +28,14 @@ def write_anchor(folder: Path, ca: Path | str) -> None:
 class ClientProcess:
     """A client in `folder`, made ready with config and anchor; use it as a context manager."""
 
-    def __init__(self, runtime: str, folder: Path, config: dict, ca: Path | str | None):
+    def __init__(
+        self,
+        runtime: str,
+        folder: Path,
+        config: dict,
+        ca: Path | str | None,
+        driver: Path = _DRIVER,
+    ):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "config.json").write_text(json.dumps(config))
         if ca is not None:
@@ -38,10 +45,10 @@ class ClientProcess:
         if runtime == "micropython":
             environment["MICROPYPATH"] = f"{firmware}:.frozen"
             program = str(Path(sys.executable).parent / "micropython")
-            command = [program, "-X", "heapsize=1M", str(_DRIVER)]
+            command = [program, "-X", "heapsize=1M", str(driver)]
         else:
             environment["PYTHONPATH"] = f"{firmware}:{ROOT / 'tools' / 'cpython'}"
-            command = [sys.executable, str(_DRIVER)]
+            command = [sys.executable, str(driver)]
         self._process = subprocess.Popen(
             command,
             cwd=folder,

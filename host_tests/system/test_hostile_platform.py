@@ -1,0 +1,192 @@
+"""A board and a platform that means no good: real MicroPython, real TLS, a real outbox on disk.
+
+One process goes through the whole table (hostile_scenarios.py), each row twice: the first time
+loads what is loaded when needed, the second must leave nothing behind. After each row the platform
+behaves again, and the reading that met the attack has to arrive.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from client_process import ClientProcess
+from hostile_scenarios import SCENARIOS, Scenario
+from tls_forger import Forger, forgeable
+from tls_server import Authority, Connection, Gone, Peer, reply
+
+DRIVER = Path(__file__).parent / "hostile_errand.py"
+PK, DN, SECRET = "a1B2c3D4e5F", "sensor01", "canary0123456789abcdef0123456789"
+# How far a deadline may be passed: two cores shared with other tests.
+LATE_MS = 3000
+# A lost connection would be 20 KB and more. What changes from one send to the next by itself are
+# a few lists of the outbox and what a conservative collector takes for a pointer.
+HEAP_BYTES = 1500
+_WAIT_S = 30
+TOKEN = b'{"code":0,"info":{"token":"6944e5bfb92e4d4ea3918d1eda391234"}}'
+
+
+class Platform:
+    """A peer that follows one scenario, or none."""
+
+    def __init__(self, key_log: Path):
+        self.scenario: Scenario | None = None
+        self.seqs: set[int] = set()  # of readings that were answered with code 0
+        self.requests: list[bytes] = []
+        self._key_log = key_log
+        self._dead_token = False
+        self._open = 0
+        self._changed = threading.Condition()
+
+    def begin(self, scenario: Scenario | None) -> None:
+        self.scenario = scenario
+        self._dead_token = scenario is not None and scenario.at == "auth"
+
+    def wait_until_closed(self) -> None:
+        """Wait until the board has closed every connection."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: not self._open, _WAIT_S), "still open"
+
+    def script(self, connection: Connection) -> None:
+        with self._changed:
+            self._open += 1
+        try:
+            self._serve(connection)
+        finally:
+            with self._changed:
+                self._open -= 1
+                self._changed.notify_all()
+
+    def _serve(self, connection: Connection) -> None:
+        scenario = self.scenario
+        if scenario is not None and scenario.forged:
+            forger = Forger(connection, self._key_log)
+            while self._read(connection).startswith(b"POST /auth"):
+                forger.reply(reply(TOKEN))
+            scenario.attack(forger)
+            self._accept(connection, scenario)
+            connection.wait_for_close()
+        connection.handshake()
+        while True:
+            request = self._read(connection)
+            path = request.split(b" ", 2)[1]
+            at = "auth" if path == b"/auth" else "topic"
+            if at == "topic" and self._dead_token:
+                self._dead_token = False
+                connection.send(reply(b'{"code":20001}'))
+            elif self.scenario is not None and self.scenario.at == at:
+                self.scenario.attack(connection)
+                self._accept(connection, self.scenario)
+                # A kept connection goes on to serve; the driver closes it.
+            else:
+                self.note(request)
+                connection.send(reply(TOKEN if at == "auth" else b'{"code":0}'))
+
+    def _read(self, connection: Connection) -> bytes:
+        connection.read_request()
+        self.requests.append(connection.requests[-1])
+        return connection.requests[-1]
+
+    def _accept(self, connection: Connection, scenario: Scenario) -> None:
+        if scenario.error is None:
+            self.note(connection.requests[-1])
+
+    def note(self, request: bytes) -> None:
+        if request.startswith(b"POST /topic/"):
+            self.seqs.add(json.loads(request.partition(b"\r\n\r\n")[2])["seq"])
+
+
+@dataclass
+class Outcome:
+    """What came of one scenario, the second time."""
+
+    answer: dict
+    healed: dict
+    before: dict
+    after: dict
+    requests: list[bytes] = field(default_factory=list)
+    arrived: bool = False
+
+
+class Bench:
+    """The board, the platform, and what both say about a scenario."""
+
+    def __init__(self, board: ClientProcess, platform: Platform):
+        self.board = board
+        self.platform = platform
+
+    def run(self, scenario: Scenario, **order) -> Outcome:
+        before = self.board.ask("rest")
+        self.platform.begin(scenario)
+        self.platform.requests = []
+        answer = self.board.ask("send", deadline_ms=scenario.deadline_ms, **order)
+        requests = self.platform.requests
+        if scenario.error is not None and not scenario.keeps:
+            # Before anybody tidies up: the error itself has to have closed everything.
+            self.platform.wait_until_closed()
+        self.platform.begin(None)
+        healed = self.board.ask("drain", deadline_ms=30_000)
+        after = self.board.ask("rest")
+        self.platform.wait_until_closed()
+        arrived = answer["seq"] in self.platform.seqs
+        return Outcome(answer, healed, before, after, requests, arrived)
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("hostile")
+    authority = Authority()
+    authority.ca.cert_pem.write_to_path(str(folder / "ca.pem"))
+    key_log = folder / "keys"
+    platform = Platform(key_log)
+    with Peer(forgeable(authority.context(), key_log), platform.script) as peer:
+        config = {
+            "endpoint": f"localhost:{peer.port}",
+            "product_key": PK,
+            "device_name": DN,
+            "device_secret": SECRET,
+            "ntp": [],
+        }
+        with ClientProcess(
+            "micropython", folder / "board", config, folder / "ca.pem", DRIVER
+        ) as board:
+            bench = Bench(board, platform)
+            assert board.ask("send", deadline_ms=30_000)["error"] is None
+            yield bench
+
+
+@pytest.fixture(params=SCENARIOS, ids=lambda scenario: scenario.name)
+def scenario(request):
+    return request.param
+
+
+def check(scenario: Scenario, outcome: Outcome) -> None:
+    answer = outcome.answer
+    assert answer["error"] == scenario.error, answer
+    assert answer["ours"], answer
+    assert scenario.words in answer["words"], answer
+    assert SECRET not in answer["words"]
+    if scenario.error is not None:
+        assert answer["open"] == scenario.keeps, answer
+        assert answer["pending"] == 1
+        assert answer["retry"] == ("long" if scenario.error == "ThrottledError" else "backoff")
+    if scenario.error == "DeadlineError":
+        assert scenario.deadline_ms <= answer["ms"] < scenario.deadline_ms + LATE_MS, answer
+    else:
+        assert answer["ms"] < scenario.deadline_ms
+    assert answer["longest_ms"] < LATE_MS, "the watchdog was left alone"
+    assert outcome.healed["error"] is None, outcome.healed
+    assert outcome.healed["pending"] == 0
+    assert outcome.healed["lost"] == 0
+    assert outcome.arrived, "the reading is lost"
+    assert outcome.after["files"] == outcome.before["files"]
+    assert outcome.after["heap"] - outcome.before["heap"] < HEAP_BYTES, outcome
+
+
+def test_platform_that_means_no_good_costs_one_try_and_nothing_else(bench, scenario):
+    bench.run(scenario)
+    check(scenario, bench.run(scenario))
