@@ -6,18 +6,18 @@ import contextlib
 import json
 import sys
 import threading
-from typing import Any
+from typing import IO, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
 
 
 class View(contextlib.AbstractContextManager["View"]):
-    """Lines and bars on standard error, one label per board on standard output."""
+    """Lines and bars on standard error (or `error_file`), one label per board on standard output."""
 
-    def __init__(self, as_json: bool = False):
+    def __init__(self, as_json: bool = False, error_file: IO[str] | None = None):
         self._as_json = as_json
-        self._console = Console(stderr=True, highlight=False)
+        self._console = Console(stderr=True, highlight=False, file=error_file)
         self._lock = threading.Lock()
         self._tasks: dict[str, TaskID] = {}
         self._bars: Progress | None = None

@@ -91,12 +91,8 @@ def port(tmp_path):
 
 
 @pytest.fixture
-def bench(tmp_path, monkeypatch):
-    # Not capfd: what a thread says while that is being emptied gets lost.
-    said = io.StringIO()
-    monkeypatch.setattr(sys, "stdout", said)
-    monkeypatch.setattr(sys, "stderr", said)
-    bench = Bench(tmp_path, said)
+def bench(tmp_path):
+    bench = Bench(tmp_path)
     yield bench
     bench.stop.set()
     join_all(bench.stations, WAIT_S)
@@ -104,17 +100,27 @@ def bench(tmp_path, monkeypatch):
 
 
 class Bench:
-    def __init__(self, folder, said):
+    def __init__(self, folder):
         self.ledger = Ledger(folder / "ledger")
         self.writer = Writer()
         self.stop = threading.Event()
         self.stations = []
-        self._said = said
+        # Not capfd: what a thread says while that is being emptied gets lost.
+        self._said = io.StringIO()
+        self.view = View(error_file=self._said)
         self._heard = 0  # characters that were heard, and what they led to was looked at
 
     def start(self, port, devices=DEVICES, wants_report=False, stays=False):
         job = Job(
-            BOARD.name, devices, self.ledger, self.writer, View(), wants_report, 30, stays, "x.bin"
+            BOARD.name,
+            devices,
+            self.ledger,
+            self.writer,
+            self.view,
+            wants_report,
+            30,
+            stays,
+            "x.bin",
         )
         station = Station(str(port), job, self.stop)
         self.stations.append(station)
@@ -204,7 +210,7 @@ def test_without_ports_only_boards_that_come_later_are_for_the_bench(
     monkeypatch.setattr(factory, "plugged_in", lambda: list(there))
     bench.writer.macs = {str(port.link): MACS[0], str(other): MACS[1]}
     job = Job(
-        BOARD.name, DEVICES[:1], bench.ledger, bench.writer, View(), False, 30, False, "x.bin"
+        BOARD.name, DEVICES[:1], bench.ledger, bench.writer, bench.view, False, 30, False, "x.bin"
     )
     thread = threading.Thread(target=factory._run, args=(job, BOARD, ()), daemon=True)
     thread.start()
