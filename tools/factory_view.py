@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextC
 
 
 class View(contextlib.AbstractContextManager["View"]):
-    """Lines and bars on standard error (or `error_file`), one label per board on standard output."""
+    """Lines and bars on standard error or `error_file`, a label per board on standard output."""
 
     def __init__(self, as_json: bool = False, error_file: IO[str] | None = None):
         self._as_json = as_json
