@@ -53,9 +53,11 @@ def _collect_heap(figures: Figures, say: Callable[[str], None]) -> None:
         found.update({entry["what"]: entry for entry in heap32.measure(scenario)})
     heap = {what: entry["bytes"] for what, entry in found.items() if "bytes" in entry}
     figures.details["heap"] = heap
-    figures.details["heap by module"] = {e["what"]: e["bytes"] for e in heap32.profile()}
+    modules = {e["what"]: e["bytes"] for e in heap32.profile()}
+    figures.details["heap by module"] = modules
     small = heap["one small publish, kept connection"]
     figures.values |= {
+        "size.loaded": sum(measure.loaded_sizes(set(modules)).values()),
         "heap.publish": small,
         "heap.growth": heap["growth over 1,000 reports"],
         "heap.stream": heap["128 KB streamed, the first time"] - small,

@@ -10,7 +10,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -156,6 +156,17 @@ def sizes() -> dict[str, int]:
     """Return the bytes of each .mpy that a board with CONFIG gets."""
     files = board_files.files_for(CONFIG, chip="esp32", native_digests=True)
     return {path: len(data) for path, data in files.items() if path.endswith(".mpy")}
+
+
+def loaded_sizes(modules: Collection[str]) -> dict[str, int]:
+    """Return the bytes of the .mpy of these modules ("net.transport", "ports") and of linkpost."""
+    files = board_files.files_for(CONFIG, chip="host", native_digests=False)
+    found = {}
+    for module in ("", *modules):
+        place = "/".join(("lib/linkpost", *filter(None, module.split("."))))
+        path = next(p for p in (f"{place}.mpy", f"{place}/__init__.mpy") if p in files)
+        found[path] = len(files[path])
+    return found
 
 
 def import_ms() -> float:
