@@ -163,7 +163,7 @@ class Board:
         return {"error": ""}
 
     def keep_token(self, order):
-        """Put that token on flash as if it had come from the platform; return what a boot finds."""
+        """Put that token on flash and boot; return what is found."""
         config = self.config
         identity = config.product_key, config.device_name, config.device_secret, config.endpoint
         store = TokenStore("other_token", identity)

@@ -1,31 +1,30 @@
 """A board and a platform that means no good: real MicroPython, real TLS, a real outbox on disk.
 
-One process goes through the whole table (hostile_scenarios.py), each row twice: the first time
-loads what is loaded when needed, the second must leave nothing behind. After each row the platform
-behaves again, and the reading that met the attack has to arrive.
+One process goes through the whole table (hostile_scenarios.py, hostile_records.py). After each row
+the platform behaves again, and the reading that met the attack has to arrive.
 """
 
 from __future__ import annotations
 
 import json
 import threading
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from client_process import ClientProcess
+from hostile_records import RECORDS
 from hostile_scenarios import SCENARIOS, Scenario
 from tls_forger import Forger, forgeable
-from tls_server import Authority, Connection, Gone, Peer, reply
+from tls_server import Authority, Connection, Peer, reply
 
 DRIVER = Path(__file__).parent / "hostile_errand.py"
 PK, DN, SECRET = "a1B2c3D4e5F", "sensor01", "canary0123456789abcdef0123456789"
 # How far a deadline may be passed: two cores shared with other tests.
 LATE_MS = 3000
-# A lost connection would be 20 KB and more. What changes from one send to the next by itself are
-# a few lists of the outbox and what a conservative collector takes for a pointer.
-HEAP_BYTES = 1500
+# It is 0 as a rule. A conservative collector may take a number for a pointer now and then; a lost
+# connection would be 20 KB and more.
+HEAP_BYTES = 500
 _WAIT_S = 30
 TOKEN = b'{"code":0,"info":{"token":"6944e5bfb92e4d4ea3918d1eda391234"}}'
 
@@ -102,7 +101,7 @@ class Platform:
 
 @dataclass
 class Outcome:
-    """What came of one scenario, the second time."""
+    """What came of one scenario."""
 
     answer: dict
     healed: dict
@@ -110,6 +109,10 @@ class Outcome:
     after: dict
     requests: list[bytes] = field(default_factory=list)
     arrived: bool = False
+
+    @property
+    def grown(self) -> int:
+        return self.after["heap"] - self.before["heap"]
 
 
 class Bench:
@@ -159,7 +162,7 @@ def bench(tmp_path_factory):
             yield bench
 
 
-@pytest.fixture(params=SCENARIOS, ids=lambda scenario: scenario.name)
+@pytest.fixture(params=[*SCENARIOS, *RECORDS], ids=lambda scenario: scenario.name)
 def scenario(request):
     return request.param
 
@@ -184,9 +187,12 @@ def check(scenario: Scenario, outcome: Outcome) -> None:
     assert outcome.healed["lost"] == 0
     assert outcome.arrived, "the reading is lost"
     assert outcome.after["files"] == outcome.before["files"]
-    assert outcome.after["heap"] - outcome.before["heap"] < HEAP_BYTES, outcome
+    assert outcome.grown < HEAP_BYTES, outcome
 
 
 def test_platform_that_means_no_good_costs_one_try_and_nothing_else(bench, scenario):
-    bench.run(scenario)
-    check(scenario, bench.run(scenario))
+    outcome = bench.run(scenario)
+    if outcome.grown:
+        # The first of its kind loads what is loaded when needed; only that may stay.
+        outcome = bench.run(scenario)
+    check(scenario, outcome)
