@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import re
 import warnings
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -43,6 +44,7 @@ def files_for(
     native_digests: bool,
     byte_code: bool = True,
     ca: Path | None = None,
+    program: bytes = b"",
 ) -> dict[str, bytes]:
     """Return content by path on the flash ("lib/linkpost/app.mpy"), without the config itself.
 
@@ -52,10 +54,12 @@ def files_for(
         native_digests: the board's hashlib has md5 and sha1, so ours are left out.
         byte_code: .mpy files; else the sources, for CPython.
         ca: a PEM file of further trust anchors.
+        program: a main.py of the person's own; `linkpost.aio` goes along where it is named.
     Raises: CommandError for a CA file that is missing or holds no certificate.
     """
     files = {"main.py": firmware.main_py().read_bytes()}
-    for module, source in _modules_for(config, chip, native_digests).items():
+    modules = _modules_for(config, chip, native_digests, with_aio=_names_aio(program))
+    for module, source in modules.items():
         if byte_code:
             name = f"linkpost/{module}"
             files[f"lib/linkpost/{module[:-3]}.mpy"] = compile_mpy(source, name)
@@ -76,7 +80,13 @@ def anchors(ca: Path | None = None) -> dict[str, bytes]:
     return files
 
 
-def _modules_for(config: dict[str, Any], chip: str, native_digests: bool) -> dict[str, bytes]:
+def _names_aio(program: bytes) -> bool:
+    return re.search(rb"\baio\b", program) is not None
+
+
+def _modules_for(
+    config: dict[str, Any], chip: str, native_digests: bool, *, with_aio: bool = False
+) -> dict[str, bytes]:
     """Return source by path in the package: what is used, and all that this imports at once."""
     package = firmware.package_dir()
     sources = {
@@ -88,6 +98,8 @@ def _modules_for(config: dict[str, Any], chip: str, native_digests: bool) -> dic
     optional -= {"ports/__init__.py", f"ports/{chip}.py"}
     optional -= {"sensors/__init__.py", "sensors/building.py"}
     optional -= {f"sensors/{name}.py" for name in _sensor_files(config)}
+    if not with_aio:
+        optional.add("aio.py")
     if native_digests:
         optional |= set(_PURE_DIGESTS)
     found = sources.keys() - optional

@@ -141,10 +141,22 @@ class _Deployment:
                 failures.USAGE,
             )
         config = deploy_plan.parse_config(self._board.read("config.json"), self._board.port)
-        files = files_for(config, chip=who.chip, native_digests=who.native_digests, ca=self._ca)
+        files = files_for(
+            config,
+            chip=who.chip,
+            native_digests=who.native_digests,
+            ca=self._ca,
+            program=self._program(),
+        )
         version = ".".join(map(str, who.micropython))
         deploy_plan.check_byte_code(files, who.mpy_version, version)
         return files
+
+    def _program(self) -> bytes:
+        """Return the main.py that may stay; with it stays what it uses."""
+        if self._replace_main:
+            return b""
+        return b"\n".join(self._board.read(name) or b"" for name in (MAIN, KEPT))
 
     def _look_at_main(self, who: Identity) -> None:
         """Put a main.py that is not ours out of the way: the next boot is to be quiet."""

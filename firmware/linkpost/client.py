@@ -69,7 +69,7 @@ class Client:
         Raises: ConfigError before anything is sent; else the LinkpostError whose `retry` says
         what to do with the message.
         """
-        length = _length(payload)
+        length = length_of(payload)
         session = self._session
         action = session.publish(topic, length)
         deadline = Deadline(self._port, deadline_ms)
@@ -108,58 +108,64 @@ class Client:
         """Close the connection, if one is kept. The next publish opens a new one."""
         self._transport.close()
 
+    # The asyncio client (`aio`) has `_perform`, `_open` and `_pause` of its own, which await; the
+    # rest it shares.
+
     def _perform(self, action, payload, length, deadline):
-        session = self._session
-        transport = self._transport
         reply = self._reply
         reply.clear()
         try:
-            if session.wait_ms:
-                self._pause(session.wait_ms, deadline)
+            if self._session.wait_ms:
+                self._pause(self._session.wait_ms, deadline)
             self._open(deadline)
-            end = session.request_into(action, self._buffer)
-            body = None
-            if action == SEND_TOPIC:
-                end, body = self._place_body(end, payload, length)
-            exchange(transport, self._buffer, end, body, length if body else 0, reply, deadline)
-            action = session.answer(reply)
+            end, body = self._request(action, payload, length)
+            exchange(self._transport, self._buffer, end, body, length, reply, deadline)
+            return self._answered()
         except LinkpostError as error:
-            reused = transport.reused
-            transport.close()
-            return session.failed(error, reply.started, reused)
-        if not reply.keep_alive:
-            transport.close()
-        if session.token_changed:
-            self._keep_token()
-        return action
+            return self._failed(error)
 
     def _open(self, deadline):
-        transport = self._transport
-        if transport.connected and not transport.alive():
-            transport.close()
-        if not transport.connected:
+        if not self._transport.alive():
             gc.collect()
-            connect(transport, deadline)
+            connect(self._transport, deadline)
 
-    def _place_body(self, end, payload, length):
-        # A small body joins its head in the buffer; a larger one streams. A second send of the
-        # same message starts at the payload's beginning again.
-        if not hasattr(payload, "readinto"):
-            if length <= len(self._buffer) - end:
+    def _request(self, action, payload, length):
+        # Returns how much of the buffer to send, and the body that streams behind it. A small body
+        # joins its head in the buffer. A second send of the same message starts at the payload's
+        # beginning again.
+        end = self._session.request_into(action, self._buffer)
+        body = None
+        if action == SEND_TOPIC:
+            if hasattr(payload, "readinto"):
+                body = payload
+                if hasattr(body, "seek"):
+                    body.seek(0)
+            elif length <= len(self._buffer) - end:
                 self._buffer[end : end + length] = payload
-                return end + length, None
-            return end, _BytesBody(payload)
-        if hasattr(payload, "seek"):
-            payload.seek(0)
-        return end, payload
+                end += length
+            else:
+                body = _BytesBody(payload)
+        return end, body
 
-    def _keep_token(self):
-        self._session.token_changed = False
-        try:
-            self._tokens.save(self._session.token)
-        except StorageError as error:
-            # It is in RAM: this boot goes on with it, the next one authenticates.
-            self._log.warning("store", "token not kept", "error", error)
+    def _answered(self):
+        session = self._session
+        action = session.answer(self._reply)
+        if not self._reply.keep_alive:
+            self._transport.close()
+        if session.token_changed:
+            session.token_changed = False
+            try:
+                self._tokens.save(session.token)
+            except StorageError as error:
+                # It is in RAM: this boot goes on with it, the next one authenticates.
+                self._log.warning("store", "token not kept", "error", error)
+        return action
+
+    def _failed(self, error):
+        transport = self._transport
+        reused = transport.reused
+        transport.close()
+        return self._session.failed(error, self._reply.started, reused)
 
     def _pause(self, ms, deadline):
         port = self._port
@@ -192,7 +198,8 @@ def read_anchors():
                 yield read_bytes(folder + "/" + name, _ANCHOR_MAX_BYTES)
 
 
-def _length(payload):
+def length_of(payload) -> int:
+    """Return how many bytes a payload has. Raises: ConfigError where it cannot be published."""
     if hasattr(payload, "readinto"):
         if hasattr(payload, "__len__"):
             length = len(payload)

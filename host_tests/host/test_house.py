@@ -21,6 +21,7 @@ _FLOORS = {
     "app": 8,
     "sender": 7,
     "delivery": 6,
+    "aio": 6,
     "link": 5,
     "client": 5,
     "config": 4,

@@ -60,6 +60,19 @@ def test_files_of_a_chip_have_all_that_they_import_at_once(chip):
             assert {f"{target}.py", f"{target}/__init__.py"} & files.keys(), (name, module)
 
 
+@pytest.mark.parametrize(
+    "program,comes",
+    [
+        (b"from linkpost.aio import Client\n", True),
+        (b"from linkpost import Config, aio\n", True),
+        (b"import asyncio\nfrom linkpost import Client\n", False),
+        (b"", False),
+    ],
+)
+def test_files_for_asyncio_come_along_where_the_program_names_them(program, comes):
+    assert ("lib/linkpost/aio.mpy" in files_for(program=program)) == comes
+
+
 def test_files_for_a_board_without_native_digests_have_ours():
     names = set(files_for(native_digests=False))
     assert {"lib/linkpost/protocol/md5.mpy", "lib/linkpost/protocol/sha1.mpy"} <= names

@@ -1,9 +1,30 @@
-"""`Client.publish` over a fake transport: what it sends, when it connects, that it closes."""
+"""`Client.publish` over a fake transport: what it sends, when it connects, that it closes.
 
+Each test runs with every client of the table: the blocking one, and linkpost.aio's, each of whose
+calls is a run of asyncio. What only waiting tasks can meet is in test_aio.py.
+"""
+
+import asyncio
 import os
 
+from fakes_client import (
+    ACCEPTED,
+    CLOSING,
+    CONFIG,
+    EXPIRED,
+    PUBLISH_ERROR,
+    REFUSED,
+    TOKEN,
+    TOPIC,
+    Log,
+    Port,
+    Stream,
+    Tokens,
+    Transport,
+    raised_by,
+)
+from linkpost import aio
 from linkpost.client import Client
-from linkpost.config import Config
 from linkpost.errors import (
     AuthError,
     ConfigError,
@@ -12,147 +33,62 @@ from linkpost.errors import (
     StorageError,
     TokenError,
 )
-from linkpost.net import transport as transport_module
-
-TOPIC = "/pk1/dev1/user/update"
-CONFIG = {
-    "endpoint": "platform.example",
-    "product_key": "pk1",
-    "device_name": "dev1",
-    "device_secret": "canary-secret",
-}
 
 
-def _json(body, more=b""):
-    return b"HTTP/1.1 200\r\n%sContent-Length: %d\r\n\r\n" % (more, len(body)) + body
+class _Asyncio(aio.Client):
+    """linkpost.aio's client; its sleeping takes no time, as the fake port's."""
+
+    async def _sleep(self, ms):
+        self._port.sleep_ms(ms)
+        await asyncio.sleep(0)
 
 
-ACCEPTED = _json(b'{"code":0,"message":"success","info":{"messageId":1207967842654323713}}')
-CLOSING = ACCEPTED.replace(b"200\r\n", b"200\r\nConnection: close\r\n")
-TOKEN = _json(b'{"code":0,"message":"success","info":{"token":"fresh"}}')
-EXPIRED = _json(b'{"code":20001,"message":"token is expired"}')
-REFUSED = _json(b'{"code":20000,"message":"auth check error"}')
-PUBLISH_ERROR = _json(b'{"code":30001,"message":"publish message error"}')
+class _Run:
+    """The calls of an asyncio client as ordinary ones."""
 
+    def __init__(self, client):
+        self._client = client
+        self.date = client.date
 
-class _Port:
-    """A fake clock: sleeping takes no time, and is counted."""
+    def publish(self, *arguments):
+        return asyncio.run(self._client.publish(*arguments))
 
-    def __init__(self):
-        self.now = 0
-        self.fed = 0
+    def publish_file(self, *arguments):
+        return asyncio.run(self._client.publish_file(*arguments))
 
-    def ticks_ms(self):
-        return self.now
-
-    def ticks_diff(self, later, earlier):
-        return later - earlier
-
-    def uptime_ms(self):
-        return self.now
-
-    def sleep_ms(self, ms):
-        self.now += ms
-
-    def feed(self):
-        self.fed += 1
-
-
-class _Tokens:
-    def __init__(self, token=None, fails=False):
-        self.token = token
-        self.fails = fails
-        self.writes = 0
-
-    def load(self):
-        return self.token
-
-    def save(self, token):
-        self.writes += 1
-        if self.fails:
-            raise StorageError("flash is full")
-        self.token = token
-
-
-class _Transport:
-    """Takes one reply (bytes) or error per request; keeps what was sent."""
-
-    host = "platform.example"
-    phase = 0
-
-    def __init__(self, *replies):
-        self.replies = list(replies)
-        self.sent = []
-        self.connects = 0
-        self.connected = False
-        self.reused = False
-        self.dies_idle = False
-        self._used = False
-
-    def connect_step(self):
-        self.connects += 1
-        self.connected = True
-        self._used = False
-        return transport_module.READY
-
-    def begin(self, head, length, body, body_bytes=0):
-        self.reused = self._used
-        self._used = True
-        sent = bytes(head[:length])
-        if body is not None:
-            chunk = bytearray(1000)
-            left = body_bytes
-            while left:
-                count = body.readinto(memoryview(chunk)[: min(left, len(chunk))])
-                assert count, "the body ended short"
-                sent += bytes(chunk[:count])
-                left -= count
-        self.sent.append(sent)
-
-    def write_step(self):
-        return transport_module.READY
-
-    def read_step(self, reply):
-        answer = self.replies.pop(0)
-        if isinstance(answer, BaseException):
-            self.close()
-            raise answer
-        reply.feed(answer)
-        return transport_module.READY
-
-    def alive(self):
-        return not self.dies_idle
-
-    def feed(self):
-        pass
+    def open(self, *arguments):
+        return asyncio.run(self._client.open(*arguments))
 
     def close(self):
-        self.connected = False
+        return asyncio.run(self._client.close())
 
 
-def _client(transport, tokens=None, port=None):
-    tokens = tokens or _Tokens("old")
-    return Client(
-        Config(CONFIG), port=port or _Port(), tokens=tokens, transport=transport, log=_Log()
-    )
+CLIENTS = (
+    ("blocking", Client),
+    ("asyncio", lambda *arguments: _Run(_Asyncio(*arguments))),
+)
 
 
-class _Log:
-    def warning(self, *arguments):
-        pass
+def each_client(test):
+    """Run a test with each client: it gets a function (transport, tokens, port) that makes one."""
+
+    def test_with_each():
+        for name, make in CLIENTS:
+
+            def client_of(transport, tokens=None, port=None, make=make):
+                tokens = tokens or Tokens("old")
+                return make(CONFIG, port or Port(), tokens, transport, Log())
+
+            print("client:", name)  # shown where it fails
+            test(client_of)
+
+    return test_with_each
 
 
-def _fails(kind, function, *arguments):
-    try:
-        function(*arguments)
-    except kind as error:
-        return error
-    raise AssertionError("no %s" % kind.__name__)
-
-
-def test_publish_small_report_is_one_request_with_its_body():
-    transport = _Transport(ACCEPTED)
-    assert _client(transport).publish(TOPIC, b'{"t":1}') == "1207967842654323713"
+@each_client
+def test_publish_small_report_is_one_request_with_its_body(client_of):
+    transport = Transport(ACCEPTED)
+    assert client_of(transport).publish(TOPIC, b'{"t":1}') == "1207967842654323713"
     assert transport.sent[0] == (
         b"POST /topic/pk1/dev1/user/update HTTP/1.1\r\nHost: platform.example\r\n"
         b"Content-Type: application/octet-stream\r\npassword: old\r\nContent-Length: 7\r\n\r\n"
@@ -160,47 +96,53 @@ def test_publish_small_report_is_one_request_with_its_body():
     )
 
 
-def test_publish_without_token_authenticates_and_stores_it_once():
-    transport = _Transport(TOKEN, ACCEPTED, ACCEPTED)
-    tokens = _Tokens()
-    client = _client(transport, tokens)
+@each_client
+def test_publish_without_token_authenticates_and_stores_it_once(client_of):
+    transport = Transport(TOKEN, ACCEPTED, ACCEPTED)
+    tokens = Tokens()
+    client = client_of(transport, tokens)
     client.publish(TOPIC, b"x")
     client.publish(TOPIC, b"x")
     assert [sent.split(b" ")[1][:6] for sent in transport.sent] == [b"/auth", b"/topic", b"/topic"]
     assert (tokens.token, tokens.writes) == ("fresh", 1)
 
 
-def test_publish_dead_token_sends_the_same_message_again():
-    transport = _Transport(EXPIRED, TOKEN, ACCEPTED)
-    tokens = _Tokens("old")
-    _client(transport, tokens).publish(TOPIC, b"the message")
+@each_client
+def test_publish_dead_token_sends_the_same_message_again(client_of):
+    transport = Transport(EXPIRED, TOKEN, ACCEPTED)
+    tokens = Tokens("old")
+    client_of(transport, tokens).publish(TOPIC, b"the message")
     assert len(transport.sent) == 3
     assert transport.sent[0].replace(b": old", b": fresh") == transport.sent[2]
     assert tokens.writes == 1
 
 
-def test_publish_lasting_dead_token_is_a_token_error():
-    transport = _Transport(EXPIRED, TOKEN, EXPIRED)
-    _fails(TokenError, _client(transport).publish, TOPIC, b"x")
+@each_client
+def test_publish_lasting_dead_token_is_a_token_error(client_of):
+    transport = Transport(EXPIRED, TOKEN, EXPIRED)
+    raised_by(TokenError, client_of(transport).publish, TOPIC, b"x")
     assert len(transport.sent) == 3
 
 
-def test_publish_authentication_refused_is_an_auth_error_without_secret():
-    error = _fails(AuthError, _client(_Transport(REFUSED), _Tokens()).publish, TOPIC, b"x")
+@each_client
+def test_publish_authentication_refused_is_an_auth_error_without_secret(client_of):
+    error = raised_by(AuthError, client_of(Transport(REFUSED), Tokens()).publish, TOPIC, b"x")
     assert "canary" not in str(error)
 
 
-def test_publish_token_that_flash_refuses_is_used_all_the_same():
-    transport = _Transport(TOKEN, ACCEPTED, ACCEPTED)
-    client = _client(transport, _Tokens(fails=True))
+@each_client
+def test_publish_token_that_flash_refuses_is_used_all_the_same(client_of):
+    transport = Transport(TOKEN, ACCEPTED, ACCEPTED)
+    client = client_of(transport, Tokens(fails=True))
     client.publish(TOPIC, b"x")
     client.publish(TOPIC, b"x")
     assert len(transport.sent) == 3
 
 
-def test_publish_kept_connection_is_used_again_and_probed_first():
-    transport = _Transport(ACCEPTED, ACCEPTED, ACCEPTED)
-    client = _client(transport)
+@each_client
+def test_publish_kept_connection_is_used_again_and_probed_first(client_of):
+    transport = Transport(ACCEPTED, ACCEPTED, ACCEPTED)
+    client = client_of(transport)
     client.publish(TOPIC, b"x")
     client.publish(TOPIC, b"x")
     assert transport.connects == 1
@@ -209,9 +151,10 @@ def test_publish_kept_connection_is_used_again_and_probed_first():
     assert transport.connects == 2
 
 
-def test_open_connects_once_and_publish_uses_it():
-    transport = _Transport(ACCEPTED)
-    client = _client(transport)
+@each_client
+def test_open_connects_once_and_publish_uses_it(client_of):
+    transport = Transport(ACCEPTED)
+    client = client_of(transport)
     client.open()
     client.open()
     client.publish(TOPIC, b"x")
@@ -221,114 +164,144 @@ def test_open_connects_once_and_publish_uses_it():
     assert transport.connects == 2
 
 
-def test_publish_connection_that_the_peer_closes_is_closed():
-    transport = _Transport(CLOSING, ACCEPTED)
-    client = _client(transport)
+@each_client
+def test_publish_connection_that_the_peer_closes_is_closed(client_of):
+    transport = Transport(CLOSING, ACCEPTED)
+    client = client_of(transport)
     client.publish(TOPIC, b"x")
     assert not transport.connected
     client.publish(TOPIC, b"x")
     assert transport.connects == 2
 
 
-def test_publish_kept_connection_that_fails_is_replaced_once():
-    transport = _Transport(ACCEPTED, NetworkError("reset", 104), ACCEPTED)
-    client = _client(transport)
+@each_client
+def test_publish_kept_connection_that_fails_is_replaced_once(client_of):
+    transport = Transport(ACCEPTED, NetworkError("reset", 104), ACCEPTED)
+    client = client_of(transport)
     client.publish(TOPIC, b"x")
     client.publish(TOPIC, b"the message")
     assert transport.connects == 2
     assert transport.sent[1] == transport.sent[2]
 
 
-def test_publish_fresh_connection_that_fails_is_the_callers_to_retry():
+@each_client
+def test_publish_fresh_connection_that_fails_is_the_callers_to_retry(client_of):
     for error in (NetworkError("reset", 104), DeadlineError("late")):
-        transport = _Transport(error)
-        assert _fails(type(error), _client(transport).publish, TOPIC, b"x") is error
+        transport = Transport(error)
+        assert raised_by(type(error), client_of(transport).publish, TOPIC, b"x") is error
         assert transport.connects == 1
         assert not transport.connected
 
 
-def test_publish_anything_raised_closes_the_connection():
+@each_client
+def test_publish_anything_raised_closes_the_connection(client_of):
     for error in (MemoryError("no heap"), KeyboardInterrupt(), ValueError("a bug")):
-        transport = _Transport(error)
-        _fails(type(error), _client(transport).publish, TOPIC, b"x")
+        transport = Transport(error)
+        raised_by(type(error), client_of(transport).publish, TOPIC, b"x")
         assert not transport.connected, error
 
 
-def test_publish_publish_error_waits_before_the_second_try():
-    port = _Port()
-    transport = _Transport(PUBLISH_ERROR, ACCEPTED)
-    _client(transport, port=port).publish(TOPIC, b"x")
+@each_client
+def test_publish_publish_error_waits_before_the_second_try(client_of):
+    port = Port()
+    transport = Transport(PUBLISH_ERROR, ACCEPTED)
+    client_of(transport, port=port).publish(TOPIC, b"x")
     assert len(transport.sent) == 2
     assert port.now == 2000
     assert port.fed >= 4
 
 
-class _Stream:
-    """A file as a payload: `readinto`, `seek`, `tell`."""
-
-    def __init__(self, data):
-        self._data = data
-        self._at = 0
-
-    def seek(self, at, whence=0):
-        self._at = len(self._data) + at if whence == 2 else at
-        return self._at
-
-    def tell(self):
-        return self._at
-
-    def readinto(self, buffer):
-        count = min(len(buffer), len(self._data) - self._at)
-        buffer[:count] = self._data[self._at : self._at + count]
-        self._at += count
-        return count
-
-
-def test_publish_bodies_of_every_size_leave_whole():
+@each_client
+def test_publish_bodies_of_every_size_leave_whole(client_of):
     for size in (1, 1000, 1024, 1500, 2000, 5000, 131_072):
         data = bytes([i & 255 for i in range(size)])
-        for payload in (data, bytearray(data), memoryview(data), _Stream(data)):
-            transport = _Transport(ACCEPTED)
-            _client(transport).publish(TOPIC, payload)
+        for payload in (data, bytearray(data), memoryview(data), Stream(data)):
+            transport = Transport(ACCEPTED)
+            client_of(transport).publish(TOPIC, payload)
             head, _, body = transport.sent[0].partition(b"\r\n\r\n")
             assert body == data, (size, type(payload))
             assert head.endswith(b"Content-Length: %d" % size)
 
 
-def test_publish_stream_is_sent_from_its_beginning_again():
-    transport = _Transport(EXPIRED, TOKEN, ACCEPTED)
-    _client(transport).publish(TOPIC, _Stream(b"0123456789" * 500))
+@each_client
+def test_publish_stream_is_sent_from_its_beginning_again(client_of):
+    transport = Transport(EXPIRED, TOKEN, ACCEPTED)
+    client_of(transport).publish(TOPIC, Stream(b"0123456789" * 500))
     assert transport.sent[2].endswith(b"\r\n\r\n" + b"0123456789" * 500)
 
 
-def test_publish_file_streams_it_and_sends_it_again_where_it_must():
+@each_client
+def test_publish_file_streams_it_and_sends_it_again_where_it_must(client_of):
     path = "test_client.tmp"
     data = bytes([i & 255 for i in range(131_072)])
     with open(path, "wb") as file:
         file.write(data)
-    transport = _Transport(EXPIRED, TOKEN, ACCEPTED)
-    assert _client(transport).publish_file(TOPIC, path) == "1207967842654323713"
+    transport = Transport(EXPIRED, TOKEN, ACCEPTED)
+    assert client_of(transport).publish_file(TOPIC, path) == "1207967842654323713"
     assert transport.sent[2].endswith(b"\r\n\r\n" + data)
     os.remove(path)
 
 
-def test_publish_file_that_is_not_there_sends_nothing():
-    transport = _Transport()
-    _fails(StorageError, _client(transport).publish_file, TOPIC, "no such file")
+@each_client
+def test_publish_file_that_is_not_there_sends_nothing(client_of):
+    transport = Transport()
+    raised_by(StorageError, client_of(transport).publish_file, TOPIC, "no such file")
     assert transport.connects == 0
 
 
-def test_publish_payload_outside_the_limits_sends_nothing():
-    for payload in (b"", bytes(131_073), _Stream(b""), _Stream(bytes(131_073)), "text", None, 5):
-        transport = _Transport()
-        error = _fails(ConfigError, _client(transport).publish, TOPIC, payload)
+@each_client
+def test_publish_payload_outside_the_limits_sends_nothing(client_of):
+    for payload in (b"", bytes(131_073), Stream(b""), Stream(bytes(131_073)), "text", None, 5):
+        transport = Transport()
+        error = raised_by(ConfigError, client_of(transport).publish, TOPIC, payload)
         assert error.key == "payload"
         assert error.retry == "never"
         assert transport.connects == 0
         assert transport.sent == []
 
 
-def test_publish_bad_topic_sends_nothing():
-    transport = _Transport()
-    _fails(ConfigError, _client(transport).publish, "/a b", b"x")
+@each_client
+def test_publish_bad_topic_sends_nothing(client_of):
+    transport = Transport()
+    raised_by(ConfigError, client_of(transport).publish, "/a b", b"x")
     assert transport.connects == 0
+
+
+@each_client
+def test_publish_steps_that_wait_are_taken_again_until_they_are_done(client_of):
+    for is_ready in (True, False):
+        transport = Transport(TOKEN, ACCEPTED, waits=3, is_ready=is_ready)
+        assert client_of(transport, Tokens()).publish(TOPIC, b"x") == "1207967842654323713"
+        assert transport.looks == 3 * 5  # connect, and twice write and read
+        assert len(transport.sent) == 2
+
+
+@each_client
+def test_publish_reply_that_does_not_come_is_a_deadline_error_and_closes(client_of):
+    port = Port()
+    transport = Transport(waits=1_000_000, is_ready=False, port=port)
+    error = raised_by(DeadlineError, client_of(transport, port=port).publish, TOPIC, b"x", 5000)
+    assert "5" in str(error)
+    assert 5000 <= port.now <= 5020
+    assert not transport.connected
+
+
+@each_client
+def test_close_next_publish_opens_a_new_connection(client_of):
+    transport = Transport(ACCEPTED, ACCEPTED)
+    client = client_of(transport)
+    client.close()
+    client.publish(TOPIC, b"x")
+    client.close()
+    assert not transport.connected
+    client.publish(TOPIC, b"x")
+    assert transport.connects == 2
+
+
+@each_client
+def test_date_is_that_of_the_last_reply(client_of):
+    date = b"Date: Sat, 18 Jul 2026 08:00:00 GMT\r\n"
+    client = client_of(Transport(ACCEPTED.replace(b"200\r\n", b"200\r\n" + date)))
+    assert client.date() is None
+    client.publish(TOPIC, b"x")
+    assert client.date() == "Sat, 18 Jul 2026 08:00:00 GMT"

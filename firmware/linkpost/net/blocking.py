@@ -17,11 +17,14 @@ def wait(transport, want: int, deadline, feed) -> None:
     Args: deadline, a `clock.Deadline` over the whole request; feed, called once.
     Raises: DeadlineError, with the connection closed.
     """
-    transport.poll(want, min(_look_up(transport, deadline, feed), _SLICE_MS))
+    transport.poll(want, min(time_left(transport, deadline, feed), _SLICE_MS))
 
 
-def _look_up(transport, deadline, feed):
-    # What happens between two steps: the watchdog, and the end of the time. Returns the ms left.
+def time_left(transport, deadline, feed) -> int:
+    """Do what comes between two steps: feed the watchdog; return the ms left, never 0.
+
+    Raises: DeadlineError, with the connection closed.
+    """
     feed()
     left_ms = deadline.left_ms()
     if left_ms == 0:
@@ -35,7 +38,7 @@ def connect(transport, deadline) -> None:
     """Open the connection, blocking. Raises: as `connect_step`, and DeadlineError."""
     try:
         # Not begun when the time is over: the name alone may take 14 s, which nothing ends.
-        _look_up(transport, deadline, transport.feed)
+        time_left(transport, deadline, transport.feed)
         want = transport.connect_step()
         while want != READY:
             wait(transport, want, deadline, transport.feed)
