@@ -77,6 +77,13 @@ def test_token_file_that_is_no_token_file_is_none():
     os.remove(PATH)
 
 
+def test_token_on_flash_that_no_header_can_carry_is_none():
+    for token in ("a\r\nX-Injected: 1", "a b", "a\0", "\x7f", "\u00e9"):
+        TokenStore(PATH, IDENTITY).save(token)
+        assert TokenStore(PATH, IDENTITY).load() is None, repr(token)
+    os.remove(PATH)
+
+
 def test_token_file_holds_no_secret():
     assert b"secret" not in _stored()
     os.remove(PATH)

@@ -44,6 +44,10 @@ class TokenStore:
             token = str(payload[_IDENTITY_BYTES:], "ascii")
         except ValueError:  # UnicodeError is one
             return None
+        for character in token:
+            # It becomes a header's value: a line end in it would begin a header of its own.
+            if not "!" <= character <= "~":
+                return None
         return token or None
 
     def save(self, token: str) -> None:
