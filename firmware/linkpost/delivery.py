@@ -12,6 +12,7 @@ Rules (PROTOCOL.md, "A refused message is quarantined only after a later one was
      A power cut in between sends it twice; a receiver drops the second by (stream, seq).
 """
 
+from .clock import Deadline
 from .errors import RejectedError
 from .protocol.payloads import ALINK, encode_alink, encode_json
 
@@ -45,34 +46,36 @@ class Delivery:
         if seq == self._ahead:
             self._outbox.acknowledge(seq)
             return self._outbox.pending > 0
+        # One deadline over all of it: a peer that stalls each request cannot reset it.
+        deadline = Deadline(self._port, deadline_ms)
         # The connection first, while the heap is whole; then what it is to carry.
         self._client.open(deadline_ms)
         if self._config.batch_bytes and seq > self._singly:
-            self._send_batch(deadline_ms)
+            self._send_batch(deadline)
         else:
-            self._send_one(reading, deadline_ms)
+            self._send_one(reading, deadline)
         return self._outbox.pending > 0
 
-    def _send_one(self, reading, deadline_ms):
+    def _send_one(self, reading, deadline):
         seq = reading[0]
         try:
-            self._publish(self._encode(reading), deadline_ms, seq, 1)
+            self._publish(self._encode(reading), deadline, seq, 1)
         except RejectedError as error:
             if self._proof < seq:
-                self._prove(seq, error, deadline_ms)
+                self._prove(seq, error, deadline)
             self._log.warning("send", "refused reading set aside", "seq", seq, "code", error.code)
             self._outbox.quarantine(seq, "%d %s" % (error.code, error.message))
             return
         self._took(seq)
 
-    def _prove(self, seq, refusal, deadline_ms):
+    def _prove(self, seq, refusal, deadline):
         # Rule 3: returns where a later reading is accepted, raises where none is.
         newest = self._outbox.newest()
         if newest is None or newest[0] == seq:
             self._explain(refusal)
             raise refusal
         try:
-            self._publish(self._encode(newest), deadline_ms, newest[0], 1)
+            self._publish(self._encode(newest), deadline, newest[0], 1)
         except RejectedError as error:
             self._explain(error)
             raise
@@ -90,7 +93,7 @@ class Delivery:
             "topic exists in the console and this device may publish to it",
         )
 
-    def _send_batch(self, deadline_ms):
+    def _send_batch(self, deadline):
         limit = self._config.batch_bytes
         parts = []
         size = 1  # the bracket; each reading adds itself and a comma or the other bracket
@@ -105,16 +108,16 @@ class Delivery:
             if size >= limit:
                 break
         try:
-            self._publish(b"[" + b",".join(parts) + b"]", deadline_ms, last, len(parts))
+            self._publish(b"[" + b",".join(parts) + b"]", deadline, last, len(parts))
         except RejectedError as error:
             self._log.warning("send", "batch refused, sending singly", "code", error.code)
             self._singly = last
             return
         self._took(last)
 
-    def _publish(self, payload, deadline_ms, seq, count):
+    def _publish(self, payload, deadline, seq, count):
         started = self._port.ticks_ms()
-        message_id = self._client.publish(self._config.topic, payload, deadline_ms)
+        message_id = self._client.publish(self._config.topic, payload, deadline.left_ms())
         self.accepted += count
         ms = self._port.ticks_diff(self._port.ticks_ms(), started)
         if count == 1:

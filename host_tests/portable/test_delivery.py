@@ -207,3 +207,28 @@ def test_alink_reading_is_posted_singly():
     posts = [json.loads(payload) for _, _, payload in client.sent]
     assert [post["id"] for post in posts] == ["1", "2"]
     assert posts[0]["params"] == {"n": {"value": 1, "time": 1000}}
+
+
+class _SlowClient(FakeClient):
+    """Takes its time to connect, and notes what each call was given."""
+
+    def __init__(self, port, answer):
+        super().__init__(port, answer, takes_ms=300)
+        self.given = []
+
+    def open(self, deadline_ms=0):
+        super().open(deadline_ms)
+        self.given.append(deadline_ms)
+        self._port.now += 200
+
+    def publish(self, topic, payload, deadline_ms=0):
+        self.given.append(deadline_ms)
+        return super().publish(topic, payload, deadline_ms)
+
+
+def test_deadline_is_one_over_connecting_sending_and_proving():
+    delivery, _, _, _ = _make(3)
+    client = _SlowClient(delivery._port, _refuses_all)
+    delivery._client = client
+    _raises(RejectedError, delivery.step, 1000)
+    assert client.given == [1000, 800, 500]
