@@ -151,6 +151,11 @@ class Board:
         gc.collect()
         return {"heap": gc.mem_alloc(), "files": len(os.listdir("/proc/self/fd"))}
 
+    def clock(self, order):
+        """Set how far the clock is off, where that is said; return what it shows."""
+        self.port.offset_ms = order.get("offset_ms", self.port.offset_ms)
+        return {"unix_ms": self.port.unix_ms()}
+
     def config_error(self, order):
         """Return the error of a config with those values, "" where it is taken."""
         with open("config.json") as file:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from tls_forger import Forger
-from tls_server import REPLY_BODY, Connection, reply
+from tls_server import REPLY_BODY, Connection, Gone, reply
 
 OK = b"HTTP/1.1 200\r\n"
 # As short as a reply can be, for the tables that cut it everywhere.
@@ -30,6 +30,7 @@ class Scenario:
     words        part of the message
     at           "topic" or "auth": the request that is answered so
     deadline_ms  of the whole request; an attack without end has to be ended by a limit, not by it
+    early        `attack` begins before the request was read
     forged       `attack` takes a Forger
     keeps        as far as HTTP goes all is well, and the connection is kept
     """
@@ -40,6 +41,7 @@ class Scenario:
     words: str = ""
     at: str = "topic"
     deadline_ms: int = 15_000
+    early: bool = False
     forged: bool = False
     keeps: bool = False
 
@@ -65,6 +67,16 @@ def and_closes(data: bytes) -> Callable[[Connection], None]:
     def attack(connection: Connection) -> None:
         connection.send(data)
         connection.close_notify()
+
+    return attack
+
+
+def ends(data: bytes) -> Callable[[Connection], None]:
+    """Send that, and end TCP without a word."""
+
+    def attack(connection: Connection) -> None:
+        connection.send(data)
+        raise Gone
 
     return attack
 

@@ -6,160 +6,39 @@ the platform behaves again, and the reading that met the attack has to arrive.
 
 from __future__ import annotations
 
+import datetime
 import json
-import threading
-from dataclasses import dataclass, field
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from client_process import ClientProcess
+from hostile_platform import HEAP_BYTES, Bench, board_in, check, config_for, running
 from hostile_records import RECORDS
-from hostile_scenarios import SCENARIOS, Scenario
-from tls_forger import Forger, forgeable
-from tls_server import Authority, Connection, Peer, reply
+from hostile_scenarios import SCENARIOS, SHORTEST, STALL_MS, TO_CLOSE, Scenario, and_closes, ends
+from tls_server import Connection, Gone, reply
 
-DRIVER = Path(__file__).parent / "hostile_errand.py"
-PK, DN, SECRET = "a1B2c3D4e5F", "sensor01", "canary0123456789abcdef0123456789"
-# How far a deadline may be passed: two cores shared with other tests.
-LATE_MS = 3000
-# It is 0 as a rule. A conservative collector may take a number for a pointer now and then; a lost
-# connection would be 20 KB and more.
-HEAP_BYTES = 500
-_WAIT_S = 30
-TOKEN = b'{"code":0,"info":{"token":"6944e5bfb92e4d4ea3918d1eda391234"}}'
-
-
-class Platform:
-    """A peer that follows one scenario, or none."""
-
-    def __init__(self, key_log: Path):
-        self.scenario: Scenario | None = None
-        self.seqs: set[int] = set()  # of readings that were answered with code 0
-        self.requests: list[bytes] = []
-        self._key_log = key_log
-        self._dead_token = False
-        self._open = 0
-        self._changed = threading.Condition()
-
-    def begin(self, scenario: Scenario | None) -> None:
-        self.scenario = scenario
-        self._dead_token = scenario is not None and scenario.at == "auth"
-
-    def wait_until_closed(self) -> None:
-        """Wait until the board has closed every connection."""
-        with self._changed:
-            assert self._changed.wait_for(lambda: not self._open, _WAIT_S), "still open"
-
-    def script(self, connection: Connection) -> None:
-        with self._changed:
-            self._open += 1
-        try:
-            self._serve(connection)
-        finally:
-            with self._changed:
-                self._open -= 1
-                self._changed.notify_all()
-
-    def _serve(self, connection: Connection) -> None:
-        scenario = self.scenario
-        if scenario is not None and scenario.forged:
-            forger = Forger(connection, self._key_log)
-            while self._read(connection).startswith(b"POST /auth"):
-                forger.reply(reply(TOKEN))
-            scenario.attack(forger)
-            self._accept(connection, scenario)
-            connection.wait_for_close()
-        connection.handshake()
-        while True:
-            request = self._read(connection)
-            path = request.split(b" ", 2)[1]
-            at = "auth" if path == b"/auth" else "topic"
-            if at == "topic" and self._dead_token:
-                self._dead_token = False
-                connection.send(reply(b'{"code":20001}'))
-            elif self.scenario is not None and self.scenario.at == at:
-                self.scenario.attack(connection)
-                self._accept(connection, self.scenario)
-                # A kept connection goes on to serve; the driver closes it.
-            else:
-                self.note(request)
-                connection.send(reply(TOKEN if at == "auth" else b'{"code":0}'))
-
-    def _read(self, connection: Connection) -> bytes:
-        connection.read_request()
-        self.requests.append(connection.requests[-1])
-        return connection.requests[-1]
-
-    def _accept(self, connection: Connection, scenario: Scenario) -> None:
-        if scenario.error is None:
-            self.note(connection.requests[-1])
-
-    def note(self, request: bytes) -> None:
-        if request.startswith(b"POST /topic/"):
-            self.seqs.add(json.loads(request.partition(b"\r\n\r\n")[2])["seq"])
-
-
-@dataclass
-class Outcome:
-    """What came of one scenario."""
-
-    answer: dict
-    healed: dict
-    before: dict
-    after: dict
-    requests: list[bytes] = field(default_factory=list)
-    arrived: bool = False
-
-    @property
-    def grown(self) -> int:
-        return self.after["heap"] - self.before["heap"]
-
-
-class Bench:
-    """The board, the platform, and what both say about a scenario."""
-
-    def __init__(self, board: ClientProcess, platform: Platform):
-        self.board = board
-        self.platform = platform
-
-    def run(self, scenario: Scenario, **order) -> Outcome:
-        before = self.board.ask("rest")
-        self.platform.begin(scenario)
-        self.platform.requests = []
-        answer = self.board.ask("send", deadline_ms=scenario.deadline_ms, **order)
-        requests = self.platform.requests
-        if scenario.error is not None and not scenario.keeps:
-            # Before anybody tidies up: the error itself has to have closed everything.
-            self.platform.wait_until_closed()
-        self.platform.begin(None)
-        healed = self.board.ask("drain", deadline_ms=30_000)
-        after = self.board.ask("rest")
-        self.platform.wait_until_closed()
-        arrived = answer["seq"] in self.platform.seqs
-        return Outcome(answer, healed, before, after, requests, arrived)
+SILENT = Path(__file__).parent / "silent_names.py"
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("hostile")
-    authority = Authority()
-    authority.ca.cert_pem.write_to_path(str(folder / "ca.pem"))
-    key_log = folder / "keys"
-    platform = Platform(key_log)
-    with Peer(forgeable(authority.context(), key_log), platform.script) as peer:
-        config = {
-            "endpoint": f"localhost:{peer.port}",
-            "product_key": PK,
-            "device_name": DN,
-            "device_secret": SECRET,
-            "ntp": [],
-        }
-        with ClientProcess(
-            "micropython", folder / "board", config, folder / "ca.pem", DRIVER
-        ) as board:
-            bench = Bench(board, platform)
-            assert board.ask("send", deadline_ms=30_000)["error"] is None
-            yield bench
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("hostile")
+
+
+@pytest.fixture(scope="module")
+def platform(folder):
+    with running(folder) as platform:
+        yield platform
+
+
+@pytest.fixture(scope="module")
+def bench(folder, platform):
+    with board_in(folder / "board", config_for(platform.port)) as board:
+        bench = Bench(board, platform)
+        assert bench.heal()["error"] is None
+        yield bench
 
 
 @pytest.fixture(params=[*SCENARIOS, *RECORDS], ids=lambda scenario: scenario.name)
@@ -167,32 +46,146 @@ def scenario(request):
     return request.param
 
 
-def check(scenario: Scenario, outcome: Outcome) -> None:
-    answer = outcome.answer
-    assert answer["error"] == scenario.error, answer
-    assert answer["ours"], answer
-    assert scenario.words in answer["words"], answer
-    assert SECRET not in answer["words"]
-    if scenario.error is not None:
-        assert answer["open"] == scenario.keeps, answer
-        assert answer["pending"] == 1
-        assert answer["retry"] == ("long" if scenario.error == "ThrottledError" else "backoff")
-    if scenario.error == "DeadlineError":
-        assert scenario.deadline_ms <= answer["ms"] < scenario.deadline_ms + LATE_MS, answer
-    else:
-        assert answer["ms"] < scenario.deadline_ms
-    assert answer["longest_ms"] < LATE_MS, "the watchdog was left alone"
-    assert outcome.healed["error"] is None, outcome.healed
-    assert outcome.healed["pending"] == 0
-    assert outcome.healed["lost"] == 0
-    assert outcome.arrived, "the reading is lost"
-    assert outcome.after["files"] == outcome.before["files"]
-    assert outcome.grown < HEAP_BYTES, outcome
-
-
 def test_platform_that_means_no_good_costs_one_try_and_nothing_else(bench, scenario):
-    outcome = bench.run(scenario)
-    if outcome.grown:
-        # The first of its kind loads what is loaded when needed; only that may stay.
-        outcome = bench.run(scenario)
-    check(scenario, outcome)
+    check(scenario, bench.run(scenario))
+
+
+# -- close at every byte of a reply ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("whole", "close"), [(SHORTEST, and_closes), (TO_CLOSE, ends)], ids=["length", "to its close"]
+)
+def test_platform_that_closes_at_every_byte_of_its_reply_loses_nothing(bench, whole, close):
+    for _ in whole:  # as many waiting readings as there will be: their lists are grown then
+        bench.board.ask("send", deadline_ms=0)
+    assert bench.heal()["pending"] == 0
+    before = bench.board.ask("rest")
+    seqs = []
+    for cut in range(len(whole)):
+        error = "ProtocolError" if cut else "NetworkError"
+        bench.platform.begin(Scenario(f"cut at {cut}", close(whole[:cut]), error))
+        answer = bench.board.ask("send", deadline_ms=15_000)
+        seqs.append(answer["seq"])
+        assert (answer["error"], answer["open"], answer["pending"]) == (error, False, cut + 1), cut
+    healed = bench.heal()
+    assert (healed["error"], healed["pending"], healed["lost"]) == (None, 0, 0)
+    assert [seq for seq in bench.platform.seqs if seq in seqs] == seqs
+    after = bench.board.ask("rest")
+    bench.platform.wait_until_closed()
+    assert after["files"] == before["files"]
+    assert after["heap"] - before["heap"] < HEAP_BYTES
+
+
+# -- reply before the request ended ---------------------------------------------------------------
+
+
+def _refuse_early(connection: Connection) -> None:
+    connection.read()
+    connection.send(reply(b'{"code":10001,"message":"no"}'))
+
+
+def _refuse_early_and_close(connection: Connection) -> None:
+    _refuse_early(connection)
+    raise Gone
+
+
+def _refuse_early_and_end_tls(connection: Connection) -> None:
+    _refuse_early(connection)
+    connection.close_notify()
+
+
+@pytest.mark.parametrize(
+    ("attack", "errors"),
+    [
+        (_refuse_early, ["RejectedError"]),
+        # What is unread then becomes a reset, which may overtake the reply.
+        (_refuse_early_and_close, ["NetworkError", "RejectedError"]),
+        (_refuse_early_and_end_tls, ["RejectedError"]),
+    ],
+)
+def test_reply_before_the_request_ended_is_read_or_a_network_error(bench, attack, errors):
+    bench.platform.begin(Scenario("early", attack, early=True))
+    bench.board.ask("rest")
+    answer = bench.board.ask("publish", zeros=131_072, deadline_ms=15_000)
+    assert answer["error"] in errors, answer
+    bench.platform.begin(None)
+    bench.board.ask("rest")
+    bench.platform.wait_until_closed()
+
+
+# -- deadline, clock and names --------------------------------------------------------------------
+
+
+def _silence(connection: Connection) -> None:
+    connection.wait_for_close()
+
+
+def _refuse_then_silence(connection: Connection) -> None:
+    # The board now asks whether the newest reading is refused as well.
+    connection.pause(STALL_MS / 2000)
+    connection.send(reply(b'{"code":10001,"message":"no"}'))
+    connection.read_request()
+    connection.wait_for_close()
+
+
+def test_deadline_is_one_over_all_the_requests_of_a_send(bench):
+    bench.platform.begin(Scenario("silence", _silence, "DeadlineError"))
+    assert bench.board.ask("send", deadline_ms=STALL_MS)["error"] == "DeadlineError"
+    bench.platform.begin(Scenario("refusal and silence", _refuse_then_silence, "DeadlineError"))
+    answer = bench.board.ask("send", deadline_ms=STALL_MS)
+    assert answer["error"] == "DeadlineError", answer
+    # A deadline that began anew with the second request would leave it all of its ms.
+    assert int(answer["words"].split()[-2]) <= STALL_MS * 0.5
+    assert answer["pending"] == 2
+    healed = bench.heal()
+    assert (healed["error"], healed["pending"], healed["lost"]) == (None, 0, 0)
+
+
+_YEAR_MS = 365 * 86_400_000
+
+
+@pytest.mark.parametrize("years", [30, -30, 100, -60])
+def test_clock_that_jumps_in_the_middle_of_a_request_moves_no_deadline(bench, years):
+    # 30 years on is a time that can be; the other three cannot, and the clock is then not right.
+    silence = Scenario("silence", _silence, "DeadlineError", deadline_ms=STALL_MS)
+    try:
+        outcome = bench.run(silence, jump_ms=years * _YEAR_MS)
+        check(silence, outcome)
+        shown = datetime.datetime.fromtimestamp(bench.board.ask("clock")["unix_ms"] / 1000)
+        # A time that cannot be was set right by the platform's Date.
+        assert (shown.year > 2050) == (years == 30)
+    finally:
+        bench.board.ask("clock", offset_ms=0)
+
+
+@pytest.mark.parametrize("deadline_ms", [15_000, 100])
+def test_name_server_that_answers_nothing_is_a_dns_error(bench, deadline_ms):
+    silent = Scenario("no names", _silence, "DNSError", "was not found", deadline_ms=deadline_ms)
+    outcome = bench.run(silent, names_ms=300)
+    assert outcome.requests == []
+    # No chip can end the call; the watchdog is told to be patient, and for how long at most.
+    assert 14_000 < outcome.answer["silenced_ms"] < 60_000
+    if deadline_ms > 300:
+        check(silent, outcome)
+
+
+def test_real_name_server_that_answers_nothing_is_a_dns_error(folder, platform):
+    if shutil.which("unshare") is None:
+        pytest.skip("no unshare: a name server of our own needs a network of our own")
+    made = subprocess.run(
+        ["unshare", "-rmn", sys.executable, str(SILENT), str(folder / "nameless")],
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    if made.returncode == 77:
+        pytest.skip(f"no network of our own here: {made.stderr}")
+    result = json.loads(made.stdout)
+    assert result["questions"] > 0
+    answer = result["answer"]
+    assert answer["error"] == "DNSError", answer
+    assert "nowhere.example" in answer["words"]
+    assert (answer["open"], answer["pending"]) == (False, 1)
+    assert result["after"]["files"] == result["before"]["files"]
+    assert result["after"]["heap"] - result["before"]["heap"] < HEAP_BYTES
