@@ -28,9 +28,11 @@ $(VENV)/.ready: requirements.txt pyproject.toml
 		{ echo "linkpost needs Python 3.11 or newer. Have one? make $(MAKECMDGOALS) PYTHON=python3.12"; exit 2; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
 		{ echo "This Python cannot make environments. On Debian or Ubuntu: apt install python3-venv"; exit 2; }
+	@echo "Setting up .venv: once, a minute or two."
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@# setuptools warns in 400 lines that folders of data could be packages.
+	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 demo: setup  ## Emulator and a virtual board that reports into it; REPORTS=5 ends by itself
