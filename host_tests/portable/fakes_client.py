@@ -147,8 +147,13 @@ class Transport:
             self._port.now += ms
         return self._is_ready
 
+    def wait_for_nothing(self):
+        """Let no further step wait."""
+        self._left = self._waits = 0
+
     def feed(self):
-        pass
+        if self._port is not None:
+            self._port.feed()
 
     def close(self):
         self.connected = False
@@ -158,8 +163,8 @@ class Transport:
 class Platform(Transport):
     """Answers as the platform does: a token for /auth, and messages only with the newest one."""
 
-    def __init__(self, waits=0):
-        super().__init__(waits=waits)
+    def __init__(self, waits=0, is_ready=True):
+        super().__init__(waits=waits, is_ready=is_ready)
         self.tokens_given = 0
         self.accepted = []
 
