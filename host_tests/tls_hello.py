@@ -10,6 +10,9 @@ TLS_1_2 = 0x0303
 # Not ciphers but signals: renegotiation info (RFC 5746) and a fallback (RFC 7507).
 SIGNALS = {0x00FF: "EMPTY_RENEGOTIATION_INFO", 0x5600: "FALLBACK"}
 
+# Renegotiation info, empty: OpenSSL speaks with no server that does not say it (RFC 5746).
+_EXTENSIONS = b"\x00\x05\xff\x01\x00\x01\x00"
+
 
 @dataclass
 class ClientHello:
@@ -96,7 +99,7 @@ def server_hello(
 ) -> bytes:
     """Return a ServerHello in a record of its own, whatever it chooses; `more` messages behind."""
     hello = version.to_bytes(2, "big") + bytes(range(32)) + b"\0"
-    hello += suite.to_bytes(2, "big") + bytes([compression])
+    hello += suite.to_bytes(2, "big") + bytes([compression]) + _EXTENSIONS
     messages = b"\x02" + len(hello).to_bytes(3, "big") + hello + more
     return b"\x16" + version.to_bytes(2, "big") + len(messages).to_bytes(2, "big") + messages
 

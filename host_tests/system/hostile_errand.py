@@ -149,7 +149,7 @@ class Board:
         self.client.close()
         gc.collect()
         gc.collect()
-        return {"heap": gc.mem_alloc(), "files": len(os.listdir("/proc/self/fd"))}
+        return {"heap": gc.mem_alloc(), "files": len(os.listdir("/dev/fd"))}
 
     def clock(self, order):
         """Set how far the clock is off, where that is said; return what it shows."""

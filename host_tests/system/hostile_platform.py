@@ -22,8 +22,7 @@ DRIVER = Path(__file__).parent / "hostile_errand.py"
 PK, DN, SECRET = "a1B2c3D4e5F", "sensor01", "canary0123456789abcdef0123456789"
 # How far a deadline may be passed: two cores shared with other tests.
 LATE_MS = 3000
-# It is 0 as a rule. A conservative collector may take a number for a pointer now and then; a lost
-# connection would be 20 KB and more.
+# It is 0 as a rule; a lost connection would be 20 KB and more.
 HEAP_BYTES = 500
 _WAIT_S = 30
 TOKEN = b'{"code":0,"info":{"token":"6944e5bfb92e4d4ea3918d1eda391234"}}'
@@ -128,12 +127,16 @@ class Bench:
         self.platform = platform
 
     def run(self, scenario: Scenario, **order) -> Outcome:
-        """Run it; where it left something behind, run it once more.
+        """Run it; where it left something behind, once more, up to three times.
 
-        The first of its kind loads what is loaded when needed; only that may stay.
+        The first of its kind loads what is loaded when needed, and a conservative collector may
+        take a number for a pointer. What leaks, leaks each time.
         """
-        outcome = self._run(scenario, order)
-        return self._run(scenario, order) if outcome.grown > 0 else outcome
+        for _ in range(3):
+            outcome = self._run(scenario, order)
+            if outcome.grown <= 0:
+                break
+        return outcome
 
     def _run(self, scenario: Scenario, order: dict) -> Outcome:
         self.board.ask("clock", offset_ms=0)

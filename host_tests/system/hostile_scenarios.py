@@ -124,10 +124,10 @@ def _token(text: bytes) -> Callable[[Connection], None]:
 
 
 ENDLESS = [
-    Scenario("endless headers", without_end(OK, [b"X-More: and more\r\n"]), words="head"),
+    Scenario("endless headers", without_end(OK, [b"X-More: and more\r\n"]), words="over 4096"),
     Scenario("one endless header", without_end(OK + b"X-More: ", [b"y"]), words="over 4096"),
     Scenario("endless status line", without_end(b"HTTP/1.1 200 ", [b"OK "]), words="over 4096"),
-    Scenario("endless 100s", without_end(b"", [b"HTTP/1.1 100\r\n\r\n"]), words="head"),
+    Scenario("endless 100s", without_end(b"", [b"HTTP/1.1 100\r\n\r\n"]), words="over 4096"),
     Scenario(
         "endless body without a length", without_end(OK + b"\r\n", [b"{"]), words="over 1024"
     ),
@@ -145,7 +145,7 @@ ENDLESS = [
     Scenario(
         "endless trailers",
         without_end(OK + b"Transfer-Encoding: chunked\r\n\r\n0\r\n", [b"X: y\r\n"]),
-        words="trailers",
+        words="trailers of the reply are over 4096",
     ),
     Scenario(
         "headers dripped without end",
@@ -165,7 +165,9 @@ ENDLESS = [
         "DeadlineError",
         deadline_ms=STALL_MS,
     ),
-    Scenario("endless headers at /auth", without_end(OK, [b"X: y\r\n"]), words="head", at="auth"),
+    Scenario(
+        "endless headers at /auth", without_end(OK, [b"X: y\r\n"]), words="over 4096", at="auth"
+    ),
 ]
 
 LENGTHS = [
