@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -101,7 +102,7 @@ def provision(
         lacks = who.linkpost is not None and _lacks_files(board, who, config)
         if has_radio and not config.get("wifi"):
             _note("there is no `wifi` in it: this board has no other way to the platform")
-    print(_next(who, lacks))
+    print(_next(who, lacks, port, ca))
     return failures.DONE
 
 
@@ -261,12 +262,14 @@ def _lacks_files(board: UsbBoard, who: Identity, config: dict[str, Any]) -> bool
     return not needed.keys() <= board.files("main.py", *OWNED_FOLDERS).keys()
 
 
-def _next(who: Identity, lacks_files: bool) -> str:
+def _next(who: Identity, lacks_files: bool, port: str | None, ca: Path | None) -> str:
+    place = f" --port {shlex.quote(port)}" if port else ""
+    deploy = f"linkpost deploy{place}" + (f" --ca {shlex.quote(str(ca))}" if ca else "")
     if who.linkpost is None:
-        return "Next: linkpost deploy"
+        return f"Next: {deploy}"
     if lacks_files:
-        return "Next: linkpost deploy. This config needs parts that are not on the board yet"
-    return "The board restarts with it. Look on with: linkpost monitor"
+        return f"Next: {deploy}\nThis config needs parts that are not on the board yet."
+    return f"The board restarts with it. Look on with: linkpost monitor{place}"
 
 
 def _note(line: str) -> None:

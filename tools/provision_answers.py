@@ -175,4 +175,7 @@ def hours_held(config: Any, free_bytes: int) -> str:
         return ""
     readings = room // _READING_BYTES
     hours = readings * interval_ms // 3_600_000
-    return f"an outage may last about {hours:,} hours ({readings:,} readings)"
+    return (
+        f"an outage may last about {hours:,} hours "
+        f"({readings:,} readings of {_READING_BYTES} bytes)"
+    )
