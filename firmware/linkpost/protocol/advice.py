@@ -1,4 +1,9 @@
-"""What a person can do about a refusal, in one line. Borrowed (`borrow`): words cost heap."""
+"""Words about a refusal: the platform's, and what a person can do, in one line.
+
+Borrowed (`borrow`): words cost heap.
+"""
+
+import json
 
 # Of a secret as the platform issues it (32 characters) the end tells two of them apart and gives
 # nothing away; of a short one it would.
@@ -23,3 +28,16 @@ def throttled(message: str) -> str:
         message + ": too often for this device or instance; raise interval_s or send_s, or set "
         "outbox.batch_bytes"
     )
+
+
+def words(quoted) -> str:
+    """Return a JSON string of a reply, bytes with its quotes, as text for people.
+
+    The code decides what happens; words that are no text (another encoding, half of a surrogate
+    pair, which no UTF-8 can hold) must not turn a refusal into something else.
+    """
+    try:
+        text = json.loads(str(quoted, "utf-8"))
+    except ValueError:  # UnicodeError is one
+        return "its words are no text"
+    return "".join(["?" if 0xD800 <= ord(c) < 0xE000 else c for c in text])

@@ -8,6 +8,7 @@ import json
 
 from micropython import const
 
+from ..borrow import borrow
 from ..errors import ProtocolError
 
 _DEPTH_MAX = const(8)  # the platform's own replies have two levels
@@ -48,18 +49,12 @@ class Answer:
 
     @property
     def message(self) -> str:
-        """The platform's words for people, "" where there are none.
-
-        The code decides what happens; words that are no text (another encoding, half of a
-        surrogate pair, which no UTF-8 can hold) must not turn a refusal into something else.
-        """
+        """The platform's words for people, "" where there are none."""
         if not self._message_end:
             return ""
-        try:
-            text = self._text(self._message, self._message_end)
-        except ProtocolError:
-            return "its words are no text"
-        return "".join(["?" if 0xD800 <= ord(c) < 0xE000 else c for c in text])
+        return borrow("protocol.advice").words(
+            memoryview(self._buffer)[self._message : self._message_end]
+        )
 
     @property
     def token(self):

@@ -198,10 +198,11 @@ class Session:
         return self._later(answer)
 
     def _later(self, answer):
+        words = answer.message
         if answer.code == TOO_MANY_REQUESTS:
-            words = borrow("protocol.advice").throttled(answer.message)
+            words = borrow("protocol.advice").throttled(words)
             return self._end(LATER, ThrottledError(answer.code, words))
-        return self._end(LATER, ServiceError(answer.code, answer.message))
+        return self._end(LATER, ServiceError(answer.code, words))
 
     def failed(self, error, reply_started: bool, reused: bool) -> int:
         """Take what went wrong instead of a reply; return the next action.
