@@ -104,7 +104,7 @@ def server_hello(
     return b"\x16" + version.to_bytes(2, "big") + len(messages).to_bytes(2, "big") + messages
 
 
-def known_suites() -> dict[int, dict]:
+def known_suites() -> dict:
     """Return every suite that OpenSSL has, anonymous and empty ones too, by number."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.set_ciphers("ALL:COMPLEMENTOFALL:@SECLEVEL=0")
