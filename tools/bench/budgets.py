@@ -50,6 +50,9 @@ BUDGETS = {
     "time.fresh": Budget("time of a report, fresh and verified, of theirs", "x", 0.6),
     "time.kept": Budget("time of a report, kept connection, of theirs", "x", 0.05),
     "longest.drip": Budget("longest C call while a peer drips its reply", "ms", 20),
+    "longest.aio": Budget(
+        "longest block of the loop by linkpost.aio, but the handshake", "ms", 20
+    ),
     "flash.erases": Budget("erases a reading, accepted at once", "", 0.10, 0.10),
     "flash.bytes": Budget("bytes programmed a reading, accepted at once", "B", 410, 410),
     "flash.outage_erases": Budget("erases a reading in an outage", "", 0.20, 0.20),

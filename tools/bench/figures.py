@@ -133,6 +133,12 @@ def collect_times(figures: Figures, say: Callable[[str], None], rounds: int) -> 
         figures.values["longest.drip"] = (
             max(calls["drip"]["receive"], calls["drip_record"]["receive"]) / 1000
         )
+        say("linkpost.aio beside another task")
+        blocks = measure.aio_blocks(platform, folder)
+        figures.details["linkpost.aio: longest block of the loop, us"] = blocks
+        figures.values["longest.aio"] = (
+            max(max(block["connect"], block["request"]) for block in blocks.values()) / 1000
+        )
         late = {}
         for delay_ms in _DELAYS_MS:
             say(f"each direction {delay_ms} ms late")

@@ -127,6 +127,35 @@ def longest_calls(platform: Platform, folder: Path) -> dict[str, dict[str, int]]
     return found
 
 
+def aio_blocks(platform: Platform, folder: Path) -> dict[str, dict[str, int]]:
+    """Return the longest block of the loop by linkpost.aio, us, of each kind of work.
+
+    Of three runs the shortest: what else runs on this machine blocks the loop as well.
+    """
+    config = {**CONFIG, "endpoint": platform.endpoint}
+    path = [firmware.package_dir().parent]
+    small, large = [80] * 20, [131_072] * 3
+    found = {}
+    for name, lengths, fresh, fault in (
+        ("fresh connections", small, True, None),
+        ("kept connection", small, False, None),
+        ("128 KB", large, False, None),
+        ("drip", small[:1], True, {"kind": "drip", "endpoint": "topic", "interval_ms": 1}),
+        ("drip_record", small[:1], True, {"kind": "drip_record", "endpoint": "topic"}),
+        ("drip_handshake", small[:1], True, {"kind": "drip_handshake", "endpoint": "topic"}),
+    ):
+        if fault is not None:
+            platform.call("POST", "/api/faults", {**fault, "times": None})
+        options = {"config": config, "lengths": lengths, "fresh": fresh, "deadline_ms": 2000}
+        script = _ON_MICROPYTHON / "aio_block.py"
+        runs = [run_on_micropython(script, folder, path, options)[0] for _ in range(3)]
+        found[name] = {
+            phase: min(run[phase] for run in runs) for phase in ("connect", "handshake", "request")
+        }
+        platform.call("DELETE", "/api/faults")
+    return found
+
+
 def digests() -> dict[str, int]:
     """Return bytes per second of each digest, us of each HMAC. Raises where a value is wrong."""
     found = run_on_micropython(
