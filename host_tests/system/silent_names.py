@@ -5,10 +5,7 @@ unshare -rmn python silent_names.py FOLDER      exit code 77: this machine does 
 
 from __future__ import annotations
 
-import fcntl
 import json
-import socket
-import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -16,36 +13,17 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from client_process import ClientProcess
-
-_SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1  # linux/sockios.h, linux/if.h
-_NOT_HERE = 77
-
-
-def _bring_loopback_up() -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-        asked = fcntl.ioctl(any_socket, _SIOCGIFFLAGS, struct.pack("16sH14x", b"lo", 0))
-        flags = struct.unpack("16sH14x", asked)[1] | _IFF_UP
-        fcntl.ioctl(any_socket, _SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", flags))
-
-
-def _serve_no_names(folder: Path) -> socket.socket:
-    _bring_loopback_up()
-    servers = folder / "resolv.conf"
-    servers.write_text("nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")
-    subprocess.run(["mount", "--bind", str(servers), "/etc/resolv.conf"], check=True)
-    server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    server.bind(("127.0.0.1", 53))
-    server.setblocking(False)
-    return server
+from own_network import NOT_HERE, bring_loopback_up, questions, silent_name_server
 
 
 def main(folder: Path) -> int:
     folder.mkdir(parents=True)
     try:
-        server = _serve_no_names(folder)
+        bring_loopback_up()
+        server = silent_name_server(folder)
     except (OSError, subprocess.CalledProcessError) as error:
         print(error, file=sys.stderr)
-        return _NOT_HERE
+        return NOT_HERE
     config = {
         "endpoint": "nowhere.example",
         "product_key": "a1B2c3D4e5F",
@@ -60,16 +38,11 @@ def main(folder: Path) -> int:
         before = board.ask("rest")
         answer = board.ask("drain", deadline_ms=10_000)
         after = board.ask("rest")
-    questions = 0
-    try:
-        while server.recv(512):
-            questions += 1
-    except BlockingIOError:
-        pass
-    if not questions:
+    asked = len(questions(server))
+    if not asked:
         print("names do not come from resolv.conf (nsswitch.conf)", file=sys.stderr)
-        return _NOT_HERE
-    found = {"questions": questions, "answer": answer, "before": before, "after": after}
+        return NOT_HERE
+    found = {"questions": asked, "answer": answer, "before": before, "after": after}
     print(json.dumps(found))
     return 0
 
