@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from tools import failures
-from tools.virtual_board import image, kinds, runtimes
+from tools.virtual_board import image, kinds, options, runtimes
 from tools.virtual_board.put_files import put_files
 from tools.virtual_board.serial_command import serial
 from tools.virtual_board.supervisor import (
@@ -71,14 +71,7 @@ board.add_command(serial)
     help="Cut the power in the middle of flash operation N (programs and erases counted "
     "together), and end.",
 )
-@click.option(
-    "--board",
-    "kind_name",
-    type=click.Choice(sorted(kinds.KINDS)),
-    default=kinds.DEFAULT_KIND,
-    show_default=True,
-    help="The chip it stands for: flash layout, watchdog, deep sleep.",
-)
+@options.board_kind
 def run(
     config: Path,
     flash: Path,

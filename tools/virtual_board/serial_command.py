@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from tools import failures
-from tools.virtual_board import image, kinds, runtimes
+from tools.virtual_board import image, kinds, options, runtimes
 from tools.virtual_board.put_files import put_files
 from tools.virtual_board.supervisor import Setup
 
@@ -54,14 +54,7 @@ from tools.virtual_board.supervisor import Setup
     help='Written when the port is there: {"port": ..., "flash": ..., "usb": ..., "board": ..., '
     '"pid": ...}',
 )
-@click.option(
-    "--board",
-    "kind_name",
-    type=click.Choice(sorted(kinds.KINDS)),
-    default=kinds.DEFAULT_KIND,
-    show_default=True,
-    help="The chip it stands for: flash layout, watchdog, deep sleep.",
-)
+@options.board_kind
 def serial(
     flash: Path,
     config: Path | None,

@@ -1,0 +1,16 @@
+"""Options that `linkpost board run` and `linkpost board serial` share."""
+
+from __future__ import annotations
+
+import click
+
+from tools.virtual_board import kinds
+
+board_kind = click.option(
+    "--board",
+    "kind_name",
+    type=click.Choice(sorted(kinds.KINDS)),
+    default=kinds.DEFAULT_KIND,
+    show_default=True,
+    help="The chip it stands for: flash layout, watchdog, deep sleep.",
+)
