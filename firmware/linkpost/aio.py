@@ -149,8 +149,11 @@ class Client(BlockingClient):
             await self._sleep(min(left_ms, _SLICE_MS))
 
     async def _drive(self, deadline, step, *arguments):
-        """Take a step again and again until it is READY; between two, other tasks go on."""
+        """Take a step again and again until it is READY; before each, other tasks go on."""
         transport = self._transport
+        # Where the peer is faster than we are, no step ever waits: a fresh report was three of
+        # them, and a task that publishes in a loop would have kept the others out for good.
+        await self._sleep(0)
         ms = 0
         want = step(*arguments)
         while want != READY:
