@@ -93,7 +93,7 @@ class EmulatorProcess:
             self.process = subprocess.Popen(
                 [*command, *self.options],
                 cwd=_ROOT,
-                env={**os.environ, "PYTHONPATH": str(_ROOT)},
+                env={**os.environ, "PYTHONPATH": _python_path()},
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
@@ -192,3 +192,7 @@ class EmulatorProcess:
         except urllib.error.HTTPError as error:
             raise AssertionError(f"{method} {path}: {error.code} {error.read()!r}") from error
         return json.loads(text) if text else None
+
+
+def _python_path() -> str:
+    return os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))
