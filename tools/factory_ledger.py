@@ -74,7 +74,9 @@ class Ledger:
         try:
             is_new = not path.exists()
             # Without a buffer: after a failure it would hold what was not written.
-            self._file = open(path, "a+b", buffering=0)  # noqa: SIM115  closed by `close`
+            self._file = open(  # noqa: SIM115  closed by `close`
+                path, "a+b", buffering=0, opener=_open_private
+            )
         except OSError as error:
             raise LedgerError(f"--ledger: cannot open {path}: {error.strerror}") from error
         try:
@@ -232,6 +234,11 @@ def _parse(line: bytes) -> dict[str, Any]:
     if record["state"] not in _STATES:
         raise ValueError(f"no such state: {record['state']}")
     return record
+
+
+def _open_private(path: str, flags: int) -> int:
+    """Open a file that is made for its owner only: which device is where is nobody else's."""
+    return os.open(path, flags, 0o600)
 
 
 def _lock_file(descriptor: int, path: Path) -> None:

@@ -94,6 +94,7 @@ def refresh_folder(path: Path, files: dict[str, bytes]) -> bool:
             f"{path} is a file; the cpython runtime keeps its flash in a folder: give another name"
         )
     changed = False
+    _make_private(path)
     for name, content in files.items():
         file = path / name
         if not file.is_file() or file.read_bytes() != content:
@@ -229,6 +230,14 @@ def _replace(path: Path, content: bytes | bytearray) -> None:
         whole_file.replace(path, content)
     except OSError as error:
         raise CommandError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _make_private(folder: Path) -> None:
+    """Make a folder that only its owner can look into; one that is there stays as it is."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise CommandError(f"cannot make {folder}: {error.strerror}") from error
 
 
 def _not_an_image(path: Path, kind: BoardKind) -> CommandError:

@@ -125,7 +125,8 @@ def start_child(
 ) -> subprocess.Popen[bytes]:
     """Start a process that a terminal's Ctrl-C does not reach, and that ends when we do.
 
-    The latter by the kernel on Linux; elsewhere only as far as we get to stop it.
+    The latter by the kernel on Linux; elsewhere only as far as we get to stop it. What it writes
+    is for its owner only: a board keeps its token in a file.
     """
     return subprocess.Popen(  # noqa: S603  our own command
         command,
@@ -135,6 +136,7 @@ def start_child(
         stdout=stdout,
         stderr=stderr,
         start_new_session=True,
+        umask=0o077 if os.name == "posix" else -1,
         preexec_fn=end_with_parent if sys.platform == "linux" else None,
     )
 
