@@ -4,7 +4,7 @@
 
 The kernel counts there, for all processes and whatever they are written in, each packet and each
 connection that had no route out, and a name server of ours each question for a name. Both numbers
-go to FOLDER/counts.json. Exit code: the command's, or NOT_HERE where this machine does not allow it.
+go to FOLDER/counts.json. Exit code: the command's, or NOT_HERE where this machine forbids it.
 """
 
 from __future__ import annotations

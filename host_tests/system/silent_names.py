@@ -6,7 +6,6 @@ unshare -rmn python silent_names.py FOLDER      exit code 77: this machine does 
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -14,24 +13,14 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from client_process import ClientProcess
-from own_network import NOT_HERE, bring_loopback_up
-
-
-def _serve_no_names(folder: Path) -> socket.socket:
-    servers = folder / "resolv.conf"
-    servers.write_text("nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")
-    subprocess.run(["mount", "--bind", str(servers), "/etc/resolv.conf"], check=True)
-    server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    server.bind(("127.0.0.1", 53))
-    server.setblocking(False)
-    return server
+from own_network import NOT_HERE, bring_loopback_up, questions, silent_name_server
 
 
 def main(folder: Path) -> int:
     folder.mkdir(parents=True)
     try:
         bring_loopback_up()
-        server = _serve_no_names(folder)
+        server = silent_name_server(folder)
     except (OSError, subprocess.CalledProcessError) as error:
         print(error, file=sys.stderr)
         return NOT_HERE
@@ -49,12 +38,7 @@ def main(folder: Path) -> int:
         before = board.ask("rest")
         answer = board.ask("drain", deadline_ms=10_000)
         after = board.ask("rest")
-    asked = 0
-    try:
-        while server.recv(512):
-            asked += 1
-    except BlockingIOError:
-        pass
+    asked = len(questions(server))
     if not asked:
         print("names do not come from resolv.conf (nsswitch.conf)", file=sys.stderr)
         return NOT_HERE
