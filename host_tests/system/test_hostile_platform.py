@@ -37,6 +37,8 @@ def platform(folder):
 def bench(folder, platform):
     with board_in(folder / "board", config_for(platform.port)) as board:
         bench = Bench(board, platform)
+        assert bench.board.ask("send", deadline_ms=0)["pending"] == 1
+        # The board has its token then, whichever test is the first.
         assert bench.heal()["error"] is None
         yield bench
 
