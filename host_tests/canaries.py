@@ -8,14 +8,16 @@ import json
 import urllib.parse
 from collections.abc import Iterable
 
-# A part of that many characters is a leak. The ending of four that messages show is none.
+# A part of that many characters is a leak; the ending of four that messages show is none. Of a
+# token more: it is hex, and by chance something else has 8 of the same digits.
 PART = 8
+HEX_PART = 16
 
 # No long runs of hex: those the emulator masks whatever they are. As many kinds of characters as
 # each may have, so that what is quoted or escaped on its way looks different.
-SECRET = "Qx7vKanariGn0gelDeviceSecZ9-WXYZ"
-WRONG_SECRET = "Hj4tKanariUbrOtherSecrTp5t=TUVWS"
-NEW_SECRET = "Mb2yKanariLdoBrandNewSecq8.PQRST"
+SECRET = "Qx7vKanariGn0gelGehe1mnisZ9-WXYZ"
+WRONG_SECRET = "Hj4tKanariUbrAnd3resWortp5=TUVWS"
+NEW_SECRET = "Mb2yKanariLdoNagelNeu3sq8.PQRST"
 WIFI_PASSWORD = "w'F\\p8<Wlan\"&Kan%rienv0gel>+/=Zi"
 CONSOLE_PASSWORD = "Cons'le<Kan%ri>&+/=\"Passw0rd\\Zu"
 
@@ -24,7 +26,7 @@ _BASE64_TAIL = (0, 3, 2)
 
 
 def find(data: bytes | str, secrets: Iterable[str]) -> list[str]:
-    """Return which of the secrets the data shows, in whole or a part of `PART` characters.
+    """Return which of the secrets the data shows, in whole or in part.
 
     Found as they are and with the quoting of JSON, Python, HTML, URLs, and as hex and base64.
     """
@@ -38,7 +40,8 @@ _known: dict[str, frozenset[bytes]] = {}
 
 def _forms(secret: str) -> frozenset[bytes]:
     if secret not in _known:
-        parts = [secret[i : i + PART] for i in range(len(secret) - PART + 1)]
+        size = HEX_PART if set(secret) <= set("0123456789abcdef") else PART
+        parts = [secret[i : i + size] for i in range(len(secret) - size + 1)]
         _known[secret] = frozenset(form for part in parts for form in _forms_of_part(part))
     return _known[secret]
 
