@@ -15,6 +15,8 @@ from tools.failures import CommandError
 # The header of the file that the platform's console gives out (PROTOCOL.md, Names).
 COLUMNS = ("ProductKey", "DeviceName", "DeviceSecret")
 _SECRET_MAX = 32
+_SHOWN_BELOW = 16
+_END = 4
 # 8.67E+14, and with a comma where that is the decimal point.
 _SHORTENED = re.compile(r"-?\d+(?:[.,]\d+)?E[+-]\d+", re.IGNORECASE)
 
@@ -39,14 +41,22 @@ def check_triple(triple: Triple) -> str:
     The rules are the platform's (PROTOCOL.md, Names) and the same as those of config.json.
     """
     if not re.fullmatch(r"[A-Za-z0-9_*-]{1,32}", triple.product_key):
-        return f"product key {triple.product_key!r} is not 1 to 32 of A-Z a-z 0-9 _ - *"
+        return f"product key {_shown(triple.product_key)} is not 1 to 32 of A-Z a-z 0-9 _ - *"
     if not re.fullmatch(r"[A-Za-z0-9_.@:-]{4,32}", triple.device_name):
-        return f"device name {triple.device_name!r} is not 4 to 32 of A-Z a-z 0-9 _ . @ : -"
+        return f"device name {_shown(triple.device_name)} is not 4 to 32 of A-Z a-z 0-9 _ . @ : -"
     if not re.fullmatch(r"[!-~]+", triple.device_secret):
         return "the device secret is empty or has spaces or characters outside ASCII"
     if len(triple.device_secret) > _SECRET_MAX:
         return f"the device secret has {len(triple.device_secret)} characters, at most 32"
     return ""
+
+
+def _shown(name: str) -> str:
+    """Return a name for a message; only the end of a long one, which may be a secret in the place
+    of a name: a cell too many, two columns changed."""
+    if len(name) < _SHOWN_BELOW:
+        return repr(name)
+    return f"of {len(name)} characters, ending in {name[-_END:]!r},"
 
 
 def read_devices(path: Path) -> list[Triple]:

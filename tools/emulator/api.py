@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from fastapi import FastAPI, HTTPException, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, StreamingResponse
 from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel, ConfigDict, Field
@@ -138,6 +139,12 @@ def make_api(desk: Desk) -> FastAPI:
     @app.exception_handler(UnknownDeviceError)
     async def say_unknown(request: Request, error: UnknownDeviceError) -> JSONResponse:
         return JSONResponse({"detail": str(error)}, 404)
+
+    @app.exception_handler(RequestValidationError)
+    async def say_invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+        # FastAPI's own answer repeats what was sent, a device's secret too.
+        shown = [{key: flaw[key] for key in ("type", "loc", "msg")} for flaw in error.errors()]
+        return JSONResponse({"detail": shown}, 422)
 
     @app.get("/api/about")
     async def about() -> AboutView:
