@@ -3,8 +3,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Two cores are what the tests are planned for.
-JOBS ?= 2
+# Planned for two cores; many tests wait for something meanwhile.
+JOBS ?= 3
 # Seconds that the soak lasts.
 SOAK_S ?= 120
 # The board that is meant, and its port; found by itself where there is only one.
