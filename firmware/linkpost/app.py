@@ -27,6 +27,8 @@ _HEALTHY_MS = 60_000
 # A sleep shorter than this is waited out: falling asleep and waking takes as long.
 _SLEEP_MIN_MS = 2_000
 _SLICE_MS = 100
+# Flash that a reading takes beyond its values as JSON; more than measured, so that the hours hold.
+_STORED_BESIDE_VALUES = 24
 
 
 class App:
@@ -189,12 +191,12 @@ class App:
             self._sender.hurry()
 
     def _tell_capacity(self):
-        # By the reading just taken; the frame around it is as long as its braces and quotes.
+        # By the reading just taken: in a frame its values are about as long as in JSON.
         self._told = True
         newest = self._outbox.newest()
         if newest is None or not self._config.interval_ms:
             return
-        size = len(json.dumps(newest[2]))
+        size = len(json.dumps(newest[2])) + _STORED_BESIDE_VALUES
         readings = self._outbox.max_bytes // size
         hours = readings * (self._config.interval_ms // 100) // 36_000
         self._log.info("store", "an outage may last", "hours", hours, "readings", readings)
