@@ -177,5 +177,5 @@ def hours_held(config: Any, free_bytes: int) -> str:
     hours = readings * interval_ms // 3_600_000
     return (
         f"an outage may last about {hours:,} hours "
-        f"({readings:,} readings of {_READING_BYTES} bytes)"
+        f"({readings:,} readings, if each takes {_READING_BYTES} bytes)"
     )

@@ -117,7 +117,7 @@ def test_password_stays_with_its_network_and_goes_with_another():
 
 def test_hours_are_said_for_what_the_outbox_holds():
     config = check({**GOOD, "outbox": {"max_bytes": 1_100_000}})
-    words = "an outage may last about 166 hours (10,000 readings of 110 bytes)"
+    words = "an outage may last about 166 hours (10,000 readings, if each takes 110 bytes)"
     assert hours_held(config, 0) == words
     assert "10,000 readings" in hours_held(check(GOOD), 2_200_000)
     assert hours_held(check(GOOD), 0) == ""
