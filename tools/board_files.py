@@ -20,6 +20,7 @@ from tools.mpy import compile_mpy
 # What the tools put on a board. A file in there that is not in `files_for` is an old one of ours
 # and goes; everything else on the flash (token, outbox, user) is not ours.
 OWNED_FOLDERS = ("lib/linkpost", "certs")
+CA_PREFIX = "certs/ca-"  # of what --ca adds
 
 _PURE_DIGESTS = ("protocol/block_digest.py", "protocol/md5.py", "protocol/sha1.py")
 
@@ -76,7 +77,7 @@ def anchors(ca: Path | None = None) -> dict[str, bytes]:
     files = {f"certs/{path.name}": path.read_bytes() for path in sorted(folder.glob("*.der"))}
     if ca is not None:
         for der in _read_pem(ca):
-            files[f"certs/ca-{hashlib.sha256(der).hexdigest()[:8]}.der"] = der
+            files[f"{CA_PREFIX}{hashlib.sha256(der).hexdigest()[:8]}.der"] = der
     return files
 
 

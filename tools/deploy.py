@@ -22,7 +22,7 @@ from typing import Any
 import click
 
 from tools import deploy_plan, failures, firmware, usb_options
-from tools.board_files import OWNED_FOLDERS, anchors, files_for
+from tools.board_files import CA_PREFIX, OWNED_FOLDERS, anchors, files_for
 from tools.deploy_boot import FirstLines
 from tools.deploy_plan import EDITED, KEPT, MAIN, NONE, OTHER, OURS, Plan
 from tools.deploy_progress import Progress
@@ -215,7 +215,8 @@ class _Deployment:
             # littlefs would free those of an overwritten file only after it is written.
             board.remove(MAIN, *plan.remove, *(path for path in plan.copy if path in on_board))
             for path in plan.remove:
-                _note(f"removed {path}")
+                no_longer = self._ca is None and path.startswith(CA_PREFIX)
+                _note(f"removed {path}{': no --ca was given' if no_longer else ''}")
             self._copy(plan)
             self._compare()
             if plan.writes_main:

@@ -81,14 +81,16 @@ def test_deploy_as_a_person_sees_it_piped_has_lines_and_no_colours(tmp_path):
         with UsbBoard(board.port, 60) as usb:
             usb.write("lib/linkpost/backoff.mpy", b"M\x06")
             usb.write("lib/linkpost/left_over.mpy", b"M\x06")
+            usb.write("certs/ca-01234567.der", b"0")
         done = linkpost_command.run("deploy", "--port", board.port)
         listed = board.mpremote("fs", "ls")
     assert done.returncode == failures.DONE, done.stderr
     assert done.stdout.startswith("linkpost ")
     assert "3 files copied, " in done.stdout
-    assert "1 removed; it runs" in done.stdout
+    assert "2 removed; it runs" in done.stdout
     assert "copying lib/linkpost/backoff.mpy (" in done.stderr
-    assert "removed lib/linkpost/left_over.mpy" in done.stderr
+    assert "removed lib/linkpost/left_over.mpy\n" in done.stderr
+    assert "removed certs/ca-01234567.der: no --ca was given" in done.stderr
     assert "app started" in done.stderr
     assert "config.json" in listed.stdout, listed.stderr
     assert "\x1b" not in done.stdout + done.stderr

@@ -65,7 +65,7 @@ def emulator() -> Iterator[tuple[Platform, Path]]:
         (folder / "certs").mkdir()
         with Platform(folder, [_TRIPLE], token_ttl_s=604_800) as platform:
             for path, der in board_files.anchors(platform.ca).items():
-                if path.startswith("certs/ca-"):
+                if path.startswith(board_files.CA_PREFIX):
                     (folder / path).write_bytes(der)
             yield platform, folder
 
