@@ -21,7 +21,7 @@ def paused_board(port: str | None, wait_s: float) -> Iterator[UsbBoard]:
     Raises: CommandError with exit code 7 where there is no board, or no answer in `wait_s`.
     """
     port = port or find_port()
-    _note(f"asking the board on {port}: its app is stopped for that, and restarted then")
+    _note(f"asking the board on {port}: its app stops, and is restarted")
     with UsbBoard(port, wait_s, _note) as board:
         try:
             yield board

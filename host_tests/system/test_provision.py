@@ -132,7 +132,7 @@ def test_board_that_runs_runs_on_with_the_new_config_or_after_ctrl_c_with_the_ol
         assert before["device_secret"] == DEVICE_SECRET
         result = run("provision", "--port", board.port, "--from", given, "--yes")
         assert result.returncode == 0, result.stderr
-        assert "its app is stopped for that, and restarted then" in result.stderr
+        assert "its app stops, and is restarted" in result.stderr
         assert "Look on with: linkpost monitor" in result.stdout
         board.wait_for("app started", start)
         assert on_board(board)["device_secret"] == SECRET

@@ -24,7 +24,7 @@ NOBODY = "localhost:9"  # nothing listens there
 def asked(board, *arguments):
     result = run(*arguments, "--port", board.port, "--json")
     assert result.returncode == failures.DONE, result.stderr
-    assert "its app is stopped for that, and restarted then" in result.stderr
+    assert "its app stops, and is restarted" in result.stderr
     return json.loads(result.stdout)
 
 
