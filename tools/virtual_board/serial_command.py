@@ -17,7 +17,7 @@ from tools.virtual_board.put_files import put_files
 from tools.virtual_board.supervisor import Setup
 
 
-@click.command()
+@click.command(short_help="A board on a serial port, for mpremote and deploy.")
 @click.option(
     "--flash",
     required=True,
@@ -108,6 +108,8 @@ def serial(
         signal.signal(signal.SIGUSR1, lambda *_: serial_board.press_reset())
         serial_board.port.appear()
         print(name, flush=True)
+        if sys.stderr.isatty():
+            print("board: it has power until Ctrl-C", file=sys.stderr)
         if ready_file is not None:
             new = ready_file.with_name(ready_file.name + ".new")
             new.write_text(json.dumps(ready))
