@@ -142,14 +142,15 @@ class _Exchange:
         _log.info(
             "%s %s %s%s",
             device.key if device else "unknown device",
-            self._shown_path(),
+            self._shown_path(device),
             answer.code if answer.code is not None else f"HTTP {answer.status}",
             f" ({answer.reason})" if answer.reason and self._request.endpoint is None else "",
         )
 
-    def _shown_path(self) -> str:
-        path = self._request.path[:128].encode("ascii", "backslashreplace").decode()
-        return mask_text(path, [self._request.headers.get("password", "")])
+    def _shown_path(self, device: Device | None) -> str:
+        path = self._request.path.encode("ascii", "backslashreplace").decode()
+        secrets = [self._request.headers.get("password", ""), device.secret if device else ""]
+        return mask_text(path, sorted(secrets, key=len, reverse=True))[:128]
 
     def _encode(self, answer: Answer, fault: Fault | None = None) -> bytes:
         """Set `_reply` to what is sent; return it with the token masked, for people to see."""

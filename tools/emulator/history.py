@@ -30,6 +30,7 @@ class Happened:
     reason: str | None  # why it was refused, in words without a secret
     fault: str | None
     reply: bytes = field(repr=False)  # masked
+    secret: str = field(default="", repr=False)  # of the device that it names, to be masked
 
 
 class History:
@@ -45,7 +46,7 @@ class History:
         Returns the reason as it may be shown.
         """
         request, device = happened.request, happened.device
-        topic = mask_text(request.topic[:_TOPIC_MAX], self._secrets(happened))
+        topic = mask_text(request.topic, self._secrets(happened))[:_TOPIC_MAX]
         reason = self._reason(happened, self._secrets(happened))
         self._db.execute(
             "INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -90,11 +91,12 @@ class History:
                 reason,
             ),
         )
-        self._keep_wire(happened, mask_body((happened.request.body or b"")[:KEEP_BYTES], secrets))
+        self._keep_wire(happened, mask_body(happened.request.body or b"", secrets)[:KEEP_BYTES])
         return reason
 
     def _keep_wire(self, happened: Happened, body: bytes) -> None:
-        head = mask_head(happened.request.raw_head[:KEEP_BYTES], self._secrets(happened))
+        # Masked before it is cut: half a secret is not known as one.
+        head = mask_head(happened.request.raw_head, self._secrets(happened))[:KEEP_BYTES]
         self._db.execute(
             "INSERT INTO wire VALUES (?, ?, ?)",
             (happened.id, head + body, happened.reply[:KEEP_BYTES]),
@@ -107,7 +109,5 @@ class History:
 
     def _secrets(self, happened: Happened) -> list[str]:
         """What of this request no person may see. The longest first: one may hold another."""
-        found = [happened.request.headers.get("password", "")]
-        if happened.device:
-            found.append(happened.device.secret)
+        found = [happened.request.headers.get("password", ""), happened.secret]
         return sorted(found, key=len, reverse=True)

@@ -178,8 +178,14 @@ class Platform:
         fault: str | None,
         reply: bytes,
     ) -> None:
+        claimed = device
+        if device is None and request.endpoint == AUTH:
+            # Nothing is counted for it, but its secret may be in what it got wrong.
+            named = rules.named_device(request.body or b"")
+            claimed = self._store.find_device(*named) if named else None
+        secret = claimed.secret if claimed else ""
         happened = Happened(
-            message_id, now_ms, request, device, answer.code, answer.reason, fault, reply
+            message_id, now_ms, request, device, answer.code, answer.reason, fault, reply, secret
         )
         if request.endpoint == TOPIC:
             reason = self._history.keep_message(happened)

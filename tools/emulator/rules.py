@@ -125,6 +125,21 @@ def read_auth(body: bytes) -> AuthFields:
     return AuthFields(fields)
 
 
+def named_device(body: bytes) -> tuple[str, str] | None:
+    """Return the product key and device name in the body of an authentication that is wrong in
+    something else, or None."""
+    try:
+        fields = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(fields, dict):
+        return None
+    product_key, device_name = fields.get("productKey"), fields.get("deviceName")
+    if not isinstance(product_key, str) or not isinstance(device_name, str):
+        return None
+    return (product_key, device_name) if _is_text(product_key + device_name) else None
+
+
 def _show(text: str) -> str:
     return repr(text[:40])
 
