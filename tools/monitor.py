@@ -11,7 +11,8 @@ import contextlib
 import math
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import click
@@ -25,6 +26,8 @@ from tools.serial_ports import find_port
 # A prompt has no end of line: what came before such a silence is shown as it is.
 _SILENCE_S = 0.5
 _LINE_MAX = 4096
+# A board at its REPL says nothing, and one that takes a reading a minute looks the same at first.
+_QUIET_S = 20.0
 
 
 @click.command()
@@ -67,11 +70,13 @@ def listen(port: str, wait_s: float, listener: Listener | None = None) -> Iterat
     listener = listener or Listener()
     transport = open_port(port, time.monotonic() + wait_s, _note)
     _note(f"listening on {port}; Ctrl-C ends this, the board runs on")
+    is_heard = False
     while True:
         port = transport.device_name  # it may have come back under another name
         known_id = usb_id(port)
         try:
-            for text in _lines(transport.serial):
+            for text in _lines(transport.serial, None if is_heard else partial(_quiet, port)):
+                is_heard = True
                 yield listener.take(text)
         finally:
             with contextlib.suppress(OSError):  # it is gone
@@ -81,9 +86,17 @@ def listen(port: str, wait_s: float, listener: Listener | None = None) -> Iterat
         yield listener.event(f"{transport.device_name} is back")
 
 
-def _lines(port: Any) -> Iterator[str]:
-    """Yield lines until the port goes."""
+def _quiet(port: str) -> None:
+    _note(
+        f"nothing was heard for {_QUIET_S:g} s. A long interval? Or its app does not run: "
+        f"linkpost status --port {port} tells, and restarts it"
+    )
+
+
+def _lines(port: Any, when_quiet: Callable[[], None] | None = None) -> Iterator[str]:
+    """Yield lines until the port goes; call `when_quiet` once, where none comes at first."""
     port.timeout = _SILENCE_S
+    quiet_at = time.monotonic() + _QUIET_S
     rest = b""
     while True:
         try:
@@ -92,6 +105,11 @@ def _lines(port: Any) -> Iterator[str]:
             data += port.read(waiting) if waiting else b""
         except OSError:
             data = None
+        if data:
+            when_quiet = None
+        elif when_quiet and time.monotonic() > quiet_at:
+            when_quiet()
+            when_quiet = None
         *lines, rest = (rest + (data or b"")).split(b"\n")
         if not data or len(rest) > _LINE_MAX:
             lines, rest = [*lines, *[rest] * bool(rest.strip())], b""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import queue
 import signal
+import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +16,7 @@ from linkpost_command import run
 from serial_board import WAIT_S, needs_serial_board, serial_board
 from terminal import linkpost_in_terminal
 
-from tools import failures
+from tools import failures, monitor
 
 pytestmark = needs_serial_board
 
@@ -111,6 +113,25 @@ def test_monitor_as_json_is_one_object_per_line_with_tracebacks_as_they_are(tmp_
     texts = [one.get("text") for one in found]
     assert "Traceback (most recent call last):" in texts
     assert "ValueError: 7" in texts
+
+
+def test_monitor_of_a_silent_board_says_once_how_to_ask_it(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(monitor, "_QUIET_S", 0.1)
+    with serial_board(tmp_path) as board:  # new: at its REPL, as mpremote leaves one
+        board.wait_for(">>> ")
+        heard = monitor.listen(board.port, WAIT_S)
+        got = queue.SimpleQueue()
+        threading.Thread(target=lambda: got.put(next(heard)), daemon=True).start()
+        shown = ""
+        end = time.monotonic() + WAIT_S
+        while "nothing was heard" not in shown:
+            assert time.monotonic() < end, shown
+            shown += capsys.readouterr().err
+            time.sleep(0.02)
+        board.press_reset()
+        assert got.get(timeout=WAIT_S).text
+    assert f"linkpost status --port {board.port} tells" in shown
+    assert "nothing was heard" not in capsys.readouterr().err
 
 
 def test_monitor_of_a_port_that_is_not_there_says_so(tmp_path):
