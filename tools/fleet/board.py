@@ -92,7 +92,7 @@ class Board:
                     break
                 await asyncio.sleep(min(1.0, self._backoff.next_ms(error) / 1000))
         finally:
-            self.publisher.close()
+            self.publisher.cut()
 
     def _read(self) -> None:
         self._seq += 1
@@ -108,8 +108,9 @@ class Board:
         while self.waiting:
             reading = self.waiting[0]
             begin_s = time.perf_counter()
-            error = await self.publisher.publish(self._config.topic, self._render(reading))
-            if error is not None:
+            try:
+                await self.publisher.publish(self._config.topic, self._render(reading))
+            except LinkpostError as error:
                 tally.failed[str(getattr(error, "code", type(error).__name__))] += 1
                 tally.last_error = str(error)
                 if error.retry == RETRY_NEVER:  # it would be refused again

@@ -96,7 +96,8 @@ def fleet(
     in RAM until they are accepted. It refuses the vendor's hosts.
 
     \b
-    Exit codes: 0 all well, 5 readings lost or refused, 4 nothing accepted, 130 Ctrl-C.
+    Exit codes: 0 all well, 3 nothing but refused authentications, 4 nobody answered, 5 readings
+    lost or refused, 130 Ctrl-C.
 
     \b
     Example: linkpost fleet --boards 100 --interval 5 --duration 60
@@ -133,8 +134,15 @@ def fleet(
             failures.REFUSED,
         )
     if numbers.made and not numbers.accepted:
-        raise CommandError("nothing was accepted", failures.NETWORK)
+        raise CommandError("nothing was accepted", _code_of(numbers.refused))
     return failures.REFUSED if numbers.dropped else failures.DONE
+
+
+def _code_of(refused: dict[str, int]) -> int:
+    """Return the exit code where nothing was accepted; `refused` by code, or kind of error."""
+    if refused.keys() == {"20000"}:
+        return failures.AUTH_REFUSED
+    return failures.REFUSED if all(map(str.isdigit, refused)) else failures.NETWORK
 
 
 def _make_boards(
@@ -149,7 +157,6 @@ def _make_boards(
 
     from linkpost.config import Config  # isort: skip
     from linkpost.ports.host import HostPort  # isort: skip
-    from linkpost.protocol.session import Credentials  # isort: skip
 
     port = HostPort()
     context = make_context(target.anchors)
@@ -157,11 +164,7 @@ def _make_boards(
     for number, triple in enumerate(triples):
         known = {key: template[key] for key in _FROM_TEMPLATE if key in template}
         config = Config({**vars(triple), **known, "endpoint": target.endpoint})
-        credentials = Credentials(
-            config.host_header, config.product_key, config.device_name, config.device_secret,
-            config.client_id, config.sign_method,
-        )  # fmt: skip
-        publisher = Publisher(credentials, config.host, config.port_number, context, port)
+        publisher = Publisher(config, context, port)
         made.append(Board(number, triple.key, config, publisher, interval_s, tally))
     return made
 

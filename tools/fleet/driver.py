@@ -1,8 +1,9 @@
-"""The firmware's transport and session, driven by asyncio: the twin of `Client`, which blocks."""
+"""The firmware's asyncio client, for a thousand boards in one loop."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 from typing import Any
 
@@ -10,24 +11,15 @@ from tools import firmware
 
 firmware.enable_imports()
 
-from linkpost.errors import LinkpostError  # noqa: E402
+from linkpost.aio import Client  # noqa: E402
+from linkpost.errors import LinkpostError  # noqa: E402, F401  for the boards
 from linkpost.net import transport as net_transport  # noqa: E402
-from linkpost.net.failures import deadline_error  # noqa: E402
+from linkpost.net.blocking import time_left  # noqa: E402
 from linkpost.net.transport import READY, WANT_READ, Transport  # noqa: E402
 from linkpost.net.trust import make_context  # noqa: E402, F401  for those who make boards
-from linkpost.protocol.http import Reply  # noqa: E402
-from linkpost.protocol.replies import TOKEN_MAX  # noqa: E402
-from linkpost.protocol.session import (  # noqa: E402
-    DONE,
-    SEND_AUTH,
-    SEND_TOPIC,
-    Session,
-    head_max_bytes,
-)
-from linkpost.protocol.topics import TOPIC_MAX_BYTES  # noqa: E402
+from linkpost.protocol.session import SEND_AUTH  # noqa: E402
 
 _READ_BYTES = 4096
-_BODY_MAX_BYTES = 1024  # a reading goes with its head, in one record
 _resolve = net_transport.resolve
 
 
@@ -72,90 +64,52 @@ class _Transport(Transport):
             raise
 
 
-class Publisher:
-    """Publishes one message after the other for one device.
+class _NoFlash:
+    """Where a light board keeps its token: nowhere but in its session."""
 
-    Args: credentials; host, port_number, of the endpoint; context, from `net.trust.make_context`;
-    port, a `HostPort`; deadline_s, of one message.
+    def load(self) -> None:
+        return None
+
+    def save(self, token: str) -> None:
+        pass
+
+
+class Publisher(Client):
+    """The asyncio client of one light board; it waits for the socket instead of looking after it.
+
+    Args: config, a checked Config; context, from `net.trust.make_context`; port, a `HostPort`.
+    Attributes: authentications, connections: how many were tried.
     """
 
-    def __init__(
-        self,
-        credentials: Any,
-        host: str,
-        port_number: int,
-        context: Any,
-        port: Any,
-        deadline_s: float = 30.0,
-    ):
+    def __init__(self, config: Any, context: Any, port: Any):
         net_transport.resolve = _resolve_once
-        self.session = Session(credentials)
-        self._transport = _Transport(host, port_number, context, port)
-        self._reply = Reply()
-        self._buffer = bytearray(
-            head_max_bytes(credentials, TOPIC_MAX_BYTES, TOKEN_MAX) + _BODY_MAX_BYTES
-        )
-        self._deadline_s = deadline_s
+        transport = _Transport(config.host, config.port_number, context, port)
+        super().__init__(config, port, _NoFlash(), transport)
         self.authentications = 0
         self.connections = 0
 
-    async def publish(self, topic: str, payload: bytes) -> LinkpostError | None:
-        """Publish one message; return None where it was accepted, else why it was not."""
-        session = self.session
-        action = session.publish(topic, len(payload))
-        end_s = asyncio.get_running_loop().time() + self._deadline_s
-        try:
-            while action in (SEND_AUTH, SEND_TOPIC):
-                action = await self._perform(action, payload, end_s)
-        except BaseException:
-            self._transport.close()
-            raise
-        return None if action == DONE else session.error
-
-    def close(self) -> None:
+    def cut(self) -> None:
+        """Close the connection at once, from outside the loop too."""
         self._transport.close()
 
-    async def _perform(self, action: int, payload: bytes, end_s: float) -> int:
-        session, transport, reply = self.session, self._transport, self._reply
-        reply.clear()
-        try:
-            async with asyncio.timeout_at(end_s):
-                await asyncio.sleep(session.wait_ms / 1000)
-                await self._connect()
-                length = session.request_into(action, self._buffer)
-                if action == SEND_TOPIC:
-                    self._buffer[length : length + len(payload)] = payload
-                    length += len(payload)
-                else:
-                    self.authentications += 1
-                transport.begin(self._buffer, length)
-                while (want := transport.write_step()) != READY:
-                    await self._wait(want)
-                while (want := transport.read_step(reply)) != READY:
-                    await self._wait(want)
-            action = session.answer(reply)
-        except (LinkpostError, TimeoutError) as error:
-            if isinstance(error, TimeoutError):
-                ms = int(self._deadline_s * 1000)
-                error = deadline_error(transport.host, transport.phase, ms)
-            reused = transport.reused
-            transport.close()
-            return session.failed(error, reply.started, reused)
-        if not reply.keep_alive:
-            transport.close()
-        session.token_changed = False
-        return action
+    def _request(self, action: int, payload: Any, length: int) -> Any:
+        self.authentications += action == SEND_AUTH
+        return super()._request(action, payload, length)
 
-    async def _connect(self) -> None:
-        transport = self._transport
-        if transport.connected and not transport.alive():
-            transport.close()
-        if not transport.connected:
+    async def _open(self, deadline: Any) -> None:
+        # The heap of a board is cleared before it connects; that of a thousand takes too long.
+        if not self._transport.alive():
             self.connections += 1
-            while (want := transport.connect_step()) != READY:
-                await self._wait(want)
+            await self._drive(deadline, self._transport.connect_step)
 
-    async def _wait(self, want: int) -> None:
+    async def _drive(self, deadline: Any, step: Any, *arguments: Any) -> None:
+        while (want := step(*arguments)) != READY:
+            left_ms = time_left(self._transport, deadline, self._transport.feed)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(left_ms / 1000):
+                    await self._ready(want)
+
+    async def _ready(self, want: int) -> None:
         loop = asyncio.get_running_loop()
         ready = loop.create_future()
         number = self._transport.fileno()

@@ -106,7 +106,7 @@ class Crowd:
         finally:
             showing.cancel()
             for board in self._boards:
-                board.publisher.close()
+                board.publisher.cut()
             signal.signal(signal.SIGINT, before)
         return interrupted.is_set()
 
