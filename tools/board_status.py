@@ -22,6 +22,10 @@ def _linkpost_status(whole):
  gc.collect()
  try:s=os.stat('/token');age=int(time.time())-s[8] if s[8] else -1
  except OSError:age=None
+ trouble=None
+ if ran:
+  from linkpost.log import Log
+  trouble=getattr(Log,'trouble',None)
  name=None
  w=p and p.station()
  try:
@@ -29,7 +33,7 @@ def _linkpost_status(whole):
  except (OSError,ValueError):pass
  print(repr((ran,p and p.name,ran and p.uptime_ms() or None,p and p.reset_cause(),
   p.heap_free() if p else gc.mem_free(),p and p.unix_ms(),p and p.clock_marked(),
-  age,bool(w),name,p and p.wifi_rssi())))
+  age,bool(w),name,p and p.wifi_rssi(),trouble)))
 """
 
 
@@ -48,6 +52,7 @@ class BoardStatus:
     has_radio: bool
     ssid: str | None  # of the network that it has joined
     rssi: int | None
+    trouble: str | None  # the newest log line of this boot that warned
 
 
 def ask_status(board: UsbBoard, who: Identity) -> BoardStatus:

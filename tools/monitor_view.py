@@ -98,7 +98,7 @@ def as_text(heard: Heard, width: int | None = None) -> Text:
         shown.append(f"{clock}-- the board has restarted\n", style="cyan")
     style = _STYLES[line.level]
     phrase = "green" if line.level == "I" and line.phrase in _GOOD else style
-    details = ", ".join(_in_words(line))
+    details = ", ".join(in_words(line))
     text = f"{line.phrase}: {details}" if details else line.phrase
     rows = _wrapped(text, width)
     shown.append(clock, style="dim")
@@ -117,7 +117,7 @@ def _wrapped(text: str, width: int | None) -> list[str]:
     return textwrap.wrap(text, width - _INDENT, break_on_hyphens=False) or [text]
 
 
-def _in_words(line: LogLine) -> list[str]:
+def in_words(line: LogLine) -> list[str]:
     """Return the pairs as people say them: `again_ms=900000` is "again in 15 min"."""
     fields = dict(line.fields)
     words = []

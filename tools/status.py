@@ -12,6 +12,8 @@ import click
 from tools import failures, usb_options
 from tools.board_identity import Identity
 from tools.board_status import BoardStatus, ask_status
+from tools.log_line import parse_log_line
+from tools.monitor_view import in_words
 from tools.outbox import summary
 from tools.outbox_copy import Contents, look_into
 from tools.paused_board import paused_board
@@ -36,7 +38,7 @@ _SIGNALS = ((-60, "good"), (-70, "fair"), (-80, "weak"))
 @usb_options.wait(75.0)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def status(port: str | None, wait_s: float, as_json: bool) -> int:
-    """Show how a board is: version, uptime, memory, outbox, token, clock, Wi-Fi.
+    """Show how a board is: version, uptime, memory, outbox, token, clock, Wi-Fi, last trouble.
 
     The board's app is stopped for that and restarted then. A board in deep sleep is waited for.
 
@@ -124,6 +126,7 @@ def rows(
         ("token", _token(found)),
         ("clock", _clock(found, now_ms)),
         ("Wi-Fi", _wifi(found, config)),
+        ("trouble", _trouble(found)),
     ]
 
 
@@ -135,7 +138,24 @@ def _version(who: Identity, found: BoardStatus, is_held: bool) -> str:
     if not found.ran or found.uptime_ms is None:
         return f"{who.linkpost}, not running"
     cause = _CAUSES.get(found.reset_cause or "", found.reset_cause)
-    return f"{who.linkpost}, up {duration(found.uptime_ms)} since {cause}"
+    up = f"up {duration(found.uptime_ms)} since {cause}"
+    line = parse_log_line(found.trouble or "")
+    if line and line.level == "E" and line.area == "app":
+        return f"{who.linkpost}, {up}, but the app does not run: see trouble"
+    return f"{who.linkpost}, {up}"
+
+
+def _trouble(found: BoardStatus) -> str:
+    """Return the newest line of the log that warned, in words."""
+    if not found.ran or found.uptime_ms is None:
+        return "not known: the app was not running"
+    if not found.trouble:
+        return "none since this boot"
+    line = parse_log_line(found.trouble)
+    if line is None:
+        return found.trouble
+    words = ": ".join(filter(None, (line.phrase, ", ".join(in_words(line)))))
+    return f"{duration(max(0, found.uptime_ms - line.uptime_ms))} ago, {line.area}: {words}"
 
 
 def _token(found: BoardStatus) -> str:

@@ -8,7 +8,12 @@ not change, then key=value. A value with spaces stands in double quotes.
 
 
 class Log:
-    """Writes log lines. Nothing secret is ever handed to it."""
+    """Writes log lines. Nothing secret is ever handed to it.
+
+    trouble   the newest line of level W or E in this boot, whoever wrote it; None: there was none
+    """
+
+    trouble = None  # of the class: `linkpost status` asks for it after the app was stopped
 
     def __init__(self, port, write=print):
         self._port = port
@@ -35,7 +40,10 @@ class Log:
         parts = ["%d.%03d" % (ms // 1000, ms % 1000), level, area, phrase]
         for i in range(0, len(pairs), 2):
             parts.append("%s=%s" % (pairs[i], _value(pairs[i + 1])))
-        self._write(" ".join(parts))
+        text = " ".join(parts)
+        if level in "WE":
+            Log.trouble = text
+        self._write(text)
 
 
 def _value(value):

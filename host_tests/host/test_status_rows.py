@@ -34,6 +34,7 @@ WELL = {
     "has_radio": True,
     "ssid": "lab",
     "rssi": -61,
+    "trouble": None,
 }
 CONFIG = {
     "endpoint": "iot.example.com",
@@ -96,3 +97,28 @@ def test_row_says_how_it_is(label, changes, words):
 
 def test_clock_is_shown_as_a_date():
     assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d, ", said("clock"))
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (None, "none since this boot"),
+        (
+            '11518.000 W send failed error=TLSError why="the server is not trusted" again_ms=9000',
+            "2 s ago, send: failed: TLSError: the server is not trusted, again in 9 s",
+        ),
+        ("what no log line is", "what no log line is"),
+    ],
+)
+def test_trouble_is_the_newest_warning_of_the_log(line, words):
+    assert said("trouble", trouble=line) == words
+    assert "does not run" not in said("linkpost", trouble=line)
+
+
+def test_app_that_cannot_run_is_not_called_up_and_well():
+    line = '0.031 E app cannot run error=ConfigError why="config.json: sensors"'
+    assert "but the app does not run" in said("linkpost", trouble=line, uptime_ms=1600)
+    assert said("trouble", trouble=line, uptime_ms=1600) == (
+        "1.6 s ago, app: cannot run: ConfigError: config.json: sensors"
+    )
+    assert "not known" in said("trouble", ran=False)

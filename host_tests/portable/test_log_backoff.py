@@ -28,6 +28,16 @@ def test_log_value_with_spaces_quotes_or_line_ends_stays_one_value_on_one_line()
     assert _line("app", "x", "why", "") == '12.345 I app x why=""'
 
 
+def test_log_keeps_the_newest_line_that_warns():
+    log = Log(_Port(), lambda line: None)
+    log.warning("send", "failed", "error", "DNSError")
+    log.info("send", "accepted", "seq", 1)
+    log.debug("store", "stored")
+    assert Log.trouble == "12.345 W send failed error=DNSError"
+    Log(_Port(), lambda line: None).error("app", "cannot run")
+    assert log.trouble == "12.345 E app cannot run"
+
+
 def test_log_levels_have_their_letters():
     lines = []
     log = Log(_Port(), lines.append)

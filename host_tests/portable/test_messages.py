@@ -73,7 +73,7 @@ def test_throttled_says_how_to_ask_less():
 
 def test_refused_port_and_silence_are_told_apart():
     for number, words in (
-        (errno.ECONNREFUSED, "nothing listens on that port"),
+        (errno.ECONNREFUSED, "nothing listens on the endpoint's port"),
         (errno.ETIMEDOUT, "does not answer"),
     ):
         assert words in str(failures.network_error(OSError(number, "x"), "iot.example"))

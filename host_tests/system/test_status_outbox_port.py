@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 
 import linkpost_command
 import pytest
@@ -52,6 +53,24 @@ def test_status_of_a_board_that_reports_and_runs_on_afterwards(tmp_path):
     for text in (json.dumps(found), shown.stdout, shown.stderr):
         assert DEVICE_SECRET not in text
         assert "\x1b" not in text
+
+
+def test_status_of_a_board_that_is_not_well_says_why(tmp_path):
+    config = linkpost_command.write_config(tmp_path, NOBODY, interval_s=30)
+    with serial_board(tmp_path, config=config) as board:
+        board.wait_for("send failed")
+        shown = run("status", "--port", board.port)
+        assert re.search(r"^trouble .* ago, send: failed: NetworkError: ", shown.stdout, re.M), (
+            shown.stdout + shown.stderr
+        )
+        sick = {**json.loads(config.read_text()), "sensors": [{"type": "user.nothing"}]}
+        written = tmp_path / "sick.json"
+        written.write_text(json.dumps(sick))
+        assert run("provision", "--port", board.port, "--from", written, "--yes").returncode == 0
+        board.wait_for("app cannot run")
+        shown = run("status", "--port", board.port)
+        assert "but the app does not run: see trouble" in shown.stdout
+        assert re.search(r"^trouble .*ConfigError: sensors", shown.stdout, re.M), shown.stdout
 
 
 def test_status_of_a_new_board_and_of_one_that_is_held_leaves_them_at_the_repl(tmp_path):

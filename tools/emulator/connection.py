@@ -58,7 +58,10 @@ async def serve(stream: TLSStream, service: Service) -> None:
 
 
 def _name(error: BaseException) -> str:
-    return getattr(error, "reason", None) or type(error).__name__
+    name = getattr(error, "reason", None) or type(error).__name__
+    if name == "TLSV1_ALERT_UNKNOWN_CA":
+        name += ": who connects does not trust this emulator's CA. A board: linkpost deploy --ca"
+    return name
 
 
 async def _shake_hands(stream: TLSStream, service: Service) -> None:

@@ -51,7 +51,7 @@ _WORDS = {
 }
 
 _NETWORK = (
-    (errno.ECONNREFUSED, "refused the connection: nothing listens on that port"),
+    (errno.ECONNREFUSED, "refused the connection: nothing listens on the endpoint's port"),
     (errno.ECONNRESET, "broke the connection off"),
     (errno.ECONNABORTED, "broke the connection off"),
     (errno.ETIMEDOUT, "does not answer"),
