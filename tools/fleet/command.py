@@ -21,7 +21,6 @@ from tools.failures import CommandError
 from tools.fleet.console import Console
 from tools.fleet.vendor import refuse_vendor
 
-_CONSOLE = "http://127.0.0.1:8080"
 _SPARE_FILES = 64
 _FROM_TEMPLATE = ("format", "sign_method", "topic")
 # `select` on Windows takes 512 sockets, some of which are not ours.
@@ -63,9 +62,9 @@ class _Target:
     "--console",
     "console_url",
     metavar="URL",
-    help="The emulator's console: endpoint and CA are asked there, devices are made there, and"
-    f" what arrived is compared.  [default: {_CONSOLE}, where an emulator runs; else one is"
-    " started for this run]",
+    help="Report to the emulator with that console: endpoint and CA are asked there, devices are"
+    " made and stay there, and what arrived is compared.  [default: an emulator for this run,"
+    " which goes with it]",
 )
 @click.option(
     "--config",
@@ -101,6 +100,7 @@ def fleet(
 
     \b
     Example: linkpost fleet --boards 100 --interval 5 --duration 60
+             linkpost fleet --boards 100 --console http://127.0.0.1:8080
     """
     template = load_config(config)[1] if config else {}
     endpoint = endpoint or template.get("endpoint")
@@ -179,11 +179,9 @@ def _target(
         console = _console(console_url) if console_url else None
         yield _Target(endpoint, list(anchors(ca).values()), console)
         return
-    console = _console(console_url or _CONSOLE)
-    if console_url is None and not console.answers():
+    if console_url is None:
         if not own_allowed:
             raise CommandError("--csv needs --endpoint, or --console of an emulator")
-        click.echo("no emulator runs here: one is started for this run", err=True)
         from tools.soak.platform import Platform
 
         with (
@@ -192,7 +190,7 @@ def _target(
         ):
             yield _known(Console(platform.console), ca)
         return
-    yield _known(console, ca)
+    yield _known(_console(console_url), ca)
 
 
 def _known(console: Console, ca: Path | None) -> _Target:

@@ -32,13 +32,6 @@ class Console:
         """Return the emulator's `platform` (host:port) and `ca` (PEM)."""
         return self._call("GET", "/api/about")
 
-    def answers(self) -> bool:
-        """Tell whether an emulator is there."""
-        try:
-            return "platform" in self.about()
-        except CommandError:
-            return False
-
     def add_devices(self, count: int) -> list[Triple]:
         """Register that many throw-away devices."""
         run = secrets.token_hex(3)
