@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-_CODE = "the modules themselves, as `make bench` prints them; a quarter of it is their names"
+_CODE = "the modules themselves, as `make bench` prints them"
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ def emulator() -> Iterator[tuple[Platform, Path]]:
     with tempfile.TemporaryDirectory(prefix="linkpost-bench-") as name:
         folder = Path(name)
         (folder / "certs").mkdir()
-        with Platform(folder, [_TRIPLE], token_ttl_s=604_800) as platform:
+        with Platform(folder, [_TRIPLE]) as platform:
             for path, der in board_files.anchors(platform.ca).items():
                 if path.startswith(board_files.CA_PREFIX):
                     (folder / path).write_bytes(der)

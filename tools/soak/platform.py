@@ -13,6 +13,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+from tools.emulator.platform import TOKEN_TTL_S
 from tools.failures import NETWORK, CommandError
 from tools.lasting_port import lasting_port
 from tools.virtual_board import runtimes
@@ -20,8 +21,6 @@ from tools.virtual_board import runtimes
 _START_S = 30.0
 _STOP_S = 15.0
 _API_S = 30.0
-# Short, so that a soak of two minutes meets tokens that end by themselves.
-_TOKEN_TTL_S = 20
 
 
 class Platform:
@@ -36,7 +35,7 @@ class Platform:
         self,
         folder: Path,
         triples: list[tuple[str, str, str]],
-        token_ttl_s: int = _TOKEN_TTL_S,
+        token_ttl_s: int = TOKEN_TTL_S,
         options: tuple[str, ...] = ("--keep-alive",),
     ):
         self.endpoint = ""

@@ -24,6 +24,8 @@ _QUIET_S = 10.0
 _DRAIN_MAX_S = 60.0
 _POLL_S = 0.5
 _JOIN_S = 20.0
+# Short, so that a soak of two minutes meets tokens that end by themselves.
+_TOKEN_TTL_S = 20
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,8 @@ def soak(plan: Plan, folder: Path, progress: Progress) -> Result:
 
         note(f"seed {plan.seed}, {plan.boards} boards, {plan.seconds} s")
         boards = [Board(number, plan.seed, folder, note) for number in range(plan.boards)]
-        with Platform(folder, [board.triple for board in boards]) as platform:
+        triples = [board.triple for board in boards]
+        with Platform(folder, triples, token_ttl_s=_TOKEN_TTL_S) as platform:
             for board in boards:
                 board.prepare(platform.endpoint, platform.ca)
             trouble = Trouble(platform, [board.device for board in boards], plan.seed, note)
