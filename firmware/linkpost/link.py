@@ -7,6 +7,7 @@ from .borrow import borrow
 from .clock import Deadline
 from .errors import (
     TLS_EXPIRED,
+    TLS_MEMORY,
     TLS_NOT_YET_VALID,
     LinkpostError,
     NetworkError,
@@ -17,6 +18,9 @@ from .errors import (
 # it before.
 _NTP_AGAIN_MS = 300_000
 _NTP_DEADLINE_MS = 6_000
+# Requests in a row for which TLS found no memory: pieces of the heap that do not come together
+# again, or memory of the radio's own, are whole again only after a reset.
+_STARVED_MAX = 5
 
 
 class Link:
@@ -32,6 +36,7 @@ class Link:
         self._log = log
         self._on_clock_set = on_clock_set
         self._ntp_since = None
+        self._starved = 0
         self._wifi = None
         if config.networks and port.station() is not None:
             from .net.wifi import Wifi
@@ -75,6 +80,7 @@ class Link:
 
     def succeeded(self, date) -> None:
         """Take note of a reply over verified TLS; `date` is its Date header, or None."""
+        self._starved = 0
         if self._wifi is not None:
             self._wifi.request_succeeded()
         if date is None or self._clock.is_right():
@@ -87,13 +93,17 @@ class Link:
         """Take note of a request that failed, and of why."""
         if self._wifi is not None and isinstance(error, NetworkError):
             self._wifi.request_failed()
-        if isinstance(error, TLSError) and error.reason in (TLS_EXPIRED, TLS_NOT_YET_VALID):
+        reason = error.reason if isinstance(error, TLSError) else None
+        self._starved = self._starved + 1 if reason == TLS_MEMORY else 0
+        if reason in (TLS_EXPIRED, TLS_NOT_YET_VALID):
             self._clock.doubt()
             self._ntp_since = None
 
     @property
     def wants_reset(self) -> bool:
         """Tell whether only a reset of the chip is left to try."""
+        if self._starved >= _STARVED_MAX:
+            return True
         return self._wifi is not None and self._wifi.wants_reset
 
     @property

@@ -146,7 +146,7 @@ class Sender:
             wait_ms,
         )
         if self._link.wants_reset:
-            self._log.error("wifi", "resetting: the network does not come back")
+            self._log.error("send", "resetting: trying again has not helped")
             self._outbox.sync()
             self._port.reset()
         return wait_ms

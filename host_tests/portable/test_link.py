@@ -6,6 +6,7 @@ from fakes_ntp import Server, reply
 from linkpost.clock import Clock
 from linkpost.errors import (
     TLS_EXPIRED,
+    TLS_MEMORY,
     TLS_UNTRUSTED,
     AuthError,
     DNSError,
@@ -214,6 +215,24 @@ def test_link_no_access_point_raises_and_asks_for_a_reset_in_the_end():
         assert rounds == 12 and not world.link.is_joined
 
     on_both(test, points={})
+
+
+def test_link_without_memory_for_tls_five_times_in_a_row_asks_for_a_reset():
+    def test(world):
+        world.join()
+        starved = TLSError("not enough memory", TLS_MEMORY)
+        for ending in (lambda: world.link.succeeded(None), lambda: world.link.failed(refused)):
+            for _ in range(4):
+                world.link.failed(starved)
+            assert not world.link.wants_reset
+            ending()
+        for _ in range(5):
+            assert not world.link.wants_reset
+            world.link.failed(starved)
+        assert world.link.wants_reset
+
+    refused = AuthError(20000, "auth failed")
+    on_both(test)
 
 
 def test_link_off_and_light_sleep_and_on_again_keeps_the_time():
