@@ -7,11 +7,13 @@ from linkpost.app import App
 from linkpost.carried import Carried
 from linkpost.config import Config
 from linkpost.errors import (
+    TLS_MEMORY,
     AuthError,
     NetworkError,
     SensorError,
     StorageError,
     ThrottledError,
+    TLSError,
 )
 from linkpost.log import Log
 from linkpost.ports.base import DEEP_SLEEP_WAKE, WATCHDOG_RESET
@@ -164,6 +166,25 @@ def test_run_after_an_outage_drains_everything_in_order():
     assert board.outbox.pending == 0
     assert board.app.last_error is None
     assert len(board.has("backlog")) == 1
+
+
+def test_run_without_memory_for_tls_resets_with_the_outbox_in_order():
+    def starved(payload, number):
+        raise TLSError("not enough memory", TLS_MEMORY)
+
+    board = _Board(interval_s=60, answer=starved)
+    synced = []
+    reset = board.port.reset
+
+    def look_and_reset():
+        synced.append(board.outbox.synced)
+        reset()
+
+    board.port.reset = look_and_reset
+    board.run()
+    assert len(board.client.sent) == 5
+    assert synced == [1]
+    assert board.has("E send resetting")
 
 
 def test_run_authentication_refused_is_asked_every_15_minutes_at_most():
