@@ -8,12 +8,12 @@ one place that decides when to try again is `backoff`; its state outlives deep s
 
 import json
 
-from .borrow import borrow
-from .carried import Carried
 from .clock import Clock
 from .errors import StorageError
+from .loader import load
 from .log import Log
 from .ports.base import DEEP_SLEEP_WAKE
+from .retained import Retained
 from .schedule import Schedule
 from .sender import Sender
 from .sensors import check_value, read_all
@@ -57,11 +57,11 @@ class App:
         self._client = client
         self._outbox = outbox or self._open_outbox()
         self._clock = Clock(port, self._outbox.newest_unix_ms)
-        self._carried = Carried(port)
+        self._retained = Retained(port)
         self._sender = Sender(
             port, config, client, self._outbox, self._clock, self._log, self._time_known
         )
-        self._sensors = borrow("sensors.building").build(config.sensors, port)
+        self._sensors = load("sensors.building").build(config.sensors, port)
         for sensor in sensors:
             self._sensors.append(("", sensor))
         for _, sensor in self._sensors:
@@ -161,8 +161,8 @@ class App:
         self._proven = False
         self._told = False
         if port.reset_cause() == DEEP_SLEEP_WAKE:
-            self._samples = Schedule(port, self._carried.sample_in_ms)
-            self._sender.resume(self._carried.send_in_ms, self._carried.attempts)
+            self._samples = Schedule(port, self._retained.sample_in_ms)
+            self._sender.resume(self._retained.send_in_ms, self._retained.attempts)
             return
         self._samples = Schedule(port, 0)
         self._sender.start()
@@ -222,8 +222,8 @@ class App:
     def _rest(self):
         if not self._proven and (self.accepted or not self._healthy.left_ms()):
             self._proven = True
-            self._carried.crashes = 0
-            self._carried.keep()
+            self._retained.crashes = 0
+            self._retained.keep()
         left_ms = min(self._samples.left_ms(), self._sender.left_ms())
         sleep = self._config.sleep
         if sleep == "none" or left_ms < _SLEEP_MIN_MS:
@@ -237,12 +237,12 @@ class App:
             self._deep_sleep(left_ms)
 
     def _deep_sleep(self, ms):
-        carried = self._carried
-        carried.crashes = 0
-        carried.attempts = self._sender.attempts
-        carried.sample_in_ms = max(0, self._samples.left_ms() - ms)
-        carried.send_in_ms = max(0, self._sender.left_ms() - ms)
-        carried.keep()
+        retained = self._retained
+        retained.crashes = 0
+        retained.attempts = self._sender.attempts
+        retained.sample_in_ms = max(0, self._samples.left_ms() - ms)
+        retained.send_in_ms = max(0, self._sender.left_ms() - ms)
+        retained.keep()
         # Before deep sleep only: light sleep keeps RAM, and a cursor for each reading would take
         # rp2's flash over its budget of erases.
         self._outbox.sync()

@@ -14,10 +14,10 @@ Rules:
 import sys
 
 from . import ports
-from .carried import Carried
 from .errors import LinkpostError
 from .log import Log
 from .ports.base import DEEP_SLEEP_WAKE
+from .retained import Retained
 from .storage.files import list_names
 
 HOLD = "hold"
@@ -56,22 +56,22 @@ def run(start, port=None) -> None:
 
 
 def _count_boot(port, log):
-    carried = Carried(port)
-    if carried.crashes >= CRASHES_MAX:
+    retained = Retained(port)
+    if retained.crashes >= CRASHES_MAX:
         log.error(
-            "app", "safe mode", "boots_failed", carried.crashes, "again_in_ms", _SAFE_MODE_MS
+            "app", "safe mode", "boots_failed", retained.crashes, "again_in_ms", _SAFE_MODE_MS
         )
         _wait(port, _SAFE_MODE_MS)
-        carried.crashes = CRASHES_MAX - 1  # one more try, then back here
-    carried.crashes += 1
-    carried.keep()
+        retained.crashes = CRASHES_MAX - 1  # one more try, then back here
+    retained.crashes += 1
+    retained.keep()
 
 
 def _forget_crashes(port):
     # A person is at it: boots that they end did not fail, and what they deploy is new.
-    carried = Carried(port)
-    carried.crashes = 0
-    carried.keep()
+    retained = Retained(port)
+    retained.crashes = 0
+    retained.keep()
 
 
 def _wait(port, ms):

@@ -3,7 +3,7 @@
 Integers only: a chip's floats have 24 bits, Unix time in ms needs 41.
 """
 
-from .borrow import borrow
+from .loader import load
 from .version import RELEASED_UNIX_MS
 
 # Before 2025 a clock cannot be right: linkpost did not exist. A chip that lost its time starts at
@@ -79,7 +79,7 @@ class Clock:
         Only for a reply over verified TLS: there the certificate's dates bound what a forger could
         say. It may be late by the reply's way and by a second.
         """
-        unix_ms = borrow("dates").parse_http_date(text)
+        unix_ms = load("dates").parse_http_date(text)
         return unix_ms is not None and self.set_unix_ms(unix_ms)
 
     def doubt(self) -> None:

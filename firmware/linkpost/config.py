@@ -3,7 +3,7 @@
 Every key with its meaning and default stands in the README; the checks are in `config_rules`.
 """
 
-from .borrow import borrow
+from .loader import load
 from .storage.files import read_bytes
 
 _FILE_MAX = 8192  # bytes of config.json
@@ -18,13 +18,13 @@ class Config:
 
     def __init__(self, data: dict):
         """Check `data`, the object in config.json. Raises: ConfigError."""
-        borrow("config_rules").fill(self, data)
+        load("config_rules").fill(self, data)
 
     @classmethod
     def load(cls, path: str):
         """Return the Config in that file. Raises: ConfigError, StorageError."""
-        return cls(borrow("config_rules").parse(read_bytes(path, _FILE_MAX), path))
+        return cls(load("config_rules").parse(read_bytes(path, _FILE_MAX), path))
 
     def check_port(self, port) -> None:
         """Check what only the chip can tell. Raises: ConfigError."""
-        borrow("config_rules").check_port(self, port)
+        load("config_rules").check_port(self, port)

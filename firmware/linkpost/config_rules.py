@@ -1,13 +1,13 @@
 """What a config.json may hold: each key's meaning, default and limits, as code.
 
-Borrowed by `config` (`borrow`): much heap, needed once a boot. An unknown key, a missing one or
+Loaded by `config` (`loader`): much heap, needed once a boot. An unknown key, a missing one or
 a wrong type is a ConfigError that names the key and what was expected, never a secret value.
 """
 
 import json
 
-from .borrow import borrow
 from .errors import ConfigError
+from .loader import load
 from .protocol.payloads import ALINK, JSON, PAYLOAD_MAX_BYTES
 from .protocol.topics import check_topic
 
@@ -222,7 +222,7 @@ def _client_id(key, value):
 def _sensors(key, value):
     if not isinstance(value, list) or not value:
         raise ConfigError(key, 'must be a list like [{"type": "onchip"}]')
-    types = borrow("sensor_types")
+    types = load("sensor_types")
     names = []
     for i, sensor in enumerate(value):
         at = "%s[%d]" % (key, i)

@@ -1,5 +1,5 @@
 """Dates of the Gregorian calendar, without `time.gmtime`: that counts from 2000 on some chips, and
-its 32 bits end in 2038. Borrowed (`borrow`): a clock is set once a boot.
+its 32 bits end in 2038. Loaded when needed (`loader`): a clock is set once a boot.
 """
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")

@@ -3,7 +3,6 @@
 Nothing here waits for long: the app goes on sampling between two steps.
 """
 
-from .borrow import borrow
 from .clock import Deadline
 from .errors import (
     TLS_EXPIRED,
@@ -13,6 +12,7 @@ from .errors import (
     NetworkError,
     TLSError,
 )
+from .loader import load
 
 # NTP is asked again at most this often while the clock is not right; the `Date` of a reply may set
 # it before.
@@ -68,10 +68,10 @@ class Link:
         self._ntp_since = now
         try:
             deadline = Deadline(self._port, _NTP_DEADLINE_MS)
-            unix_ms = borrow("net.ntp").fetch(self._config.ntp, self._port, deadline)
+            unix_ms = load("net.ntp").fetch(self._config.ntp, self._port, deadline)
         except LinkpostError as error:
             # Not fatal: TLS is judged by the floor, and a reply over it sets the clock.
-            shows = "%d-%02d-%02d" % borrow("dates").civil(self._port.unix_ms() // 1000)[:3]
+            shows = "%d-%02d-%02d" % load("dates").civil(self._port.unix_ms() // 1000)[:3]
             self._log.warning("clock", "not set by NTP", "shows", shows, "why", error)
             return
         if self._clock.set_unix_ms(unix_ms):

@@ -1,6 +1,7 @@
 """The types of sensors that a config may name: the one table, for config, firmware and tools.
 
-Borrowed (`borrow`), and pure: a board needs it once a boot, deploy to know which files go along.
+Loaded when needed (`loader`), and pure: a board needs it once a boot, deploy to know which files
+go along.
 """
 
 # type: (file in `sensors`, class).

@@ -34,10 +34,10 @@ _FLOORS = {
     "clock": 1,
     "log": 1,
     "backoff": 1,
-    "carried": 1,
+    "retained": 1,
     "led": 1,
     "schedule": 1,
-    "borrow": 0,
+    "loader": 0,
     "dates": 0,
     "sensor_types": 0,
     "version": 0,
@@ -78,7 +78,7 @@ def _imports(path: Path) -> set[str]:
             module = ".".join((*base, *([node.module] if node.module else [])))
             found.add(module)
             found.update(f"{module}.{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "borrow":
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "load":
             found.update(f"linkpost.{name.value}" for name in node.args)
     return found
 
@@ -125,7 +125,7 @@ def test_arrow_that_points_up_is_seen(tmp_path, monkeypatch):
     path.parent.mkdir(parents=True)
     path.write_text(
         "from ..net import transport\n"
-        "def f():\n    from ..app import App\n    return borrow('client')\n"
+        "def f():\n    from ..app import App\n    return load('client')\n"
     )
     assert _imported_rooms(path) == {"net", "app", "client"}
     with pytest.raises(AssertionError):

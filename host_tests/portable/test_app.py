@@ -4,7 +4,6 @@ import json
 
 from fakes_app import FakeClient, FakeOutbox, FakePort, Slept
 from linkpost.app import App
-from linkpost.carried import Carried
 from linkpost.config import Config
 from linkpost.errors import (
     TLS_MEMORY,
@@ -17,6 +16,7 @@ from linkpost.errors import (
 )
 from linkpost.log import Log
 from linkpost.ports.base import DEEP_SLEEP_WAKE, WATCHDOG_RESET
+from linkpost.retained import Retained
 
 
 class _Stop(BaseException):
@@ -320,7 +320,7 @@ def test_run_backoff_outlives_deep_sleep():
         port = FakePort(cause=cause, retained=retained)
         board = _Board(interval_s=20, sleep="deep", port=port, answer=down).run()
         retained = port.retained()
-        attempts.append(Carried(port).attempts)
+        attempts.append(Retained(port).attempts)
         sends += len(board.client.sent)
         assert port.slept[-1][0] == "deep"
     assert attempts == sorted(attempts)
@@ -331,16 +331,16 @@ def test_run_backoff_outlives_deep_sleep():
 def test_run_healthy_boot_clears_the_crash_count():
     for seconds, answer, expected in ((30, NetworkError("down"), 3), (90, None, 0)):
         port = FakePort()
-        carried = Carried(port)
-        carried.crashes = 3
-        carried.keep()
+        retained = Retained(port)
+        retained.crashes = 3
+        retained.keep()
 
         def fails(payload, number, error=answer):
             if error:
                 raise error
 
         _Board(until_ms=seconds * 1000, port=port, answer=fails).run()
-        assert Carried(port).crashes == expected, seconds
+        assert Retained(port).crashes == expected, seconds
 
 
 def test_append_and_drain_are_a_loop_of_ones_own():

@@ -4,9 +4,9 @@ import os
 
 from fakes_app import FakePort, Slept
 from linkpost import boot
-from linkpost.carried import Carried
 from linkpost.errors import ConfigError
 from linkpost.ports.base import DEEP_SLEEP_WAKE
+from linkpost.retained import Retained
 
 # What is expected to crash prints a traceback; not here.
 boot._show = lambda error: None
@@ -62,7 +62,7 @@ def test_boots_that_a_person_ends_do_not_lead_to_safe_mode():
     port = FakePort()
     for _ in range(2 * boot.CRASHES_MAX):
         assert _boots(port, _Start(KeyboardInterrupt())) == "ctrl-c"
-    assert Carried(port).crashes == 0
+    assert Retained(port).crashes == 0
 
 
 def test_boot_with_hold_flag_forgets_what_crashed_before_it():
@@ -75,7 +75,7 @@ def test_boot_with_hold_flag_forgets_what_crashed_before_it():
         _boots(port, _Start())
     finally:
         os.remove("hold")
-    assert Carried(port).crashes == 0
+    assert Retained(port).crashes == 0
 
 
 def test_boot_config_error_is_said_and_leaves_the_repl():
@@ -94,7 +94,7 @@ def test_boot_crash_resets_after_a_pause():
     port = FakePort()
     assert _boots(port, _crashes) == "reset"
     assert port.now >= 10_000
-    assert Carried(port).crashes == 1
+    assert Retained(port).crashes == 1
 
 
 def test_boot_that_crashed_five_times_waits_15_minutes_and_tries_again():
@@ -116,9 +116,9 @@ def test_boot_that_crashed_five_times_waits_15_minutes_and_tries_again():
 
 def test_boot_loss_of_power_starts_the_count_over():
     port = FakePort()
-    Carried(port).keep()
+    Retained(port).keep()
     assert _boots(port, _Start()) == "repl"
-    assert Carried(port).crashes == 1
+    assert Retained(port).crashes == 1
 
 
 def test_boot_wakes_from_deep_sleep_do_not_count():
@@ -127,4 +127,4 @@ def test_boot_wakes_from_deep_sleep_do_not_count():
         port = FakePort(cause=DEEP_SLEEP_WAKE, retained=retained)
         assert _boots(port, _Start()) == "repl"
         retained = port.retained()
-    assert Carried(port).crashes == 0
+    assert Retained(port).crashes == 0

@@ -2,7 +2,7 @@
 
 from fakes_app import FakePort
 from linkpost import led
-from linkpost.carried import Carried
+from linkpost.retained import Retained
 from linkpost.schedule import Schedule
 
 
@@ -58,14 +58,14 @@ def test_schedule_again_does_not_drift_and_leaves_out_what_has_passed():
 
 def test_carried_comes_back_as_it_was_kept():
     port = FakePort()
-    carried = Carried(port)
-    assert (carried.crashes, carried.attempts, carried.send_in_ms) == (0, 0, 0)
-    carried.crashes = 3
-    carried.attempts = 1000  # more than is kept
-    carried.sample_in_ms = 5
-    carried.send_in_ms = 3_600_000
-    carried.keep()
-    again = Carried(FakePort(retained=port.retained()))
+    retained = Retained(port)
+    assert (retained.crashes, retained.attempts, retained.send_in_ms) == (0, 0, 0)
+    retained.crashes = 3
+    retained.attempts = 1000  # more than is kept
+    retained.sample_in_ms = 5
+    retained.send_in_ms = 3_600_000
+    retained.keep()
+    again = Retained(FakePort(retained=port.retained()))
     assert (again.crashes, again.attempts) == (3, 255)
     assert (again.sample_in_ms, again.send_in_ms) == (5, 3_600_000)
 
@@ -81,7 +81,7 @@ class _Forgetful(FakePort):
 
 
 def test_carried_on_a_port_that_retains_nothing_is_zeros():
-    carried = Carried(_Forgetful())
-    carried.crashes = 1
-    carried.keep()
-    assert Carried(_Forgetful()).crashes == 0
+    retained = Retained(_Forgetful())
+    retained.crashes = 1
+    retained.keep()
+    assert Retained(_Forgetful()).crashes == 0

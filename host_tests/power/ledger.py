@@ -7,7 +7,7 @@ then say what had been promised, and which call was under way: that one may have
 
 import os
 
-# Borrowed later, when the root is the board's flash and this file system is out of reach.
+# Loaded later, when the root is the board's flash and this file system is out of reach.
 import linkpost.storage.recovery  # noqa: F401
 import vfs
 from linkpost.storage.outbox import Outbox

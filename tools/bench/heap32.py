@@ -48,7 +48,7 @@ def _modules_of_an_app() -> list[str]:
 def _run(scenario: Path, config: dict[str, Any]) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory(prefix="linkpost-bench-") as name:
         board = Path(name)
-        # Its hashlib has neither digest. Both are borrowed when something is signed.
+        # Its hashlib has neither digest. Both are loaded when something is signed.
         files = board_files.files_for(config, chip="host", native_digests=False)
         files["config.json"] = json.dumps({**config, "endpoint": "localhost"}).encode()
         for path, data in files.items():

@@ -4,7 +4,7 @@
 
 from micropython import const
 
-from ..borrow import borrow
+from ..loader import load
 from .transport import READY
 
 # At most this long between two looks at deadline and watchdog, ms. rp2's watchdog ends at 8388.
@@ -28,7 +28,7 @@ def time_left(transport, deadline, feed) -> int:
     feed()
     left_ms = deadline.left_ms()
     if left_ms == 0:
-        error = borrow("net.failures").deadline_error(transport.host, transport.phase, deadline.ms)
+        error = load("net.failures").deadline_error(transport.host, transport.phase, deadline.ms)
         transport.close()
         raise error
     return left_ms

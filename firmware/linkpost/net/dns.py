@@ -4,7 +4,7 @@ import socket
 
 from micropython import const
 
-from ..borrow import borrow
+from ..loader import load
 
 # Two name servers that do not answer.
 _LONGEST_MS = const(15_000)
@@ -21,7 +21,7 @@ def resolve(host: str, port_number: int, port) -> list:
     try:
         return socket.getaddrinfo(host, port_number, 0, socket.SOCK_STREAM)
     except (OSError, ValueError) as error:  # ValueError: CPython, of a name that cannot be one
-        raise borrow("net.failures").dns_error(error, host)
+        raise load("net.failures").dns_error(error, host)
     finally:
         port.feed_for(0)
         port.feed()

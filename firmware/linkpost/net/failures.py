@@ -1,6 +1,6 @@
 """What sockets and mbedTLS raise, turned into our errors, in words a person can act on.
 
-Borrowed when something fails (`borrow`): a board on which all goes well does not pay for the
+Loaded when something fails (`loader`): a board on which all goes well does not pay for the
 words.
 """
 
@@ -8,7 +8,6 @@ import errno
 
 from micropython import const
 
-from ..borrow import borrow
 from ..errors import (
     TLS_EXPIRED,
     TLS_HANDSHAKE,
@@ -22,6 +21,7 @@ from ..errors import (
     NetworkError,
     TLSError,
 )
+from ..loader import load
 
 # mbedTLS 3.6, include/mbedtls/ssl.h and x509.h; MicroPython raises OSError(number, name).
 _CONN_EOF = const(-0x7280)
@@ -159,7 +159,7 @@ def _certificate_error(text, host, unix_ms):
             if reason in (TLS_NOT_YET_VALID, TLS_EXPIRED):
                 message += (
                     ", which shows %d-%02d-%02d (UTC). Is it set? NTP needs UDP 123 open"
-                    % borrow("dates").civil(unix_ms // 1000)[:3]
+                    % load("dates").civil(unix_ms // 1000)[:3]
                 )
             return TLSError(message, reason)
     return TLSError(

@@ -23,8 +23,8 @@ import socket
 
 from micropython import const
 
-from ..borrow import borrow
 from ..errors import NetworkError
+from ..loader import load
 from .dns import resolve
 from .gate import Gate
 
@@ -97,7 +97,7 @@ class Transport:
             if self.phase == _CLOSED:
                 self.reused = False
                 if self._context is None:
-                    self._context = borrow("net.trust").make_context(self._anchors)
+                    self._context = load("net.trust").make_context(self._anchors)
                 self._addresses = resolve(self.host, self._port_number, self._port)
                 return self._open_next(None)
             if self.phase == _CONNECTING:
@@ -129,7 +129,7 @@ class Transport:
             self.phase = _CONNECTING
             return WANT_WRITE
         self.close()
-        raise borrow("net.failures").network_error(error, self.host)
+        raise load("net.failures").network_error(error, self.host)
 
     def _finish_connect(self):
         if not self.poll(WANT_WRITE, 0):
@@ -319,6 +319,6 @@ class Transport:
         self.close()
         if raised is not None:
             return raised
-        return borrow("net.failures").tls_error(
+        return load("net.failures").tls_error(
             error, self.host, phase > _HANDSHAKE, self._port.unix_ms()
         )

@@ -2,7 +2,7 @@
 
 import tls
 
-from ..borrow import borrow
+from ..loader import load
 
 
 def make_context(anchors):
@@ -24,7 +24,7 @@ def make_context(anchors):
         except (OSError, ValueError):
             # mbedTLS says the same when memory ran out. Going on without would then leave out
             # an anchor until the next boot, so this context is thrown away.
-            raise borrow("net.failures").bad_anchor(count)
+            raise load("net.failures").bad_anchor(count)
     if count == 0:
-        raise borrow("net.failures").no_anchor()
+        raise load("net.failures").no_anchor()
     return context

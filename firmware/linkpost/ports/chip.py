@@ -10,8 +10,8 @@ from binascii import crc32
 
 from micropython import const
 
-from ..borrow import borrow
 from ..errors import ConfigError
+from ..loader import load
 from .base import EPOCH_2000_S, WIFI_UP, Port
 
 # A light sleep is cut into pieces: rp2 takes 71 minutes at most, and a watchdog goes on running.
@@ -71,7 +71,7 @@ class ChipPort(Port):
         return self._time.time_ns() // 1_000_000 + self._epoch_ms
 
     def set_unix_ms(self, unix_ms):
-        year, month, day, hour, minute, second, weekday = borrow("dates").civil(unix_ms // 1000)
+        year, month, day, hour, minute, second, weekday = load("dates").civil(unix_ms // 1000)
         microsecond = unix_ms % 1000 * 1000
         self._machine.RTC().datetime(
             (year, month, day, weekday, hour, minute, second, microsecond)

@@ -1,6 +1,6 @@
 """Words about a refusal: the platform's, and what a person can do, in one line.
 
-Borrowed (`borrow`): words cost heap.
+Loaded when needed (`loader`): words cost heap.
 """
 
 import json

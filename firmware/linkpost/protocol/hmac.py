@@ -2,7 +2,7 @@
 
 import hashlib
 
-from ..borrow import borrow
+from ..loader import load
 
 _BLOCK = 64  # bytes, of both digests
 
@@ -18,9 +18,9 @@ def digest_class(digest: str):
         return getattr(hashlib, digest)
     # Deployed only to boards that need it.
     if digest == "md5":
-        return borrow("protocol.md5").MD5
+        return load("protocol.md5").MD5
     if digest == "sha1":
-        return borrow("protocol.sha1").SHA1
+        return load("protocol.sha1").SHA1
     raise ValueError("no digest %s" % digest)
 
 

@@ -8,8 +8,8 @@ import json
 
 from micropython import const
 
-from ..borrow import borrow
 from ..errors import ProtocolError
+from ..loader import load
 
 _DEPTH_MAX = const(8)  # the platform's own replies have two levels
 _ID_MAX = const(64)  # characters of a message id; the platform's have 19
@@ -52,7 +52,7 @@ class Answer:
         """The platform's words for people, "" where there are none."""
         if not self._message_end:
             return ""
-        return borrow("protocol.advice").words(
+        return load("protocol.advice").words(
             memoryview(self._buffer)[self._message : self._message_end]
         )
 

@@ -28,7 +28,6 @@ So a message costs at most two authentications and four requests on topics, in a
 
 from micropython import const
 
-from ..borrow import borrow
 from ..errors import (
     AuthError,
     NetworkError,
@@ -37,6 +36,7 @@ from ..errors import (
     ThrottledError,
     TokenError,
 )
+from ..loader import load
 from .http import encode_head, finish_head
 from .replies import Answer
 
@@ -69,7 +69,7 @@ class Credentials:
         self.device_name = device_name
         self.device_secret = device_secret
         self.client_id = client_id
-        self.sign_method = borrow("protocol.signing").choose_method(sign_method)
+        self.sign_method = load("protocol.signing").choose_method(sign_method)
 
 
 class Session:
@@ -106,7 +106,7 @@ class Session:
         Raises: ConfigError where the topic cannot be published to.
         """
         if self._topic is None or topic != self._topic:
-            borrow("protocol.topics").check_topic(topic)
+            load("protocol.topics").check_topic(topic)
             self._topic = topic
             self._head = None
         self._begin(length)
@@ -120,7 +120,7 @@ class Session:
         """
         if action == SEND_AUTH:
             c = self._credentials
-            body = borrow("protocol.signing").encode_auth_body(
+            body = load("protocol.signing").encode_auth_body(
                 c.product_key, c.device_name, c.device_secret, c.client_id, c.sign_method
             )
             head = encode_head(b"/auth", c.host, (("Content-Type", "application/json"),))
@@ -171,7 +171,7 @@ class Session:
             self.token_changed = True
             return self._next(SEND_TOPIC)
         if code in (PARAM_ERROR, AUTH_CHECK_ERROR):
-            words = borrow("protocol.advice").refused(self._credentials.device_secret)
+            words = load("protocol.advice").refused(self._credentials.device_secret)
             return self._end(STOP, AuthError(code, words))
         return self._later(answer)
 
@@ -200,7 +200,7 @@ class Session:
     def _later(self, answer):
         words = answer.message
         if answer.code == TOO_MANY_REQUESTS:
-            words = borrow("protocol.advice").throttled(words)
+            words = load("protocol.advice").throttled(words)
             return self._end(LATER, ThrottledError(answer.code, words))
         return self._end(LATER, ServiceError(answer.code, words))
 

@@ -2,7 +2,7 @@
 
 import json
 
-from ..borrow import borrow
+from ..loader import load
 
 _DIGEST_OF = {"hmacmd5": "md5", "hmacsha1": "sha1"}
 # Not signed; everything else in the request is.
@@ -17,7 +17,7 @@ def choose_method(wanted: str) -> str:
     if wanted != "auto":
         return wanted
     for method in ("hmacmd5", "hmacsha1"):
-        if borrow("protocol.hmac").has_native(_DIGEST_OF[method]):
+        if load("protocol.hmac").has_native(_DIGEST_OF[method]):
             return method
     return "hmacmd5"
 
@@ -29,7 +29,7 @@ def encode_content(fields: dict) -> bytes:
 
 def sign(method: str, secret: str, fields: dict) -> str:
     """Return hex(HMAC(secret, content)) in capitals, as the vendor's page writes it."""
-    digest = borrow("protocol.hmac").hmac(
+    digest = load("protocol.hmac").hmac(
         _DIGEST_OF[method], secret.encode(), encode_content(fields)
     )
     return "".join(["%02X" % byte for byte in digest])

@@ -1,7 +1,7 @@
-"""From the config's `sensors` to sensors. Borrowed (`borrow`): needed once a boot."""
+"""From the config's `sensors` to sensors. Loaded when needed (`loader`): needed once a boot."""
 
-from ..borrow import borrow
 from ..errors import ConfigError
+from ..loader import load
 
 _NOT_OPTIONS = ("type", "name")
 
@@ -21,7 +21,7 @@ def build(specs, port) -> list:
 
 
 def _make(spec, key, port):
-    types = borrow("sensor_types")
+    types = load("sensor_types")
     kind = spec["type"]
     if kind.startswith(types.USER):
         options = {name: spec[name] for name in spec if name not in _NOT_OPTIONS}

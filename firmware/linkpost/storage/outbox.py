@@ -43,8 +43,8 @@ What is true at each cut (each write is atomic on littlefs; where it is not, the
 
 from micropython import const
 
-from ..borrow import borrow
 from ..errors import StorageError
+from ..loader import load
 from .backlog import Backlog
 from .budget import Budget
 from .position import Position, make_folder
@@ -92,7 +92,7 @@ class Outbox:
             self._budget = Budget(path, max_bytes, segments.used_bytes)
             segments.segment_bytes = self._budget.segment_bytes
             self._backlog = Backlog(self._ring, segments, position)
-            if borrow("storage.recovery").recover(self._ring, segments, position):
+            if load("storage.recovery").recover(self._ring, segments, position):
                 position.keep_stream(random_bytes)
             else:
                 position.new_stream(random_bytes)

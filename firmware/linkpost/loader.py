@@ -2,19 +2,19 @@
 
 A module stays in heap for as long as `sys.modules` has it, at about twice the size of its `.mpy`.
 What a board does once (check its config), once a day (ask for the time), once a week (sign) or
-when something fails (find words for it) need not be there in between. A borrowed module is in no
+when something fails (find words for it) need not be there in between. A loaded module is in no
 table: when the caller drops it, its heap is free again.
 
 Rules:
-  1. A borrowed module holds functions, and classes only whose objects nobody keeps: a class would
+  1. A loaded module holds functions, and classes only whose objects nobody keeps: a class would
      be another one each time, and state would be gone.
-  2. It is borrowed where it is used, inside a function, and what only it needs it borrows too.
+  2. It is loaded where it is used, inside a function, and what only it needs it loads too.
 """
 
 import sys
 
 
-def borrow(name: str):
+def load(name: str):
     """Return the module `linkpost.<name>`, of which MicroPython keeps nothing afterwards.
 
     Where it was imported already, it is that one, and stays. CPython keeps it in any case: there

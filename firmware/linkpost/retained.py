@@ -10,7 +10,7 @@ import struct
 _LAYOUT = "<BBHII"
 
 
-class Carried:
+class Retained:
     """crashes     boots in a row that did not prove healthy; `boot` counts, `app` clears
     attempts      failures of sending in a row, of `backoff`
     sample_in_ms  after a deep sleep, ms until the next reading
