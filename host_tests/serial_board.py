@@ -65,6 +65,23 @@ class BoardOnPort:
         self._board.power_on(cut_after_bytes)
         self.wait_for_port()
 
+    @contextlib.contextmanager
+    def chatter(self, every_s: float, line: bytes = b"W (4711) wifi: bcn_timeout > 6\r\n"):
+        """Let another task of the chip print a line now and then, in this block."""
+        stopped = threading.Event()
+
+        def talk() -> None:
+            while not stopped.wait(every_s):
+                self._board.say(line)
+
+        thread = threading.Thread(target=talk, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stopped.set()
+            thread.join()
+
     # -- waiting ------------------------------------------------------------------------------
 
     def wait_for_port(self) -> None:

@@ -22,7 +22,7 @@ def _linkpost_who():
  except OSError:
   d=None
  u=os.uname() if hasattr(os,'uname') else None
- print(repr((i[0],tuple(i[1])[:3],sys.platform,getattr(i,'_machine',u and u[4]),
+ _linkpost_tell(repr((i[0],tuple(i[1])[:3],sys.platform,getattr(i,'_machine',u and u[4]),
   getattr(i,'_build',''),getattr(i,'_mpy',0),
   hasattr(hashlib,'md5') and hasattr(hashlib,'sha1'),f,t,d)))
 _linkpost_who()

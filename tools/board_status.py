@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from tools.board_identity import Identity
 from tools.usb_board import UsbBoard
 
-# Prints the fields of BoardStatus, in order. Uptime counts from when the firmware was loaded, so
+# Tells the fields of BoardStatus, in order. Uptime counts from when the firmware was loaded, so
 # it is told only where that was before we came. A file's time counts from the same epoch as
 # time.time(), on each port.
 _ASK = """
@@ -31,7 +31,7 @@ def _linkpost_status(whole):
  try:
   if w and w.isconnected():name=w.config('ssid')
  except (OSError,ValueError):pass
- print(repr((ran,p and p.name,ran and p.uptime_ms() or None,p and p.reset_cause(),
+ _linkpost_tell(repr((ran,p and p.name,ran and p.uptime_ms() or None,p and p.reset_cause(),
   p.heap_free() if p else gc.mem_free(),p and p.unix_ms(),p and p.clock_marked(),
   age,bool(w),name,p and p.wifi_rssi(),trouble)))
 """
@@ -60,5 +60,5 @@ def ask_status(board: UsbBoard, who: Identity) -> BoardStatus:
 
     The firmware is imported there only after a complete deploy: an incomplete one may hang it.
     """
-    answer = board.literal(board.run(f"{_ASK}_linkpost_status({who.linkpost is not None})"))
+    answer = board.ask_value(f"{_ASK}_linkpost_status({who.linkpost is not None})")
     return BoardStatus(*answer)

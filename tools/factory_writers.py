@@ -38,7 +38,7 @@ import network,binascii
 w=network.WLAN(network.STA_IF)
 a=w.active()
 w.active(True)
-print(binascii.hexlify(w.config('mac'),':').decode())
+_linkpost_tell(binascii.hexlify(w.config('mac'),':').decode())
 w.active(a)
 """
 
@@ -147,7 +147,7 @@ class PicoWriter:
     def identify(self, port: str) -> Chip:
         """See Writer: by the MAC of its radio."""
         with UsbBoard(port, wait_s=_ANSWER_S) as board:
-            mac = board.run(_ASK_MAC).strip()
+            mac = "".join(board.ask(_ASK_MAC))
         if not re.fullmatch(r"([0-9a-f]{2}:){5}[0-9a-f]{2}", mac) or mac == "00:00:00:00:00:00":
             raise CommandError(f"the radio of the board on {port} tells no MAC; repeat", NO_BOARD)
         return Chip(self._images.board.chip_name, mac, self._images.board.size)

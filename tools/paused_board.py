@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import time
 from collections.abc import Iterator
 
 from tools.failures import CommandError
 from tools.serial_ports import find_port
 from tools.usb_board import BoardLost, UsbBoard
+
+# For one that does not answer as it should.
+_RESTART_S = 3.0
 
 
 @contextlib.contextmanager
@@ -26,7 +30,12 @@ def paused_board(port: str | None, wait_s: float) -> Iterator[UsbBoard]:
         try:
             yield board
         except BoardLost:
-            raise  # with its power, most likely: nobody is there to be restarted
+            # Where the port is gone the power is too, or the board restarts by itself. Else
+            # others talk into what it says: it is not asked first what it has to run.
+            with contextlib.suppress(CommandError):
+                board.reconnect(time.monotonic() + _RESTART_S)
+                board.leave_running()
+            raise
         except BaseException:
             with contextlib.suppress(CommandError):
                 board.reconnect()  # Ctrl-C may have cut a command in two

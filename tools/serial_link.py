@@ -35,10 +35,8 @@ transport_serial.print = lambda *details: None
 class BoardLost(CommandError):
     """The connection to a board broke: unplugged, reset, asleep."""
 
-    def __init__(self, port: str):
-        super().__init__(
-            f"the board on {port} went away: check cable and power, and repeat", NO_BOARD
-        )
+    def __init__(self, port: str, why: str = "went away: check cable and power, and repeat"):
+        super().__init__(f"the board on {port} {why}", NO_BOARD)
 
 
 def open_port(
@@ -121,7 +119,7 @@ def interrupt(
     # Earlier rounds may be answered only now; after this there is exactly one prompt.
     _drain(transport, quiet_s=0.1, longest_s=2.0)
     transport.serial.write(b"\r\x01")
-    if not transport.read_until(1, _BANNER, timeout=2.0).endswith(_BANNER):
+    if not transport.read_until(1, _BANNER, timeout=2.0, timeout_overall=4.0).endswith(_BANNER):
         raise OSError(errno.EIO, "the raw REPL went away")
     transport.in_raw_repl = True
 

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import ast
 import base64
 import time
 from collections.abc import Callable, Iterable
@@ -22,7 +23,7 @@ __all__ = ["BoardLost", "Identity", "OnBoardError", "UsbBoard"]
 # One piece of a file on its way: its base64 and its bytes are on the chip's heap at once.
 _PIECE_BYTES = 768
 
-# Prints (path, size) of every file below a folder, and with `h` its SHA-256.
+# Tells (path, size) of every file below a folder, and with `h` its SHA-256.
 _WALK = """
 import os
 def _linkpost_walk(p,h):
@@ -30,14 +31,14 @@ def _linkpost_walk(p,h):
  b=memoryview(bytearray(512))
  def one(p,n):
   if not h:
-   print(repr((p,n,'')));return
+   _linkpost_tell(repr((p,n,'')));return
   d=hashlib.sha256()
   with open(p,'rb') as f:
    while 1:
     k=f.readinto(b)
     if not k:break
     d.update(b[:k])
-  print(repr((p,n,binascii.hexlify(d.digest()).decode())))
+  _linkpost_tell(repr((p,n,binascii.hexlify(d.digest()).decode())))
  def walk(p):
   for e in os.ilistdir(p or '/'):
    q=p+'/'+e[0]
@@ -57,7 +58,7 @@ class UsbBoard(UsbRepl):
 
     def identify(self) -> Identity:
         """Ask the board who it is. Raises: CommandError where it runs no MicroPython."""
-        answer = self.literal(self.run(board_identity.ASK))
+        answer = self.ask_value(board_identity.ASK)
         if answer[0] != "micropython":
             raise CommandError(
                 f"the board on {self.port} runs {answer[0]}; linkpost needs MicroPython. Run: "
@@ -78,24 +79,24 @@ class UsbBoard(UsbRepl):
 
     def read(self, path: str) -> bytes | None:
         """Return a file's content; None where there is none."""
-        lines = self.run(
+        told = self.ask(
             "import binascii\n"
             "def _linkpost_read(p):\n"
             " try:f=open(p,'rb')\n"
             " except OSError as e:\n"
             "  if e.errno!=2:raise\n"
-            "  print('none');return\n"
+            "  _linkpost_tell('none');return\n"
             " with f:\n"
             "  while 1:\n"
             "   b=f.read(256)\n"
             "   if not b:break\n"
-            "   print(binascii.hexlify(b).decode())\n"
+            "   _linkpost_tell(binascii.hexlify(b).decode())\n"
             f"_linkpost_read({'/' + path!r})"
-        ).split()
-        if lines == ["none"]:
+        )
+        if told == ["none"]:
             return None
         try:
-            return bytes.fromhex("".join(lines))
+            return bytes.fromhex("".join(told))
         except ValueError as error:
             raise BoardLost(self.port) from error  # bytes were lost on the way
 
@@ -180,7 +181,7 @@ class UsbBoard(UsbRepl):
             f"_linkpost_walk({'/' + path.strip('/') if path.strip('/') else ''!r},{with_hash})\n"
             for path in paths
         )
-        found = [self.literal(line) for line in self.run(_WALK + calls).splitlines()]
+        found = [ast.literal_eval(one) for one in self.ask(_WALK + calls)]
         return [(path.lstrip("/"), size, digest) for path, size, digest in found]
 
     def _make_folder(self, folder: str) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import ast
 import contextlib
 import re
-import struct
 import time
 from collections.abc import Iterator
 from typing import Any, Self
@@ -18,13 +17,18 @@ from typing import Any, Self
 from mpremote.transport import TransportError
 from mpremote.transport_serial import SerialTransport
 
+from tools import raw_repl
 from tools.failures import NO_BOARD, CommandError
 from tools.serial_link import BoardLost, Note, interrupt, open_port, usb_id
 
 # How long a board may take from a reset until it answers: flash scan, Wi-Fi firmware, USB.
 RESET_S = 20.0
 _ANSWER_S = 10.0
+_ASK_AGAIN_S = 3.0
 _NO_SPACE = 28
+# The last line of a traceback.
+_RAISED = re.compile(r"\w*(Error|Exception|Interrupt|Exit)\b")
+_TALKS = "prints into its answers without end: close what runs on it, or repeat"
 # Before a reset, so that the command for it is acknowledged.
 _RESET_DELAY_MS = 50
 
@@ -34,13 +38,15 @@ class OnBoardError(CommandError):
 
     def __init__(self, port: str, output: str):
         lines = output.strip().splitlines() or ["no message"]
-        found = re.match(r"OSError: \(?(?:\[Errno )?(\d+)", lines[-1])
+        # Another task may have printed a line after it.
+        said = next((line for line in reversed(lines) if _RAISED.match(line)), lines[-1])
+        found = re.match(r"OSError: \(?(?:\[Errno )?(\d+)", said)
         self.errno = int(found[1]) if found else None
         self.output = output
         if self.errno == _NO_SPACE:
             super().__init__(f"the board's flash on {port} is full", NO_BOARD)
         else:
-            super().__init__(f"the board on {port} said: {lines[-1]}", NO_BOARD)
+            super().__init__(f"the board on {port} said: {said}", NO_BOARD)
 
 
 class UsbRepl:
@@ -63,8 +69,10 @@ class UsbRepl:
         self._note = note or (lambda line: None)
         self._transport: SerialTransport | None = None
         self._usb_id: str | None = None
+        self._patient_until = 0.0
 
     def __enter__(self) -> Self:
+        self._patient_until = time.monotonic() + self._wait_s
         try:
             self._connect(time.monotonic() + self._wait_s, self._note)
         except BaseException:
@@ -88,24 +96,53 @@ class UsbRepl:
         _close(transport)
 
     def run(self, code: str, silent_s: float = _ANSWER_S) -> str:
-        """Run code on the board; return what it printed.
+        """Run code on the board; return what was printed meanwhile, by whomever.
 
-        Args: silent_s: how long it may print nothing.
+        Args: silent_s: how long it may go on without an answer.
         Raises: OnBoardError where the code raised.
         """
         transport = self.linked()
         try:
-            output, errors = transport.exec_raw(code, timeout=silent_s)
-        except (TransportError, OSError, struct.error) as error:
+            raw_repl.start(transport, code, silent_s)
+            output, errors = raw_repl.follow(transport, silent_s)
+        except (TransportError, OSError) as error:
             self._lose()
             raise BoardLost(self.port) from error
         if errors:
-            raise OnBoardError(self.port, errors.decode(errors="replace"))
-        return output.decode(errors="replace")
+            raise OnBoardError(self.port, errors)
+        return output
+
+    def ask(self, code: str, silent_s: float = _ANSWER_S) -> list[str]:
+        """Run code that answers by `_linkpost_tell(text)`, and changes nothing; return the texts.
+
+        What something else was printed into is asked for again, until `wait_s` from the start are
+        over, and at least for a moment.
+
+        Raises: as `run`.
+        """
+        deadline = max(self._patient_until, time.monotonic() + _ASK_AGAIN_S)
+        while True:
+            try:
+                return raw_repl.answers(self.run(raw_repl.TELL + code, silent_s))
+            except raw_repl.Damaged as error:
+                if time.monotonic() > deadline:
+                    raise BoardLost(self.port, _TALKS) from error
+            except BoardLost as error:
+                if isinstance(error.__cause__, OSError) or time.monotonic() > deadline:
+                    raise  # the port is gone
+                self.reconnect(deadline)
+
+    def ask_value(self, code: str) -> Any:
+        """Return the one literal that code tells. Raises: as `ask`; BoardLost where it is none."""
+        try:
+            return ast.literal_eval("".join(self.ask(code)))
+        except (ValueError, SyntaxError) as error:
+            self._lose()  # bytes were lost on the way
+            raise BoardLost(self.port) from error
 
     def value(self, expression: str) -> Any:
         """Return what an expression is on the board: a literal."""
-        return self.literal(self.run(f"print(repr({expression}))"))
+        return self.ask_value(f"_linkpost_tell(repr({expression}))")
 
     # -- boots ------------------------------------------------------------------------------------
 
@@ -200,20 +237,14 @@ class UsbRepl:
     def _start_reset(self) -> None:
         transport = self.linked()
         try:
-            transport.exec_raw_no_follow(
-                f"import time,machine\ntime.sleep_ms({_RESET_DELAY_MS})\nmachine.reset()"
+            raw_repl.start(
+                transport,
+                f"import time,machine\ntime.sleep_ms({_RESET_DELAY_MS})\nmachine.reset()",
+                _ANSWER_S,
             )
             transport.in_raw_repl = False
-        except (TransportError, OSError, struct.error) as error:
+        except (TransportError, OSError) as error:
             self._lose()
-            raise BoardLost(self.port) from error
-
-    def literal(self, text: str) -> Any:
-        """Return what a `repr` of the board says. Raises: BoardLost where it came damaged."""
-        try:
-            return ast.literal_eval(text.strip())
-        except (ValueError, SyntaxError) as error:
-            self._lose()  # bytes were lost on the way
             raise BoardLost(self.port) from error
 
 

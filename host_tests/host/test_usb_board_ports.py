@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tools import serial_link
+from tools import paused_board, raw_repl, serial_link
 from tools.failures import NO_BOARD, CommandError
-from tools.usb_board import UsbBoard
+from tools.usb_board import OnBoardError, UsbBoard
 
 if sys.platform == "win32":
     pytest.skip("pseudo-terminals are POSIX", allow_module_level=True)
@@ -107,3 +107,64 @@ def test_device_that_talks_without_end_ends_at_the_deadline():
 def test_chip_with_erased_flash_is_told_to_be_flashed():
     with a_port(lambda data: b"invalid header: 0xffffffff\r\n") as port:
         assert "no firmware" in refused(port)
+
+
+class _DamagedRepl:
+    """A raw REPL whose every answer has half a frame in it, as when a task prints into it."""
+
+    def __init__(self, answer: bytes):
+        self.answer = answer
+        self.code = b""
+
+    def __call__(self, data: bytes) -> bytes:
+        said = b""
+        if data.endswith(b"\x05A\x01"):
+            return b"I (17) wifi: R\r\nR\x01\x00\x08"
+        if b"\x01" in data:
+            said = b"raw REPL; CTRL-B to exit\r\n>"
+        self.code += data
+        if data.endswith(b"\x04"):
+            said += b"\x04I (17) \x7f\r\n" + self.answer + b"\x04\x04>"
+        return said
+
+
+def test_board_whose_answers_are_never_whole_is_let_go_of_and_restarted():
+    board = _DamagedRepl(b"\x025:(1,W (4) wifi: x\r\n)\x03")
+    start = time.monotonic()
+    with (
+        a_port(board) as port,
+        pytest.raises(CommandError) as caught,
+        paused_board.paused_board(port, 4) as usb,
+    ):
+        usb.identify()
+    assert time.monotonic() - start < 10
+    assert caught.value.exit_code == NO_BOARD
+    assert "prints into its answers" in str(caught.value)
+    assert board.code.rstrip(b"\x04").endswith(b"machine.reset()")
+
+
+@pytest.mark.parametrize(
+    ("output", "found"),
+    [
+        ("\x022:ab\x03\r\n", ["ab"]),
+        ("I (1) wifi: x\r\n\x020:\x03\r\nfoo\r\n\x021:\u00e9\x03 bar", ["", "\u00e9"]),
+        ("no answer at all", []),
+    ],
+)
+def test_answers_are_told_from_what_others_print(output, found):
+    assert raw_repl.answers(output) == found
+
+
+@pytest.mark.parametrize(
+    "output", ["\x022:abI (1)\x03", "\x022:a\x03", "2:ab\x03", "\x022:ab", "\x02:ab\x03"]
+)
+def test_answer_with_something_inside_or_missing_is_damaged(output):
+    with pytest.raises(raw_repl.Damaged):
+        raw_repl.answers(output)
+
+
+def test_error_of_the_board_is_found_before_a_line_of_another_task():
+    text = "Traceback (most recent call last):\r\nOSError: 28\r\nW (77) wifi: bcn_timeout\r\n"
+    error = OnBoardError("/dev/x", text)
+    assert error.errno == 28
+    assert "flash on /dev/x is full" in str(error)

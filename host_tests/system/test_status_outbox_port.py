@@ -145,6 +145,20 @@ def test_ctrl_c_while_a_board_is_asked_lets_it_run_again(tmp_path):
         board.wait_for("app started", board.console.index("stopped by Ctrl-C"))
 
 
+@pytest.mark.parametrize("every_s", [1.0, 0.1, 0.005])
+def test_foreign_lines_on_the_port_leave_answers_whole_and_the_board_running(tmp_path, every_s):
+    fill_outbox(tmp_path / "filled", waiting=300, accepted=5, refused=2)
+    config = linkpost_command.write_config(tmp_path, NOBODY, interval_s=600)
+    files = files_in(tmp_path / "filled")
+    with serial_board(tmp_path, config=config, files=files) as board, board.chatter(every_s):
+        place = board.wait_for("app started")
+        listed = asked(board, "outbox", "--limit", "40", "--wait", 20)
+        assert [one["seq"] for one in listed["readings"]] == list(range(8, 48))
+        place = board.wait_for("app started", place)
+        assert asked(board, "status", "--wait", 20)["device"] == linkpost_command.DEVICE
+        board.wait_for("app started", place)
+
+
 @pytest.mark.parametrize("command", ["status", "outbox"])
 def test_port_that_is_not_there_is_exit_code_7(tmp_path, command):
     result = run(command, "--port", tmp_path / "ttyUSB7", "--wait", 0)

@@ -106,6 +106,10 @@ class SerialBoard:
         """Give a board without power its power back. Args: as in `Wiring`."""
         self._request(lambda: self._power_on(cut_after_bytes))
 
+    def say(self, data: bytes) -> None:
+        """Print that, whatever else the board prints, as another task of a chip does."""
+        self._request(lambda: self._print(data))
+
     def _request(self, action: Callable[[], None]) -> None:
         self._requests.put(action)
         with contextlib.suppress(BlockingIOError):  # it has enough to wake up for
