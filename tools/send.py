@@ -17,6 +17,9 @@ from tools.board_files import anchors, load_config
 from tools.virtual_board import runtimes
 from tools.virtual_board.life import MARK
 
+# As the board's log has it, where the platform refuses all messages.
+TOPIC_CHECK = "topic exists in the console and this device may publish to it"
+
 
 @click.command()
 @click.option("--config", required=True, type=click.Path(path_type=Path), help="config.json")
@@ -25,7 +28,9 @@ from tools.virtual_board.life import MARK
     type=click.Path(path_type=Path),
     help="PEM file of CAs to trust beside the platform's own, e.g. the emulator's.",
 )
-@click.option("--topic", help="Where to publish.  [default: the config's]")
+@click.option(
+    "--topic", help="Where to publish; filled in as in config.json.  [default: the config's]"
+)
 @click.option("--data", help="The message, as text.")
 @click.option("--file", type=click.Path(path_type=Path), help="The message: 1 to 131072 bytes.")
 @click.option(
@@ -56,7 +61,7 @@ def send(
     """
     if (data is None) == (file is None):
         raise click.UsageError("give the message with --data or with --file")
-    load_config(config)
+    _, values = load_config(config)
     with tempfile.TemporaryDirectory(prefix="linkpost-send-") as name:
         folder = Path(name)
         for path, content in anchors(ca).items():
@@ -69,7 +74,7 @@ def send(
             payload = _readable(file)
         options = {
             "config": str(config.absolute()),
-            "topic": topic,
+            "topic": None if topic is None else _filled(topic, values),
             "payload": str(payload.absolute()),
             "streams": file is not None,
         }
@@ -79,12 +84,21 @@ def send(
         message = answer["message"] or error
         if answer["reason"] == "untrusted" and ca is None:
             message += " (an emulator's CA, or a proxy's, is given with --ca)"
+        if error == "RejectedError":
+            message += f". Check: {TOPIC_CHECK}; it was sent to {answer['topic']}"
         raise failures.CommandError(message, failures.exit_code_of(error))
     if answer["message_id"] is None:
         print("linkpost: accepted; the platform gave no message id", file=sys.stderr)
     else:
         print(answer["message_id"])
     return failures.DONE
+
+
+def _filled(topic: str, values: dict[str, Any]) -> str:
+    """Fill in what a config's topic fills in."""
+    for key in ("product_key", "device_name"):
+        topic = topic.replace(f"{{{key}}}", values[key])
+    return topic
 
 
 def _run(runtime: str, options: dict[str, Any], folder: Path) -> dict[str, Any]:

@@ -130,6 +130,8 @@ def test_usage_errors_exit_2_and_show_no_secret(tmp_path, capsys):
         (["--devices", csv], "line 3"),
         (["--db", broken], "broken.db"),
         (["--topic", "user/update"], "--topic"),
+        (["--topic", "/{product_key}/${device_name}/user/update"], "--topic"),
+        (["--topic", "/topic/{product_key}/{device_name}/user/update"], "--topic"),
         (["--san", "two words"], "--san"),
         (["--token-ttl", "0"], "--token-ttl"),
         (["--ready-file", tmp_path / "none" / "ready"], "--ready-file"),

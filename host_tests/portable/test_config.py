@@ -51,6 +51,21 @@ def test_config_topic_names_are_filled_in():
     assert config.topic == "/a1B2c3D4e5F/sensor01/pub"
 
 
+def test_config_topic_of_the_console_or_of_a_request_is_refused_with_what_to_write():
+    for topic, words in (
+        ("/a1B2c3D4e5F/${deviceName}/user/update", "write {product_key} and {device_name}"),
+        ("/topic/a1B2c3D4e5F/sensor01/user/update", "begins with /topic"),
+    ):
+        try:
+            Config(_with(topic=topic))
+        except ConfigError as error:
+            assert error.key == "topic" and words in str(error), error
+        else:
+            raise AssertionError(topic)
+    # A product of that name does not exist, a topic's level may have it.
+    assert Config(_with(topic="/a1B2c3D4e5F/sensor01/topic/x")).topic.endswith("/topic/x")
+
+
 def test_config_endpoint_as_people_paste_it_is_accepted():
     for text, host, port, header in (
         ("platform.example:8443", "platform.example", 8443, "platform.example:8443"),
@@ -104,6 +119,12 @@ BAD = (
     ("topic", "no/slash"),
     ("topic", "/a b"),
     ("topic", 5),
+    ("topic", "/a1B2c3D4e5F/${deviceName}/user/update"),
+    ("topic", "/${productKey}/${deviceName}/user/update"),
+    ("topic", "/{productKey}/{device_name}/user/update"),
+    ("topic", "/a1B2c3D4e5F/$deviceName/user/update"),
+    ("topic", "/topic/a1B2c3D4e5F/sensor01/user/update"),
+    ("topic", "/topic/{product_key}/{device_name}/user/update"),
     ("interval_s", -1),
     ("interval_s", "60"),
     ("interval_s", True),

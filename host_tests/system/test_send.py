@@ -70,6 +70,18 @@ def test_send_to_a_topic_of_another_device_is_refused_by_the_service(send, runti
     refused(result, 5, "30001")
 
 
+def test_send_with_a_wrong_topic_says_what_the_boards_log_says(emulator, send, tmp_path):
+    topic = f"/{DEVICE}1/user/update"
+    result = send("--data", "x", "--topic", "/{product_key}/{device_name}1/user/update")
+    refused(result, 5, f"sent to {topic}")
+    config = write_config(tmp_path, emulator.platform, topic=topic)
+    flash = ("--flash", tmp_path / "board.img", "--runtime", "cpython")
+    with start("board", "run", "--config", config, "--ca", emulator.ca, *flash) as board:
+        line = next(line for line in board.stderr if "topic refused, readings kept" in line)
+    check = line.partition('check="')[2].partition('"')[0]
+    assert check and f"Check: {check}" in result.stderr
+
+
 @both_runtimes
 def test_send_without_the_ca_is_not_trusted_and_says_how_it_can_be(send, runtime):
     refused(send("--data", "x", "--runtime", runtime, ca=None), 4, "--ca")
@@ -118,6 +130,9 @@ def test_send_leaves_nothing_on_this_machine(send, tmp_path, monkeypatch, runtim
         (("--data", "x"), {"intervall_s": 5}, "intervall_s"),
         (("--data", "x"), {"device_secret": [DEVICE_SECRET]}, "device_secret"),
         (("--data", "x", "--topic", "/a?b"), {}, "topic"),
+        (("--data", "x", "--topic", ""), {}, "topic: starts with a slash"),
+        (("--data", "x", "--topic", "/p/${deviceName}/u"), {}, "write {product_key} and"),
+        (("--data", "x", "--topic", f"/topic/{DEVICE}/user/update"), {}, "begins with /topic"),
         (("--file", "no such file"), {}, "cannot read"),
         (("--data", ""), {}, "0 bytes"),
     ],

@@ -263,7 +263,8 @@ def _check_pattern(pattern: str) -> str:
     except ValueError:
         fields = {pattern}
     levels = pattern.split("/")
-    if fields - {"product_key", "device_name"} or levels[0] or "" in levels[1:]:
+    is_wrong = levels[0] or "" in levels[1:] or levels[1:2] == ["topic"] or "$" in pattern
+    if is_wrong or fields - {"product_key", "device_name"}:
         raise CommandError(
             f"--topic {pattern!r}: write it as /{{product_key}}/{{device_name}}/user/update"
         )

@@ -14,9 +14,13 @@ def main(options):
     try:
         virtual_control.say("sent", message_id=_publish(options))
     except Exception as error:
-        reason = getattr(error, "reason", None)
-        name = type(error).__name__
-        virtual_control.say("failed", error=name, message=str(error), reason=reason)
+        virtual_control.say(
+            "failed",
+            error=type(error).__name__,
+            message=str(error),
+            reason=getattr(error, "reason", None),
+            topic=options["topic"],
+        )
 
 
 def _publish(options):
@@ -24,10 +28,13 @@ def _publish(options):
 
     config = Config.load(options["config"])
     client = Client(config)
-    topic = options["topic"] or config.topic
+    if options["topic"] is None:
+        options["topic"] = config.topic
     with open(options["payload"], "rb") as payload:
         # What fits into a request's buffer goes as bytes; a file streams.
-        message_id = client.publish(topic, payload if options["streams"] else payload.read())
+        message_id = client.publish(
+            options["topic"], payload if options["streams"] else payload.read()
+        )
     client.close()
     return message_id
 
