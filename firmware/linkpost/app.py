@@ -167,7 +167,7 @@ class App:
         self._samples = Schedule(port, 0)
         self._sender.start()
         # Nothing is dropped in silence: each boot reports why it came, and what was lost so far.
-        self._store(System(port, self._counters).read())
+        self._store(read_all([("", System(port, self._counters))]))
 
     def _counters(self):
         counters = {"dropped": self.dropped, "quarantined": self.quarantined}

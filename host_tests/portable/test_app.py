@@ -17,6 +17,7 @@ from linkpost.errors import (
 from linkpost.log import Log
 from linkpost.ports.base import DEEP_SLEEP_WAKE, WATCHDOG_RESET
 from linkpost.retained import Retained
+from linkpost.sensors.system import System
 
 
 class _Stop(BaseException):
@@ -110,6 +111,18 @@ def test_run_boot_stores_a_system_reading_first():
     assert "version" in first
 
 
+def test_run_driver_that_fails_in_the_first_system_reading_stops_no_board():
+    port = FakePort()
+
+    def broken():
+        raise RuntimeError("Wifi Unknown Error 0x0101")
+
+    port.wifi_rssi = broken
+    board = _Board(until_ms=60_000, port=port).run()
+    assert board.sent()[0]["error"] == {"system": "RuntimeError: Wifi Unknown Error 0x0101"}
+    assert "temperature" in board.sent()[1]
+
+
 def test_run_says_how_long_an_outage_may_last():
     board = _Board(until_ms=300_000, interval_s=60).run()
     (line,) = board.has("an outage may last")
@@ -118,9 +131,15 @@ def test_run_says_how_long_an_outage_may_last():
     assert 200 < hours < 320, line
 
 
-def test_run_alink_boot_reading_carries_the_stream():
-    board = _Board(until_ms=60_000, format="alink").run()
-    assert board.sent()[0]["params"]["stream"]["value"] == "0badcafe"
+def test_run_alink_system_readings_carry_the_stream():
+    port = FakePort()
+    board = _Board(
+        until_ms=60_000, port=port, sensors=[System(port)], format="alink", interval_s=10
+    ).run()
+    assert len(board.sent()) > 5
+    for message in board.sent():  # the boot's own, and the sensor's
+        assert message["params"]["stream"]["value"] == "0badcafe"
+    assert not board.has("sensor failed")
 
 
 def test_run_first_send_is_jittered():

@@ -49,9 +49,9 @@ def aht20(frame=FRAMES[0][0], **options):
     return desk, chip, sensor
 
 
-def frame_of(humidity, temperature):
+def frame_of(humidity, temperature, status=0x1C):
     raw = humidity << 20 | temperature
-    data = b"\x1c" + bytes([raw >> shift & 0xFF for shift in (32, 24, 16, 8, 0)])
+    data = bytes([status]) + bytes([raw >> shift & 0xFF for shift in (32, 24, 16, 8, 0)])
     return data + bytes([fakes_i2c.crc(data)])
 
 
@@ -94,6 +94,17 @@ def test_aht20_not_calibrated_is_initialised_once():
     assert chip.commands == [b"\xbe\x08\x00", b"\xac\x33\x00", b"\xac\x33\x00"]
     _, chip, sensor = aht20(calibrated=False)
     chip.knows_calibration = False
+    assert "calibration" in failed(sensor)
+
+
+def test_aht20_power_lost_since_the_last_read_its_calibration_is_loaded_again():
+    _, chip, sensor = aht20()
+    sensor.read()
+    chip.calibrated = False
+    chip.frames = [frame_of(0x80000, 0x60000, status=0x14), FRAMES[0][0]]
+    assert abs(sensor.read()["temperature"] - 20.16) < 0.006
+    assert b"\xbe\x08\x00" in chip.commands
+    chip.frames = [frame_of(0x80000, 0x60000, status=0x14)]
     assert "calibration" in failed(sensor)
 
 

@@ -193,8 +193,15 @@ def test_bme280_other_chips_are_told_apart():
 
 
 def test_bme280_without_a_measurement_is_an_error():
-    for skipped in ((0x80000, ADC_P, ADC_H), (ADC_T, 0x80000, ADC_H), (ADC_T, ADC_P, 0x8000)):
-        assert "no measurement" in failed(bme280(adc=skipped)[2])
+    for skipped in (
+        (0x80000, ADC_P, ADC_H),
+        (ADC_T, 0x80000, ADC_H),
+        (ADC_T, ADC_P, 0x8000),
+        # A wire that came loose before the last two bytes: 0 and 100 percent.
+        (ADC_T, ADC_P, 0),
+        (ADC_T, ADC_P, 0xFFFF),
+    ):
+        assert "no measurement" in failed(bme280(adc=skipped)[2]), skipped
 
 
 def test_bme280_calibration_that_changes_or_is_empty_is_refused():
@@ -204,6 +211,9 @@ def test_bme280_calibration_that_changes_or_is_empty_is_refused():
     for content in (bytes(26), b"\xff" * 26):
         _, chip, sensor = bme280()
         chip.low = content
+        assert "empty" in failed(sensor)
+        _, chip, sensor = bme280()
+        chip.high = content[:7]  # the humidity's only
         assert "empty" in failed(sensor)
     _, chip, sensor = bme280()
     chip.flaky = [bytes(26), chip.low] * 2

@@ -136,14 +136,17 @@ def test_user_sensor_whose_read_fails_stops_no_other():
     assert reading["error"]["bed"].startswith("ZeroDivisionError")
 
 
-def test_user_sensor_ctrl_c_and_lack_of_memory_pass():
-    for name in ("KeyboardInterrupt", "MemoryError"):
-        for source in (
-            "raise %s\n" % name,
-            GOOD.replace("self.options = options", "raise %s" % name),
-        ):
-            try:
-                build_one(source)
-            except (KeyboardInterrupt, MemoryError):
-                continue
-            raise AssertionError(name)
+def test_user_sensor_ctrl_c_passes_and_so_does_a_file_that_finds_no_memory():
+    inside = GOOD.replace("self.options = options", "raise KeyboardInterrupt")
+    for source in ("raise KeyboardInterrupt\n", inside, "raise MemoryError\n"):
+        try:
+            build_one(source)
+        except (KeyboardInterrupt, MemoryError):
+            continue
+        raise AssertionError(source)
+
+
+def test_user_sensor_that_finds_no_memory_is_tried_with_each_reading():
+    built = build_one(SLOW.replace("OSError(19)", "MemoryError"), name="bed")
+    assert read_all(built) == {"error": {"bed": "out of memory"}}
+    assert read_all(built) == {"bed_x": 3}

@@ -145,7 +145,7 @@ class Port:
         """
 
     def chip_temperature(self):
-        """Return the chip's own temperature in degrees Celsius, or None where it has no sensor."""
+        """Return the chip's own temperature in degrees Celsius, or None where no sensor works."""
 
     if __debug__:
 

@@ -52,6 +52,13 @@ _REASONS = {
 # wrong password (15) is 205 (MicroPython issue 11625). `net.wifi` tries again itself.
 _JOIN_TRIES = const(1)
 
+# Many a plain ESP32's temperature sensor says 128 (53.3 degrees) for ever, or now and then:
+# Espressif took it out of the manual (arduino-esp32 issue 2422), ESPHome's internal_temperature
+# leaves every 128 out. So many in a row, of 0.1 ms each, are no temperature until this boot has
+# seen another.
+_STUCK_RAW = const(128)
+_STUCK_READS = const(8)
+
 # Of RTC memory's 2048 bytes; it survives reset, watchdog and deep sleep.
 _RETAINED_BYTES = const(64)
 
@@ -66,6 +73,7 @@ class ESP32Port(ChipPort):
     watchdog_max_ms = 86_400_000
     retained_bytes = _RETAINED_BYTES
     _timer_id = 0
+    _raw_moves = False
 
     def __init__(self, machine=None, network=None, esp32=None, time=None):
         if machine is None:
@@ -116,7 +124,12 @@ class ESP32Port(ChipPort):
         # The first ESP32 has an uncalibrated sensor in degrees Fahrenheit, the later ones Celsius.
         if hasattr(self._esp32, "mcu_temperature"):
             return self._esp32.mcu_temperature()
-        return (self._esp32.raw_temperature() - 32) * 5 / 9
+        for _ in range(_STUCK_READS):
+            raw = self._esp32.raw_temperature()
+            if raw != _STUCK_RAW:
+                self._raw_moves = True
+                break
+        return (raw - 32) * 5 / 9 if self._raw_moves else None
 
     def analog(self, pin):
         adc = self._machine.ADC

@@ -25,28 +25,34 @@ def read_all(sensors) -> dict:
     values = {}
     errors = {}
     for name, sensor in sensors:
+        kind = getattr(sensor, "kind", "")
         try:
             for value_name, value in sensor.read().items():
                 full_name = "%s_%s" % (name, value_name) if name else value_name
-                check_value(full_name, value)
+                # In alink the stream is a value of ours: the format has no other place for it.
+                if full_name != "stream" or kind != "system":
+                    check_value(full_name, value)
                 if full_name in values:
                     raise SensorError("%s is taken; give this sensor a name" % full_name)
                 values[full_name] = value
-        except SensorError as error:
-            errors[_label(name, sensor)] = str(error)
-        except OSError as error:
-            errors[_label(name, sensor)] = "I/O error %s" % (error.args[0] if error.args else "")
-        except MemoryError:
-            raise  # the board's trouble, not the sensor's
-        except Exception as error:  # a person's own sensor may raise anything, and stops no board
-            errors[_label(name, sensor)] = "%s: %s" % (type(error).__name__, error)
+        except Exception as error:  # a driver may raise anything, and stops no board
+            errors[name or kind or type(sensor).__name__] = _why(error)
     if errors:
         values["error"] = errors
     return values
 
 
-def _label(name, sensor):
-    return name or getattr(sensor, "kind", "") or type(sensor).__name__
+def _why(error):
+    if isinstance(error, MemoryError):
+        return "out of memory"
+    try:
+        if isinstance(error, SensorError):
+            return str(error)
+        if isinstance(error, OSError):
+            return "I/O error %s" % (error.args[0] if error.args else "")
+        return "%s: %s" % (type(error).__name__, error)
+    except Exception:  # no memory for the words, or an error of a person's own that fails at them
+        return type(error).__name__
 
 
 def check_value(name, value) -> None:

@@ -41,6 +41,8 @@ class AHT20(I2CSensor):
         else:
             raise SensorError("it stays busy; power it off and on")
         check_crc(frame, 0, 6)
+        if not frame[0] & _CALIBRATED:
+            raise SensorError("it lost its calibration; check its power")
         humidity = frame[1] << 12 | frame[2] << 4 | frame[3] >> 4
         temperature = (frame[3] & 0x0F) << 16 | frame[4] << 8 | frame[5]
         # In hundredths, as integers: a float on a chip has 24 bits. S_T / 2^20 * 200 - 50 degrees.

@@ -30,7 +30,9 @@ _MEASURE_MS = 10
 _TRIES = 10  # of 2 ms each, while the chip says that it is not done
 # What the data registers hold after a reset and where a measurement was skipped.
 _NOTHING_20_BITS = 0x80000
-_NOTHING_16_BITS = 0x8000
+# A wire that comes loose in the last two bytes makes the humidity 0 or 100 percent: no chip gives
+# nothing but zeros or ones there. The other two are out of their range then.
+_NOTHING_16_BITS = (0x8000, 0, 0xFFFF)
 
 
 class BME280(I2CSensor):
@@ -66,7 +68,7 @@ class BME280(I2CSensor):
         pressure = data[0] << 12 | data[1] << 4 | data[2] >> 4
         temperature = data[3] << 12 | data[4] << 4 | data[5] >> 4
         humidity = data[6] << 8 | data[7]
-        if _NOTHING_20_BITS in (pressure, temperature) or humidity == _NOTHING_16_BITS:
+        if _NOTHING_20_BITS in (pressure, temperature) or humidity in _NOTHING_16_BITS:
             raise SensorError("it gave no measurement")
         centi, q8_pascal, q10_percent = compensate(self._trimming, temperature, pressure, humidity)
         values = {
@@ -100,7 +102,7 @@ def parse_trimming(low: bytes, high: bytes) -> tuple:
     words = struct.unpack("<HhhHhhhhhhhhBB", low)  # 0xA0 is none
     # H4 and H5 are signed numbers of 12 bits that share 0xE5; their upper bytes carry the sign.
     h2, h3, h4_high, shared, h5_high, h6 = struct.unpack("<hBbBbb", high)
-    if words[0] in (0, 0xFFFF) or words[3] in (0, 0xFFFF):
+    if words[0] in (0, 0xFFFF) or words[3] in (0, 0xFFFF) or h2 in (0, -1):
         raise SensorError("its calibration is empty; check wiring and power")
     return words[:12] + (
         words[13],

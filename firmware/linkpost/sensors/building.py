@@ -32,10 +32,26 @@ def _make(spec, key, port):
     options = _options(spec, key, sensor_class)
     try:
         return sensor_class(port, **options)
-    except ValueError as error:  # how machine.Pin refuses a pin, and how a sensor refuses
+    except (ValueError, TypeError) as error:  # how machine.Pin and how a sensor refuses
         raise ConfigError(key, str(error))
     except ImportError as error:  # the firmware's own driver
         raise ConfigError(key + ".type", "not on this machine: %s" % error)
+    except Exception:  # no fault of the config: told with each reading until it can be made
+        return _Later(lambda: sensor_class(port, **options), kind)
+
+
+class _Later:
+    """A sensor whose driver failed at boot: made with the first reading that it lets."""
+
+    def __init__(self, make, kind):
+        self._make = make
+        self._sensor = None
+        self.kind = kind
+
+    def read(self):
+        if self._sensor is None:
+            self._sensor = self._make()
+        return self._sensor.read()
 
 
 def _module(file, key):

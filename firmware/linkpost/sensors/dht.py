@@ -1,20 +1,26 @@
-"""DHT11 and DHT22 (AM2302), with the driver that MicroPython's firmware carries."""
+"""DHT11 and DHT22 (AM2302), with the driver that MicroPython's firmware carries.
 
-from micropython import const
+The driver fetches five bytes and checks their sum. What they mean is decided here: its own reading
+of them knows no tenths and no frost of a DHT11, and not the clones of the DHT22.
+
+Source: Aosong, AM2302 datasheet (16 bits each in tenths, the temperature's highest bit is its
+sign); ASAIR, DHT11 datasheet version 1.3 (whole and tenths in a byte each, the highest bit of the
+temperature's tenths is its sign; older ones leave the tenths 0). The clones that count below zero
+in two's complement: adafruit/DHT-sensor-library issue 182, arendst/Tasmota issue 14165. Frames of
+zeros, whose sum is right: AnaviTechnology/anavi-thermometer-sw pull request 60.
+"""
 
 from ..errors import SensorError
 
-# One decimal is what the sensors give; their own multiplication by 0.1 leaves more.
-_DIGITS = const(1)
-
 
 class DHT22:
-    """Reads `temperature` in degrees Celsius and `humidity` in percent.
+    """Reads `temperature` in degrees Celsius and `humidity` in percent, in tenths.
 
     A read that fails is tried once more after the sensor's pause; asked again sooner than that,
     it gives the last values, which are then at most two seconds old.
 
-    Args: pin, number or name of the data pin; driver, a class as in the firmware's `dht`.
+    Args: pin, number or name of the data pin; driver, a class as `DHTBase` of the firmware's
+    `dht`.
     """
 
     kind = "dht22"
@@ -27,18 +33,14 @@ class DHT22:
 
     def __init__(self, port, pin, driver=None):
         if driver is None:
-            driver = self._driver_class()
+            import dht  # type: ignore[import-not-found]
+
+            driver = dht.DHTBase
         self._port = port
         self._pin = pin
         self._driver = driver(port.pin(pin))
         self._values = None
-        self._read_ticks = None
-
-    @staticmethod
-    def _driver_class():
-        import dht  # type: ignore[import-not-found]
-
-        return dht.DHT22
+        self._read_ms = None
 
     def read(self):
         if self._left_ms() == 0:
@@ -54,10 +56,11 @@ class DHT22:
 
     def _left_ms(self):
         """Return what is left of the sensor's pause, in ms."""
-        if self._read_ticks is None:
+        if self._read_ms is None:
             return 0
-        passed = self._port.ticks_diff(self._port.ticks_ms(), self._read_ticks)
-        return max(0, self.PAUSE_MS - passed)
+        left_ms = self.PAUSE_MS - (self._port.uptime_ms() - self._read_ms)
+        # The uptime is late where nobody asked for it in six days: no reason to wait for days.
+        return left_ms if 0 < left_ms <= self.PAUSE_MS else 0
 
     def _wait(self):
         left_ms = self._left_ms()
@@ -67,7 +70,7 @@ class DHT22:
             left_ms = self._left_ms()
 
     def _measure(self):
-        self._read_ticks = self._port.ticks_ms()
+        self._read_ms = self._port.uptime_ms()
         try:
             self._driver.measure()
         except OSError:
@@ -76,27 +79,40 @@ class DHT22:
             if "checksum" not in str(error):
                 raise
             raise SensorError("checksum error on pin %s" % self._pin)
-        temperature = round(self._driver.temperature(), _DIGITS)
-        humidity = round(self._driver.humidity(), _DIGITS)
+        frame = self._driver.buf
+        if not any(frame):
+            raise SensorError("nothing but zeros on pin %s; check wiring and power" % self._pin)
+        temperature, humidity = self._tenths(frame)
         _check_range("temperature", temperature, self.TEMPERATURE)
         _check_range("humidity", humidity, self.HUMIDITY)
-        self._values = {"temperature": temperature, "humidity": humidity}
+        self._values = {"temperature": temperature / 10, "humidity": humidity / 10}
+
+    def _tenths(self, frame):
+        """Return temperature and humidity in tenths."""
+        temperature = frame[2] << 8 | frame[3]
+        if temperature & 0x8000:
+            # A sign and an amount, which never needs the next bit; in two's complement, it is set.
+            temperature = temperature - 0x10000 if temperature & 0x4000 else 0x8000 - temperature
+        return temperature, frame[0] << 8 | frame[1]
 
 
 class DHT11(DHT22):
-    """The DHT11: whole degrees and percent, 0 to 50 degrees."""
+    """The DHT11; those that know neither frost nor tenths give whole degrees and percent."""
 
     kind = "dht11"
-    TEMPERATURE = (0, 50)
+    TEMPERATURE = (-20, 60)
+    # A DHT22 that is called a DHT11 seems to give 0 to 3 percent.
+    HUMIDITY = (5, 100)
     PAUSE_MS = 1000
 
-    @staticmethod
-    def _driver_class():
-        import dht  # type: ignore[import-not-found]
+    def _tenths(self, frame):
+        tenths = frame[3] & 0x7F
+        if frame[1] > 9 or tenths > 9:
+            raise SensorError("no DHT11's values on pin %s; is it a DHT22?" % self._pin)
+        temperature = frame[2] * 10 + tenths
+        return -temperature if frame[3] & 0x80 else temperature, frame[0] * 10 + frame[1]
 
-        return dht.DHT11
 
-
-def _check_range(name, value, limits):
-    if not limits[0] <= value <= limits[1]:
-        raise SensorError("%s %s is out of the sensor's range" % (name, value))
+def _check_range(name, tenths, limits):
+    if not limits[0] * 10 <= tenths <= limits[1] * 10:
+        raise SensorError("%s %.1f is out of the sensor's range" % (name, tenths / 10))

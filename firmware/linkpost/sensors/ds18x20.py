@@ -9,8 +9,15 @@ from ..errors import SensorError
 # A conversion with 12 bits takes up to 750 ms.
 _CONVERT_MS = const(750)
 _SLICE_MS = const(250)
-# What the chip's memory holds after power-on: a conversion that never took place.
+# What the chip's memory holds after power-on, when no conversion took place: 85 degrees, and 0x0C
+# in byte 6. After a conversion that byte is 16 less the temperature's lowest four bits: 0x10 for a
+# real 85. Undocumented; cpetrich/counterfeit_DS18B20, "Solution to the 85 C problem". Two never
+# give exactly 85: clones with 0x0C for good, and a DS18S20, which has a real 0x0C there (COUNT
+# REMAIN of its datasheet). NOVOSENSE's have 0x10 at power-on too, and are told by their ROM 28-00;
+# nothing tells a clone whose power-on value is 25 degrees (family D).
 _POWER_ON_DEGREES = const(85)
+_POWER_ON_BYTE_6 = const(0x0C)
+_NOVOSENSE_ROM_1 = const(0)
 
 
 class DS18X20:
@@ -64,11 +71,19 @@ class DS18X20:
             degrees = self._bus.read_temp(rom)
         except self._no_answer:
             raise SensorError("thermometer %s does not answer" % rom_id)
+        except ZeroDivisionError:  # a DS18S20's zeros
+            degrees = 0
         except Exception as error:  # the driver's CRC error is a bare Exception
             if "CRC" not in str(error):
                 raise
             raise SensorError("thermometer %s: wrong CRC" % rom_id)
-        if degrees == _POWER_ON_DEGREES:
+        memory = self._bus.buf
+        # Zeros have a right CRC: a bus that is held low. No chip has them in its byte 4.
+        if not any(memory):
+            raise SensorError("thermometer %s: nothing but zeros; check the wiring" % rom_id)
+        if degrees == _POWER_ON_DEGREES and (
+            memory[6] == _POWER_ON_BYTE_6 or rom[1] == _NOVOSENSE_ROM_1
+        ):
             raise SensorError("85 degrees is the power-on value: no conversion; check the supply")
         if not -55 <= degrees <= 125:
             raise SensorError("%s degrees is out of the sensor's range" % degrees)

@@ -48,8 +48,6 @@ def load(name: str, options: dict, key: str, port):
         sensor.make()
     except (ValueError, TypeError, ConfigError) as error:
         raise ConfigError(key, _explain(path, error))
-    except MemoryError:
-        raise
     except Exception:
         pass  # told with each reading until it can be made
     return sensor
