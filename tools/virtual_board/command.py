@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from tools import failures
+from tools.chip.command import chip
 from tools.virtual_board import image, kinds, options, runtimes
 from tools.virtual_board.put_files import put_files
 from tools.virtual_board.serial_command import serial
@@ -33,6 +34,7 @@ def board() -> None:
 
 
 board.add_command(serial)
+board.add_command(chip)
 
 
 @board.command()

@@ -70,6 +70,11 @@ def add_file(kind: BoardKind, content: bytes, name: str, data: bytes) -> bytes:
     return bytes(memory.buffer)
 
 
+def read_file(kind: BoardKind, content: bytes, name: str) -> bytes | None:
+    """Return a file of an image, or None where it is not there. Raises: LittleFSError."""
+    return _read(LittleFS(_Memory(buffer=bytearray(content)), **_settings(kind)), name)
+
+
 def live_blocks(kind: BoardKind, content: bytes) -> list[int]:
     """Return which blocks of an image the chip reads before it has written them.
 

@@ -1,0 +1,123 @@
+"""The two files that the emulated chip needs and the project must not hold: in the user's cache.
+
+MicroPython's own build for the Pico W, and the RP2040's boot ROM, revision B1.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import struct
+from pathlib import Path
+
+from tools import whole_file
+from tools.boards import Board, find_board
+from tools.failures import CommandError
+from tools.firmware_cache import cache_dir
+from tools.firmware_image import check_firmware
+
+BOARD = "RPI_PICO_W"
+ROM_BYTES = 16384
+# Of Raspberry Pi's boot ROM for the RP2040, revision B1.
+ROM_SHA256 = "90b31e108faedfa6bbcfcc33ba05dac61e645108cfbbdc385f8dafc71fde44ae"
+_ROM_NAME = "rp2040-bootrom-b1.bin"
+_HOW = "linkpost board chip fetch --micropython FILE --bootrom FILE"
+
+
+def chip_board() -> Board:
+    """Return the board whose build is emulated."""
+    return find_board(BOARD)
+
+
+def chip_cache() -> Path:
+    """Return the folder in the user's cache."""
+    return cache_dir().parent / "chip"
+
+
+def keep_micropython(path: Path) -> Path:
+    """Put a build for the Pico W into the cache. Raises: CommandError for any other file."""
+    data = _read(path, "--micropython")
+    check_firmware(data, chip_board(), path.name)
+    if not version_of(path.name):
+        raise CommandError(
+            f"--micropython: {path.name} does not tell its version: keep the name it was "
+            "downloaded with, such as RPI_PICO_W-20250911-v1.26.1.uf2"
+        )
+    return _keep(path.name, data)
+
+
+def keep_bootrom(path: Path) -> Path:
+    """Put the boot ROM into the cache, from its binary or the .ts of rp2040js' demo."""
+    data = _read(path, "--bootrom")
+    if path.suffix == ".ts":
+        text = data.decode(errors="replace").partition("Uint32Array")[2]
+        words = [int(word, 16) for word in re.findall(r"0x([0-9a-fA-F]{1,8})\b", text)]
+        data = struct.pack(f"<{len(words)}I", *words)
+    if len(data) != ROM_BYTES:
+        raise CommandError(
+            f"--bootrom: {path.name} holds {len(data):,} bytes, an RP2040's boot ROM is "
+            f"{ROM_BYTES:,}"
+        )
+    if hashlib.sha256(data).hexdigest() != ROM_SHA256:
+        raise CommandError(f"--bootrom: {path.name} is no RP2040 boot ROM, revision B1 (SHA-256)")
+    return _keep(_ROM_NAME, data)
+
+
+def micropython() -> tuple[str, bytes]:
+    """Return (name, content) of the newest build in the cache. Raises: CommandError."""
+    kept = sorted(chip_cache().glob("RPI_PICO_W-*.uf2"), key=lambda path: version_of(path.name))
+    if not kept:
+        raise CommandError(f"no MicroPython for the emulated chip is here yet: {_HOW}")
+    return kept[-1].name, _checked(kept[-1])
+
+
+def bootrom() -> Path:
+    """Return the boot ROM's binary. Raises: CommandError."""
+    path = chip_cache() / _ROM_NAME
+    if not path.exists():
+        raise CommandError(f"no RP2040 boot ROM for the emulated chip is here yet: {_HOW}")
+    _checked(path)
+    return path
+
+
+def is_complete() -> bool:
+    """Tell whether both files are in the cache."""
+    return (chip_cache() / _ROM_NAME).exists() and any(chip_cache().glob("RPI_PICO_W-*.uf2"))
+
+
+def version_of(name: str) -> tuple[int, ...]:
+    """Return the version in a file's name, such as (1, 26, 1); () where there is none."""
+    found = re.search(r"v(\d+)\.(\d+)(?:\.(\d+))?", name)
+    return tuple(int(part or 0) for part in found.groups()) if found else ()
+
+
+def _read(path: Path, option: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise CommandError(f"{option}: cannot read {path}: {error.strerror}") from error
+
+
+def _keep(name: str, data: bytes) -> Path:
+    path = chip_cache() / name
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        whole_file.replace(path, data)
+        digest = hashlib.sha256(data).hexdigest()
+        whole_file.replace(_note(path), f"{digest}\n".encode())
+    except OSError as error:
+        raise CommandError(f"cannot write {path}: {error.strerror}") from error
+    return path
+
+
+def _note(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sha256")
+
+
+def _checked(path: Path) -> bytes:
+    data = _read(path, "chip")
+    note = _note(path)
+    kept = note.read_text().strip() if note.exists() else ""
+    if hashlib.sha256(data).hexdigest() != kept:
+        raise CommandError(f"{path} has changed since it was fetched. Delete it, then: {_HOW}")
+    return data

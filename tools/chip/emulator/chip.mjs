@@ -1,0 +1,79 @@
+// One RP2040 with flash, console, random bits and network; it runs in slices.
+import { RP2040, LogLevel, ConsoleLogger } from "./node_modules/rp2040js/dist/esm/index.js";
+import { SimulationClock } from "./node_modules/rp2040js/dist/esm/clock/simulation-clock.js";
+import { connectFlash } from "./flash_memory.mjs";
+import { Console } from "./console.mjs";
+import { RingOscillator } from "./random.mjs";
+import { NetworkPeripheral } from "./network.mjs";
+
+const NANOS_PER_CYCLE = 8; // 125 MHz
+const FLASH_START = 0x10000000;
+const PERIPHERAL = { rosc: 0x40060, watchdog: 0x40058, network: 0x50400 };
+
+// Why a slice ended.
+export const MORE = "more"; // its share is used up
+export const IDLE = "idle"; // the processor sleeps until an alarm
+export const RESET = "reset";
+export const OFF = "off";
+
+/** The chip from one reset to the next. */
+export class Chip {
+  /** @param {object} parts bootrom (Uint32Array), flash (FlashMemory), randomByte, network,
+   *   onConsole(bytes), and from the life before: scratch, reason of the watchdog */
+  constructor(parts) {
+    this.clock = new SimulationClock();
+    const mcu = new RP2040(this.clock);
+    this.mcu = mcu;
+    mcu.logger = new ConsoleLogger(LogLevel.Error);
+    mcu.loadBootrom(parts.bootrom);
+    mcu.flash.set(parts.flash.content);
+    parts.flash.content = mcu.flash.subarray(0, parts.flash.content.length);
+    connectFlash(mcu, parts.flash);
+    mcu.peripherals[PERIPHERAL.rosc] = new RingOscillator(mcu, parts.randomByte);
+    this.network = new NetworkPeripheral(mcu, parts.network);
+    mcu.peripherals[PERIPHERAL.network] = this.network;
+    this.console = new Console(mcu.usbCtrl, parts.onConsole);
+    this.watchdog = mcu.peripherals[PERIPHERAL.watchdog];
+    if (parts.scratch) this.watchdog.scratchData.set(parts.scratch);
+    this.watchdog.reason = parts.reason ?? 0;
+    this.isOff = false;
+    this.isResetting = false;
+    this.watchdog.onWatchdogTrigger = () => {
+      this.isResetting = true;
+    };
+    mcu.core.PC = FLASH_START;
+  }
+
+  get nanos() {
+    return this.clock.nanos;
+  }
+
+  /** Runs for about that much chip time; returns why it stopped. */
+  run(nanos) {
+    const { clock } = this;
+    const { core } = this.mcu;
+    const end = clock.nanos + nanos;
+    while (clock.nanos < end) {
+      for (let i = 0; i < 1000; i++) {
+        if (core.waiting) return this.#end() ?? IDLE;
+        clock.tick(core.executeInstruction() * NANOS_PER_CYCLE);
+      }
+      const why = this.#end();
+      if (why) return why;
+    }
+    return MORE;
+  }
+
+  #end() {
+    return this.isOff ? OFF : this.isResetting ? RESET : null;
+  }
+
+  get nanosToAlarm() {
+    return this.clock.nanosToNextAlarm;
+  }
+
+  /** Lets time pass while the processor sleeps, to the next alarm at most. */
+  sleep(nanos) {
+    this.clock.tick(Math.min(nanos, this.clock.nanosToNextAlarm));
+  }
+}

@@ -1,0 +1,40 @@
+"""What runs before anything of the user's: the stand-ins, and the heap of the chip that is meant.
+
+They go into `sys.modules`, so that `import socket` finds them; no file of the board has to know.
+"""
+
+import gc
+import sys
+
+
+def _start():
+    gc.collect()
+    bare = gc.mem_alloc()
+    import chip_network
+
+    registers = chip_network.call
+    sys.modules["socket"] = chip_network
+    sys.modules["network"] = chip_network.network
+    if registers(15, 0, None, 0, 2):
+        import chip_tls
+
+        sys.modules["tls"] = chip_tls
+    gc.collect()
+    kept = gc.mem_alloc() - bare
+    heap = registers(15, 0, None, 0, 1)
+    if heap:
+        # One block, before anything else is imported. What the stand-ins keep is not counted.
+        total = gc.mem_alloc() + gc.mem_free()
+        chip_network.held = bytearray(total - heap - kept)
+        gc.collect()
+    note = b"%d %d %d" % (kept, heap, gc.mem_free())
+    registers(16, 0, note, len(note))
+
+
+_start()
+try:
+    with open("/chip/boot.py") as _file:
+        _user = _file.read()
+except OSError:
+    _user = ""  # there is none
+exec(_user, {"__name__": "__main__"})
