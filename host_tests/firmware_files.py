@@ -9,6 +9,7 @@ from tools.boards import ESP32, Board
 from tools.firmware_image import encode_uf2
 
 PARTITIONS_AT = 0x8000
+BANNER = b"MicroPython v1.27.0 on 2025-12-09\0"
 
 
 def partition(kind: int, start: int, size: int, label: str) -> bytes:
@@ -21,12 +22,12 @@ def firmware_of(
     board: Board, length: int = 200_000, partitions: list[bytes] | None = None
 ) -> bytes:
     """Return a firmware file for that board; the same one each time."""
-    filling = random.Random(board.name).randbytes(length)
+    filling = BANNER + random.Random(board.name).randbytes(length - len(BANNER))
     if board.port != ESP32:
         start = board.offset
         pieces = [(start + at, filling[at : at + 256]) for at in range(0, len(filling), 256)]
         return encode_uf2(pieces, board.uf2_family or 0)
-    data = bytearray(filling)
+    data = bytearray(24) + filling[:-24]  # behind the header
     data[0:2] = b"\xe9\x03"
     struct.pack_into("<H", data, 12, board.image_chip_id or 0)
     if partitions is None:

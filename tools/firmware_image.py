@@ -7,6 +7,7 @@ specification; the numbers of the families are Raspberry Pi's.
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import dataclass
 from typing import NoReturn
@@ -31,6 +32,12 @@ _UF2_PAYLOAD_MAX = 476
 # Blocks that tell the boot loader of an erratum; they are written to no flash (RP2350-E10).
 _UF2_ABSOLUTE = 0xE48BFF57
 
+# In the first block of a littlefs.
+_LITTLEFS = b"littlefs"
+_LITTLEFS_AT = 8
+# What its REPL greets with: in each firmware's read-only data, on both chips.
+_BANNER = re.compile(rb"MicroPython (v[\w.-]+)")
+
 
 @dataclass(frozen=True)
 class Uf2Block:
@@ -49,7 +56,50 @@ def check_firmware(data: bytes, board: Board, name: str) -> None:
         _check_uf2(data, board, name)
 
 
+@dataclass(frozen=True)
+class Inside:
+    """What a firmware file that `check_firmware` found good has in it."""
+
+    micropython: str  # "MicroPython v1.27.0", or "MicroPython" where it does not tell
+    has_files: bool  # a file system too, as `linkpost image --micropython` makes them
+
+    def __str__(self) -> str:
+        return self.micropython + (" with a file system" if self.has_files else "")
+
+
+def look_inside(data: bytes, board: Board) -> Inside:
+    """Return what a firmware file for that board has in it."""
+    start = file_system_start(data, board)
+    if board.port == ESP32:
+        at = start - board.offset + _LITTLEFS_AT
+        has_files = data[at : at + len(_LITTLEFS)] == _LITTLEFS
+        content = data
+    else:
+        blocks = [b for b in uf2_blocks(data, "it") if b.family == board.uf2_family]
+        has_files = any(block.address >= board.offset + start for block in blocks)
+        content = b"".join(block.payload for block in blocks)
+    found = _BANNER.search(content)
+    return Inside(f"MicroPython {found[1].decode()}" if found else "MicroPython", has_files)
+
+
+def _check_is_micropython(content: bytes, board: Board, name: str) -> None:
+    if b"micropython" not in content.lower():
+        raise CommandError(
+            f"{name} is made for an {board.chip_name}, but has no MicroPython in it. Nothing was "
+            f"written. MicroPython for it: {board.url}"
+        )
+
+
+def _only_files(name: str, board: Board) -> CommandError:
+    return CommandError(
+        f"{name} has only a file system in it, no MicroPython: linkpost image made it so without "
+        f"--micropython. Nothing was written. MicroPython for this board: {board.url}"
+    )
+
+
 def _check_esp(data: bytes, board: Board, name: str) -> None:
+    if data[_LITTLEFS_AT : _LITTLEFS_AT + len(_LITTLEFS)] == _LITTLEFS:
+        raise _only_files(name, board)
     if len(data) < _ESP_HEADER_BYTES or data[0] != _ESP_MAGIC:
         what = _what_is(data)
         raise CommandError(
@@ -72,6 +122,7 @@ def _check_esp(data: bytes, board: Board, name: str) -> None:
             f"{name} is only a part of MicroPython: it has no table of partitions. Nothing was "
             f"written. Take the whole .bin, as {board.url}"
         )
+    _check_is_micropython(data, board, name)
 
 
 def _what_is(data: bytes) -> str:
@@ -111,7 +162,8 @@ def _partitions(data: bytes, board: Board) -> list[tuple[int, int, int, str]]:
 
 
 def _check_uf2(data: bytes, board: Board, name: str) -> None:
-    families = {block.family for block in uf2_blocks(data, name)} - {_UF2_ABSOLUTE}
+    blocks = uf2_blocks(data, name)
+    families = {block.family for block in blocks} - {_UF2_ABSOLUTE}
     if families != {board.uf2_family}:
         others = [b for b in boards().values() if b.uf2_family in families]
         made_for = others[0].chip_name if others else "another chip"
@@ -119,6 +171,10 @@ def _check_uf2(data: bytes, board: Board, name: str) -> None:
             f"{name} is for {made_for}, this board has an {board.chip_name}. Nothing was written."
             + (f" Use: linkpost flash {others[0].name}" if others else "")
         )
+    own = [block for block in blocks if block.family == board.uf2_family]
+    if all(block.address >= board.offset + board.file_system_start for block in own):
+        raise _only_files(name, board)
+    _check_is_micropython(b"".join(block.payload for block in own), board, name)
 
 
 def uf2_blocks(data: bytes, name: str) -> list[Uf2Block]:

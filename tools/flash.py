@@ -17,7 +17,7 @@ from tools import failures
 from tools.boards import ESP32, Board, boards, find_board
 from tools.esp_flash import Chip, check_chip, flash_esp, read_chip
 from tools.firmware_cache import firmware_for, firmware_from
-from tools.firmware_image import check_firmware
+from tools.firmware_image import check_firmware, look_inside
 from tools.serial_ports import find_port, plugged_in
 from tools.uf2_drive import check_drive, copy_uf2, find_drive, wait_for_drive
 
@@ -58,8 +58,10 @@ def flash(
         if erase:
             raise failures.CommandError("--erase is for the ESP32 family; a Pico keeps its files")
         where = str(_flash_pico(board, port, drive, name, data))
-    print(f"MicroPython ({name}) is on the {board.chip_name} at {where}, verified.")
-    print("Next: linkpost provision")
+    inside = look_inside(data, board)
+    print(f"{inside} ({name}) is on the {board.chip_name} at {where}, verified.")
+    # Files are an image's: with a config in them, and the app.
+    print(f"Next: linkpost {'monitor' if inside.has_files else 'provision'}")
     return failures.DONE
 
 

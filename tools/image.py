@@ -20,6 +20,7 @@ from tools.boards import ESP32, Board, find_board
 from tools.devices_csv import Triple, read_devices
 from tools.failures import CommandError
 from tools.firmware_cache import firmware_from
+from tools.firmware_image import look_inside
 from tools.image_build import (
     Layout,
     base_image,
@@ -100,8 +101,9 @@ def image(
             advance()
     _write_manifest(out, layout, entries)
     many = "1 image" if len(entries) == 1 else f"{len(entries)} images"
-    print(f"{many} and manifest.json are in {out}")
-    print(f"Next: {_command(layout, entries[0]['file'] if len(entries) == 1 else 'FILE')}")
+    print(f"{many} and manifest.json are in {out}: {_contents(layout)}")
+    first = "" if layout.micropython else f"linkpost flash {board.name}, then "
+    print(f"Next: {first}{_command(layout, entries[0]['file'] if len(entries) == 1 else 'FILE')}")
     return failures.DONE
 
 
@@ -178,6 +180,15 @@ def _write_manifest(out: Path, layout: Layout, entries: list[dict[str, Any]]) ->
         "images": entries,
     }
     (out / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+
+
+def _contents(layout: Layout) -> str:
+    if layout.micropython:
+        return f"{look_inside(layout.micropython, layout.board).micropython}, firmware and config"
+    return (
+        f"firmware and config, no MicroPython. The board needs {layout.board.version} first, "
+        "or give its file with --micropython"
+    )
 
 
 def _command(layout: Layout, file: str) -> str:

@@ -7,7 +7,14 @@ from firmware_files import firmware_of, partition
 
 from tools.boards import ESP32, boards
 from tools.failures import CommandError
-from tools.firmware_image import check_firmware, encode_uf2, file_system_start, uf2_blocks
+from tools.firmware_image import (
+    check_firmware,
+    encode_uf2,
+    file_system_start,
+    look_inside,
+    uf2_blocks,
+)
+from tools.image_build import base_image, device_image, layout_of
 
 ALL = boards()
 ESP = [board for board in ALL.values() if board.port == ESP32]
@@ -121,3 +128,34 @@ def test_any_change_of_the_first_bytes_is_refused_or_harmless(board):
             check_firmware(bytes(changed), board, "x")
         except CommandError as error:
             assert "Nothing was written" in str(error)
+
+
+def image_without_micropython(board):
+    layout = layout_of(board, None, None)
+    return device_image(layout, base_image(layout, {"sensors": [{"type": "onchip"}]}, None), b"{}")
+
+
+@pytest.mark.parametrize("name", sorted(ALL))
+def test_image_that_has_only_files_is_not_taken_for_micropython(name):
+    with pytest.raises(CommandError, match="only a file system.*Nothing was written") as caught:
+        check_firmware(image_without_micropython(ALL[name]), ALL[name], "a.sensor01.uf2")
+    assert ALL[name].url in str(caught.value)
+
+
+@pytest.mark.parametrize("name", sorted(ALL))
+def test_firmware_of_something_else_is_not_taken_for_micropython(name):
+    data = firmware_of(ALL[name]).replace(b"MicroPython", b"TinyArduino")
+    with pytest.raises(CommandError, match="no MicroPython in it. Nothing was written"):
+        check_firmware(data, ALL[name], "blink.uf2")
+
+
+@pytest.mark.parametrize("name", sorted(ALL))
+def test_whole_image_is_said_to_have_files_too(name):
+    board = ALL[name]
+    firmware = firmware_of(board)
+    assert str(look_inside(firmware, board)) == "MicroPython v1.27.0"
+    layout = layout_of(board, None, (f"{name}-v1.27.0", firmware))
+    base = base_image(layout, {"sensors": [{"type": "onchip"}]}, None)
+    whole = device_image(layout, base, b"{}")
+    check_firmware(whole, board, "x")
+    assert str(look_inside(whole, board)) == "MicroPython v1.27.0 with a file system"

@@ -145,6 +145,8 @@ def test_image_mounts_in_micropython_with_that_chips_settings(tmp_path, name, wi
         arguments += ["--micropython", file]
     result = run(*arguments)
     assert result.returncode == 0, result.stderr
+    assert ("MicroPython v1.27.0, firmware and config\n" in result.stdout) == with_micropython
+    assert (f"Next: linkpost flash {name}, then " in result.stdout) == (not with_micropython)
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     (entry,) = manifest["images"]
     path = tmp_path / "out" / entry["file"]
