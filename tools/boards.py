@@ -12,7 +12,8 @@ usb_ids             "vid:pid" of what it shows on USB, itself or its bridge
 [flash]             size in bytes, of the usual module; file_system_start; file_system_end:
                     "flash", to the end of what the chip has, or "firmware", fixed at `size`;
                     block_size, read_size, prog_size of littlefs
-[limits]            watchdog_max_ms, retained_bytes (outlive a reset), can_deep_sleep
+[limits]            watchdog_max_ms, retained_bytes (outlive a reset), can_deep_sleep,
+                    has_temperature (of the chip, worth the name; the default sensor)
 [pins]              the example sensors' pins: led (optional), sda, scl, dht, onewire, analog
 """
 
@@ -50,7 +51,12 @@ _FLASH: dict[str, Any] = {
     "read_size": int,
     "prog_size": int,
 }
-_LIMITS: dict[str, Any] = {"watchdog_max_ms": int, "retained_bytes": int, "can_deep_sleep": bool}
+_LIMITS: dict[str, Any] = {
+    "watchdog_max_ms": int,
+    "retained_bytes": int,
+    "can_deep_sleep": bool,
+    "has_temperature": bool,
+}
 _PINS: dict[str, Any] = {"sda": int, "scl": int, "dht": int, "onewire": int, "analog": int}
 
 
@@ -78,6 +84,7 @@ class Board:
     watchdog_max_ms: int
     retained_bytes: int
     can_deep_sleep: bool
+    has_temperature: bool
     pins: dict[str, int | str]
     image_chip_id: int | None = None
     baud: int | None = None

@@ -23,7 +23,7 @@ from tools.json_files import read_object
 from tools.paused_board import paused_board
 from tools.provision_answers import (
     IDENTITY,
-    REPORTING,
+    INTERVAL,
     WIFI,
     Question,
     check,
@@ -31,6 +31,7 @@ from tools.provision_answers import (
     masked,
     problem_of,
     put,
+    sensors_question,
     show_sensors,
     value_at,
 )
@@ -91,7 +92,9 @@ def provision(
         text = board.read(_CONFIG)
         existing = _parsed(text)
         has_radio = who.chip != "host"
-        config = _complete(given, existing, has_radio, is_given=source is not None)
+        config = _complete(
+            given, existing, has_radio, _has_temperature(who), is_given=source is not None
+        )
         _check_for(who, config)
         _prove(config, prove, ca)
         if text is not None and existing != config and not (yes or _agrees(existing)):
@@ -157,15 +160,26 @@ def _row(devices: list[Triple], wanted: str | None) -> Triple:
     return found[0]
 
 
+def _has_temperature(who: Identity) -> bool:
+    known = boards().get(who.build)
+    return who.chip != "host" if known is None else known.has_temperature
+
+
 def _complete(
-    given: dict[str, Any], existing: dict[str, Any], ask_wifi: bool, is_given: bool
+    given: dict[str, Any],
+    existing: dict[str, Any],
+    ask_wifi: bool,
+    has_temperature: bool = True,
+    *,
+    is_given: bool,
 ) -> dict[str, Any]:
     """Return the whole config, given in a file or asked for. Raises: ConfigError."""
     config = dict(given) if is_given else {**existing, **given}
     if not is_given:
         _need_terminal()
         print("Enter keeps what stands in [brackets].", file=sys.stderr)
-        for question in (*IDENTITY, *(WIFI if ask_wifi else ()), *REPORTING):
+        reporting = (INTERVAL, sensors_question(has_temperature))
+        for question in (*IDENTITY, *(WIFI if ask_wifi else ()), *reporting):
             if question.path[0] not in given:
                 _ask(question, config)
     check(config)

@@ -92,12 +92,13 @@ WIFI = (
         ("wifi", "password"), "Wi-Fi password, empty where it has none", hidden=True, optional=True
     ),
 )
-REPORTING = (
-    Question(("interval_s",), "Seconds between readings", 60, parse=_number),
-    Question(
-        ("sensors",), "Sensors, e.g. onchip, dht22 pin=4", [{"type": "onchip"}], parse=_sensors
-    ),
-)
+INTERVAL = Question(("interval_s",), "Seconds between readings", 60, parse=_number)
+
+
+def sensors_question(has_temperature: bool) -> Question:
+    """Return the question for sensors; what it offers is what the board takes by default."""
+    default = [{"type": "onchip" if has_temperature else "system"}]
+    return Question(("sensors",), "Sensors, e.g. onchip, dht22 pin=4", default, parse=_sensors)
 
 
 def problem_of(path: tuple[str, ...], value: Any, config: dict[str, Any]) -> str:

@@ -14,6 +14,7 @@ class Config:
 
     Beside them: host, port_number (of the endpoint), host_header, interval_ms, send_ms, networks
     (list of (ssid, password)), outbox_max_bytes (None: half of the free flash), batch_bytes.
+    sensors is None where the config leaves it to the chip (`sensors.building`).
     """
 
     def __init__(self, data: dict):

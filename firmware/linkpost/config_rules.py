@@ -88,7 +88,7 @@ def _take_reporting(config, left):
     config.interval_ms = int(config.interval_s * 1000)
     config.send_ms = int(config.send_s * 1000)
     config.sleep = _take(left, "sleep", "none", _one_of(_SLEEPS))
-    config.sensors = _take(left, "sensors", [{"type": "onchip"}], _sensors)
+    config.sensors = _take(left, "sensors", None, _sensors)
 
 
 def _take_networks(config, left):

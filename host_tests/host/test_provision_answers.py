@@ -6,13 +6,14 @@ import pytest
 
 from tools.provision_answers import (
     IDENTITY,
-    REPORTING,
+    INTERVAL,
     WIFI,
     check,
     hours_held,
     masked,
     problem_of,
     put,
+    sensors_question,
     show_sensors,
     value_at,
 )
@@ -24,8 +25,7 @@ GOOD = {
     "device_secret": "0123456789abcdef0123456789ABCDEF",
     "wifi": {"ssid": "lab", "password": "correct horse"},
 }
-SENSORS = next(question for question in REPORTING if question.path == ("sensors",))
-INTERVAL = next(question for question in REPORTING if question.path == ("interval_s",))
+SENSORS = sensors_question(True)
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_answer_is_checked_by_itself(path, value, words):
 
 def test_each_question_is_one_of_the_config():
     config = {}
-    for question in (*IDENTITY, *WIFI, *REPORTING):
+    for question in (*IDENTITY, *WIFI, INTERVAL, SENSORS):
         put(
             config,
             question.path,
@@ -75,6 +75,11 @@ def test_each_question_is_one_of_the_config():
 def test_sensors_as_a_person_types_them(text, sensors):
     assert SENSORS.parse(text) == sensors
     assert SENSORS.parse(show_sensors(sensors)) == sensors
+
+
+def test_sensors_that_are_offered_are_the_boards_default():
+    assert SENSORS.default == [{"type": "onchip"}]
+    assert sensors_question(False).default == [{"type": "system"}]
 
 
 @pytest.mark.parametrize("text", ["[{", ", ,", "dht22 pin"])

@@ -32,7 +32,7 @@ def test_config_defaults_are_the_documented_ones():
     assert config.interval_ms == 60_000
     assert config.send_ms == 60_000
     assert config.sleep == "none"
-    assert config.sensors == [{"type": "onchip"}]
+    assert config.sensors is None  # the chip's own: `sensors.building`
     assert config.networks == []
     assert config.led_pin is None
     assert config.ntp == ["ntp.aliyun.com", "pool.ntp.org"]

@@ -72,6 +72,19 @@ def test_build_each_type_gives_its_object():
     assert [type(sensor) for _, sensor in built] == [Simulated, OnChip, System, Analog]
 
 
+def test_build_default_is_what_the_chip_can():
+    later = fakes_chip.ESP32Chip()
+    s3 = ESP32Port(later.machine, None, fakes_chip.ESP32S3Module(), later.time)
+    for port, sensor_class in (
+        (esp32_port(), System),
+        (s3, OnChip),
+        (rp2_port(), OnChip),
+        (HostPort(), System),
+    ):
+        ((name, sensor),) = build(None, port)
+        assert name == "" and type(sensor) is sensor_class, port.name
+
+
 def test_build_nothing_is_an_empty_list():
     assert build([], esp32_port()) == []
     assert read_all([]) == {}

@@ -38,6 +38,8 @@ class Port:
     name = "?"
     can_light_sleep = False
     can_deep_sleep = False
+    # A temperature sensor of the chip's own that is worth the name.
+    has_temperature = False
     # Longest watchdog period the chip takes, in ms; None: there is no watchdog.
     watchdog_max_ms: int = None
     # Bytes of `retained()`: memory that outlives a reset and, where there is one, deep sleep.

@@ -84,6 +84,8 @@ class ESP32Port(ChipPort):
             import network
         super().__init__(machine, network, time)
         self._esp32 = esp32
+        # The first ESP32's is uncalibrated, and often stuck.
+        self.has_temperature = hasattr(esp32, "mcu_temperature")
 
     def deep_sleep(self, ms):
         self._machine.deepsleep(ms)
@@ -122,7 +124,7 @@ class ESP32Port(ChipPort):
 
     def chip_temperature(self):
         # The first ESP32 has an uncalibrated sensor in degrees Fahrenheit, the later ones Celsius.
-        if hasattr(self._esp32, "mcu_temperature"):
+        if self.has_temperature:
             return self._esp32.mcu_temperature()
         for _ in range(_STUCK_READS):
             raw = self._esp32.raw_temperature()

@@ -40,6 +40,8 @@ class HostPort(Port):
             self.can_deep_sleep = getattr(machine, "CAN_DEEP_SLEEP", True)
             self.watchdog_max_ms = machine.WATCHDOG_MAX_MS
             self.retained_bytes = machine.RETAINED_BYTES
+        # A desktop has none; a virtual board may have one.
+        self.has_temperature = hasattr(machine, "chip_temperature")
         self._watchdog = None
         self._watchdog_ms = 0
         self._boot_ticks = self.ticks_ms()
@@ -114,10 +116,7 @@ class HostPort(Port):
             self._machine.retain(bytes(data) + bytes(room))
 
     def chip_temperature(self):
-        # A desktop has no sensor of its own; a virtual board may have one.
-        if hasattr(self._machine, "chip_temperature"):
-            return self._machine.chip_temperature()
-        return None
+        return self._machine.chip_temperature() if self.has_temperature else None
 
     def unique_id(self):
         return b"host"

@@ -56,6 +56,7 @@ class RP2Port(ChipPort):
     can_light_sleep = True
     # deepsleep() is a light sleep and then a reset: no power saved, and the clock is lost.
     can_deep_sleep = False
+    has_temperature = True
     # Four words less the frame's head.
     retained_bytes = 12
 

@@ -9,10 +9,13 @@ _NOT_OPTIONS = ("type", "name")
 def build(specs, port) -> list:
     """Turn the config's checked `sensors` into (name, sensor)s; name is "" where none is given.
 
+    None is the default: the chip's temperature, or `system` where no sensor of it is worth that.
     Nothing but the types that are used is imported.
     Raises: ConfigError that names the key, for an unknown option, a wrong type of value, a pin the
         chip refuses, a driver it has not, and a person's own file that cannot be used.
     """
+    if specs is None:
+        specs = [{"type": "onchip" if port.has_temperature else "system"}]
     built = []
     for i in range(len(specs)):
         spec = specs[i]
