@@ -91,7 +91,7 @@ class EmulatorProcess:
             open(self.directory / "stderr", "ab") as err,
         ):
             self.process = subprocess.Popen(
-                [*command, *self.options],
+                [*command, *map(str, self.options)],
                 cwd=_ROOT,
                 env={**os.environ, "PYTHONPATH": _python_path()},
                 stdin=subprocess.DEVNULL,
@@ -170,6 +170,10 @@ class EmulatorProcess:
 
     def set_enabled(self, device, enabled) -> None:
         self.api("POST", f"/api/devices/{device}/{'enable' if enabled else 'disable'}")
+
+    def add_names(self, product_key, names) -> int:
+        """Make devices of a product, to be registered; return how many are new."""
+        return self.api("POST", f"/api/products/{product_key}/names", {"names": names})["added"]
 
     def keep_alive(self, on) -> None:
         """Let the platform keep connections from now on, or close after each reply."""

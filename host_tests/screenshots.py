@@ -31,7 +31,8 @@ _MINUTE_MS = 60_000
 def main() -> int:
     _IMAGES.mkdir(parents=True, exist_ok=True)
     triples = [(_PRODUCT, name, _SECRET) for name in _NAMES]
-    with EmulatorProcess(triples, ["--keep-alive"]) as emulator:
+    options = ["--keep-alive", "--product", f"{_PRODUCT},throw-away"]
+    with EmulatorProcess(triples, options) as emulator:
         _let_things_happen(emulator)
         with tempfile.TemporaryDirectory() as profile, launch(Path(profile)) as browser:
             _take_all(browser, emulator)
@@ -100,7 +101,7 @@ def _take_all(browser, emulator) -> None:
     fault = {"kind": "code", "code": 40000, "endpoint": "topic", "device": f"{_PRODUCT}/spare"}
     emulator.fault(**fault)
     views = {"devices": "/", "device": greenhouse, "messages": "/messages", "faults": "/faults",
-             "new": "/new"}  # fmt: skip
+             "new": "/new", "products": "/products"}  # fmt: skip
     for looks, scheme, viewport in (
         ("light", "light", DESKTOP), ("dark", "dark", DESKTOP), ("phone", "light", PHONE)
     ):  # fmt: skip

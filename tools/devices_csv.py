@@ -6,6 +6,7 @@ import codecs
 import csv
 import io
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from tools.failures import CommandError
 # The header of the file that the platform's console gives out (PROTOCOL.md, Names).
 COLUMNS = ("ProductKey", "DeviceName", "DeviceSecret")
 _SECRET_MAX = 32
+# In the place of a secret that `linkpost register` asked for; no secret has a space.
+NOT_RECEIVED = "(asked, not received)"
 _SHOWN_BELOW = 16
 _END = 4
 # 8.67E+14, and with a comma where that is the decimal point.
@@ -40,15 +43,35 @@ def check_triple(triple: Triple) -> str:
 
     The rules are the platform's (PROTOCOL.md, Names) and the same as those of config.json.
     """
-    if not re.fullmatch(r"[A-Za-z0-9_*-]{1,32}", triple.product_key):
-        return f"product key {_shown(triple.product_key)} is not 1 to 32 of A-Z a-z 0-9 _ - *"
-    if not re.fullmatch(r"[A-Za-z0-9_.@:-]{4,32}", triple.device_name):
-        return f"device name {_shown(triple.device_name)} is not 4 to 32 of A-Z a-z 0-9 _ . @ : -"
+    problem = check_product_key(triple.product_key) or check_name(triple.device_name)
+    if problem:
+        return problem
     if not re.fullmatch(r"[!-~]+", triple.device_secret):
         return "the device secret is empty or has spaces or characters outside ASCII"
     if len(triple.device_secret) > _SECRET_MAX:
         return f"the device secret has {len(triple.device_secret)} characters, at most 32"
     return ""
+
+
+def check_product_key(product_key: str) -> str:
+    """Return what is wrong with a product key; "" when it is good."""
+    if re.fullmatch(r"[A-Za-z0-9_*-]{1,32}", product_key):
+        return ""
+    return f"product key {_shown(product_key)} is not 1 to 32 of A-Z a-z 0-9 _ - *"
+
+
+def check_name(device_name: str) -> str:
+    """Return what is wrong with a device name; "" when it is good."""
+    if re.fullmatch(r"[A-Za-z0-9_.@:-]{4,32}", device_name):
+        return ""
+    return f"device name {_shown(device_name)} is not 4 to 32 of A-Z a-z 0-9 _ . @ : -"
+
+
+def check_product(product_key: str, product_secret: str) -> str:
+    """Return what is wrong with a product's key or secret; "" when they are good."""
+    if not re.fullmatch(r"[!-~]{1,64}", product_secret):
+        return "the product's secret is not 1 to 64 characters of printable ASCII without spaces"
+    return check_product_key(product_key)
 
 
 def _shown(name: str) -> str:
@@ -78,12 +101,31 @@ def read_devices(path: Path) -> list[Triple]:
 
 def parse_devices(path: str, data: bytes) -> list[Triple]:
     """Return the devices of a file's content; `path` is for messages. Raises: as above."""
-    text = _decode(path, data)
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text))
+    return [Triple(*cells) for cells in _rows(path, data, COLUMNS, _triple_problem)]
+
+
+def read_names(path: Path) -> list[str]:
+    """Return the names of a file with a column `DeviceName`, in its order.
+
+    Other columns are ignored, and what `read_devices` takes of marks, empty lines, separators and
+    encodings is taken here. Raises CommandError (exit code 2) that lists every bad row, for none
+    at all, and for a file that cannot be read.
+    """
     try:
-        return _parse(path, rows)
-    except csv.Error as error:
-        raise CommandError(f"{path}: line {rows.line_num}: not a CSV row: {error}") from error
+        data = path.read_bytes()
+    except OSError as error:
+        raise CommandError(f"{path}: {error.strerror}; give a CSV with DeviceName") from error
+    return [cells[0] for cells in _rows(str(path), data, ("DeviceName",), _name_problem)]
+
+
+def _triple_problem(cells: list[str]) -> str:
+    if cells[2].startswith(NOT_RECEIVED):
+        return f"{cells[1]}: its secret was asked for and not received: reset it in the console"
+    return check_triple(Triple(*cells))
+
+
+def _name_problem(cells: list[str]) -> str:
+    return check_name(cells[0])
 
 
 def _decode(path: str, data: bytes) -> str:
@@ -104,20 +146,35 @@ def _delimiter(text: str) -> str:
     return max(",\t;", key=header.count)
 
 
-def _parse(path: str, rows: Any) -> list[Triple]:
+def _rows(
+    path: str, data: bytes, columns: tuple[str, ...], problem_of: Callable[[list[str]], str]
+) -> list[list[str]]:
+    """Return the cells of those columns, row by row. Raises: CommandError for any bad row."""
+    text = _decode(path, data)
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text))
+    try:
+        return _parse(path, rows, columns, problem_of)
+    except csv.Error as error:
+        raise CommandError(f"{path}: line {rows.line_num}: not a CSV row: {error}") from error
+
+
+def _parse(
+    path: str, rows: Any, columns: tuple[str, ...], problem_of: Callable[[list[str]], str]
+) -> list[list[str]]:
     header: list[str] = []
     for header in rows:
         if any(cell.strip() for cell in header):
             break
     header = [cell.strip() for cell in header]
-    missing = [name for name in COLUMNS if name not in header]
+    missing = [name for name in columns if name not in header]
     if missing:
+        wanted = ", ".join(sorted(columns)[:-1]) + " and " if len(columns) > 1 else ""
         raise CommandError(
             f"{path}: the header lacks {', '.join(missing)}; "
-            "it has to name DeviceName, DeviceSecret and ProductKey"
+            f"it has to name {wanted}{sorted(columns)[-1]}"
         )
-    places = [header.index(name) for name in COLUMNS]
-    devices: list[Triple] = []
+    places = [header.index(name) for name in columns]
+    found: list[list[str]] = []
     seen: dict[str, int] = {}
     wrong: list[str] = []
     line = rows.line_num + 1  # a quoted cell may span lines: a row is known by its first
@@ -129,26 +186,26 @@ def _parse(path: str, rows: Any) -> list[Triple]:
             wrong.append(f"line {first_line}: {len(row)} cells, the header has {len(header)}")
             continue
         cells = [row[place].strip() for place in places]
-        triple = Triple(*cells)
-        problem = _shortened(cells) or check_triple(triple)
-        if not problem and triple.key in seen:
-            problem = f"{triple.key} is on line {seen[triple.key]} already"
+        key = "/".join(cells[:2])  # a triple's without its secret
+        problem = _shortened(columns, cells) or problem_of(cells)
+        if not problem and key in seen:
+            problem = f"{key} is on line {seen[key]} already"
         if problem:
             wrong.append(f"line {first_line}: {problem}")
             continue
-        seen[triple.key] = first_line
-        devices.append(triple)
+        seen[key] = first_line
+        found.append(cells)
     if wrong:
         rows_word = "bad row" if len(wrong) == 1 else "bad rows"
         raise CommandError(f"{path}: {len(wrong)} {rows_word}:\n  " + "\n  ".join(wrong))
-    if not devices:
+    if not found:
         raise CommandError(f"{path}: no devices below the header")
-    return devices
+    return found
 
 
-def _shortened(cells: list[str]) -> str:
+def _shortened(columns: tuple[str, ...], cells: list[str]) -> str:
     """Return what to say of a cell that a spreadsheet took for a number; "" for none."""
-    for name, cell in zip(COLUMNS, cells, strict=True):
+    for name, cell in zip(columns, cells, strict=True):
         if _SHORTENED.fullmatch(cell):
             shown = "" if name == "DeviceSecret" else f" ({cell})"
             return (

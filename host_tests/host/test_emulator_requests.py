@@ -240,6 +240,6 @@ def test_method_other_than_post_is_refused(emulator, method, target):
     assert reply.headers["Allow"] == "POST"
 
 
-@pytest.mark.parametrize("target", [b"/", b"/auths", b"/auth/register/device", b"/topic", b"*"])
+@pytest.mark.parametrize("target", [b"/", b"/auths", b"/auth/register", b"/topic", b"*"])
 def test_path_that_is_not_served_is_not_found(emulator, target):
     assert exchange(emulator, encode_request(target, {}, b"{}")).status == 404

@@ -13,7 +13,8 @@ from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel, ConfigDict, Field
 
 from tools import firmware
-from tools.emulator.desk import Desk, UnknownDeviceError
+from tools.emulator import api_products
+from tools.emulator.desk import Desk, UnknownDeviceError, UnknownProductError
 from tools.emulator.export import MEDIA_TYPES, Format, export_pages
 from tools.emulator.faults import Fault, FaultRequest
 from tools.emulator.queries import DeviceRow, MessageRow
@@ -34,7 +35,7 @@ class DeviceView(BaseModel):
     device_name: str
     enabled: bool
     state: Literal["inactive", "online", "offline", "disabled"] = Field(
-        description="`inactive`: never authenticated."
+        description="`inactive`: not authenticated since it was made or reset."
     )
     online: bool = Field(description="A request was accepted within the last five minutes.")
     last_seen_ms: int | None = Field(description="Unix ms of its last request.")
@@ -137,7 +138,8 @@ def make_api(desk: Desk) -> FastAPI:
     # Every handler is `async`, so that it runs in the loop's own thread, as the desk wants.
 
     @app.exception_handler(UnknownDeviceError)
-    async def say_unknown(request: Request, error: UnknownDeviceError) -> JSONResponse:
+    @app.exception_handler(UnknownProductError)
+    async def say_unknown(request: Request, error: Exception) -> JSONResponse:
         return JSONResponse({"detail": str(error)}, 404)
 
     @app.exception_handler(RequestValidationError)
@@ -168,6 +170,11 @@ def make_api(desk: Desk) -> FastAPI:
         except ValueError as error:
             raise HTTPException(409 if "already" in str(error) else 422, str(error)) from error
         return NewDeviceView(device=triple.key, **vars(triple))
+
+    @app.post("/api/devices/{product_key}/{device_name}/reset", status_code=204)
+    async def reset(product_key: str, device_name: str) -> None:
+        """Let the device be not activated: its product's secret may give it a new one."""
+        desk.reset_device(f"{product_key}/{device_name}")
 
     @app.get("/api/devices/{product_key}/{device_name}/streams")
     async def list_streams(product_key: str, device_name: str) -> list[StreamView]:
@@ -232,6 +239,8 @@ def make_api(desk: Desk) -> FastAPI:
             media_type=next(kind for kind, name in MEDIA_TYPES.items() if name == chosen),
             headers={"Content-Disposition": f"attachment; filename=messages.{chosen}"},
         )
+
+    api_products.add_routes(app, desk)
 
     @app.get("/api/faults")
     async def list_faults() -> list[Fault]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from tools.devices_csv import Triple, check_triple, read_devices
+from tools.devices_csv import Triple, check_product, check_triple, read_devices, read_names
 from tools.emulator import places, rules, wire
 from tools.emulator.export_command import export
 from tools.emulator.platform import TOKEN_TTL_S, Policy
@@ -49,6 +49,19 @@ _PORT = click.IntRange(0, 65535)
     "devices_file",
     type=click.Path(path_type=Path),
     help="The console's device list: CSV with DeviceName, DeviceSecret, ProductKey.",
+)
+@click.option(
+    "--product",
+    "product_texts",
+    metavar="PK,SECRET",
+    multiple=True,
+    help="A throw-away product whose secret gives devices theirs (linkpost register); repeatable.",
+)
+@click.option(
+    "--names",
+    "names_file",
+    type=click.Path(path_type=Path),
+    help="CSV with DeviceName: devices of the one --product, to be registered.",
 )
 @click.option(
     "--db",
@@ -150,6 +163,8 @@ def emulator(
     console_port: int,
     device_texts: tuple[str, ...],
     devices_file: Path | None,
+    product_texts: tuple[str, ...],
+    names_file: Path | None,
     db: Path | None,
     cert_dir: Path | None,
     names: tuple[str, ...],
@@ -189,6 +204,10 @@ def emulator(
     devices = [_parse_device(text) for text in device_texts]
     if devices_file:
         devices += read_devices(devices_file)
+    products = tuple(_parse_product(text) for text in product_texts)
+    if names_file and len(products) != 1:
+        raise CommandError("--names belongs to one --product: give that too")
+    names_made = [(products[0][0], name) for name in read_names(names_file)] if names_file else []
     options = server.Options(
         host=host,
         port=port,
@@ -197,6 +216,8 @@ def emulator(
         db=db or places.default_db(),
         cert_dir=cert_dir or places.default_cert_dir(),
         devices=devices,
+        products=products,
+        names_made=names_made,
         names=names,
         policy=Policy(
             token_ttl_s=token_ttl,
@@ -240,6 +261,16 @@ def _parse_device(text: str) -> Triple:
     if problem:
         raise CommandError(f"--device: {problem}")
     return triple
+
+
+def _parse_product(text: str) -> tuple[str, str]:
+    product_key, comma, secret = (part.strip() for part in text.partition(","))
+    if not comma:
+        raise CommandError("--product needs PRODUCT_KEY,PRODUCT_SECRET")
+    problem = check_product(product_key, secret)
+    if problem:
+        raise CommandError(f"--product: {problem}")
+    return product_key, secret
 
 
 def _read_password(file: Path | None) -> str | None:

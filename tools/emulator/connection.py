@@ -160,9 +160,8 @@ class _Exchange:
         body = wire.encode_body(answer)
         head = wire.encode_head(answer.status, len(body), keep=self.keep)
         self._reply = self._spoil(fault, answer, head, body)
-        token = (answer.info or {}).get("token")
         # The body is masked before it is spoiled: that may cut the token in two.
-        return self._spoil(fault, answer, head, mask_reply(body, token))
+        return self._spoil(fault, answer, head, mask_reply(body, answer.given_out))
 
     async def _go_wrong(self, fault: Fault, device: Device | None) -> bool:
         """Do what faults.KINDS_TEXT says of the kind."""

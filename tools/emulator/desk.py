@@ -6,12 +6,12 @@ import secrets
 import time
 from dataclasses import dataclass, field
 
-from tools.devices_csv import Triple, check_triple
+from tools.devices_csv import Triple, check_product, check_triple
 from tools.emulator.changes import Changes
 from tools.emulator.connection import Service
 from tools.emulator.faults import Fault, FaultRequest
 from tools.emulator.queries import Queries
-from tools.emulator.store import Store
+from tools.emulator.store import Product, Store
 
 
 class UnknownDeviceError(Exception):
@@ -19,6 +19,13 @@ class UnknownDeviceError(Exception):
 
     def __init__(self, key: str):
         super().__init__(f"no device {key}; write PRODUCT_KEY/DEVICE_NAME")
+
+
+class UnknownProductError(Exception):
+    """No product of that key is registered."""
+
+    def __init__(self, product_key: str):
+        super().__init__(f"no product {product_key}")
 
 
 @dataclass
@@ -51,6 +58,60 @@ class Desk:
             self.store.add_device(triple)
         self.changes.touch(triple.key)
         return triple
+
+    def add_product(self, product_key: str, product_secret: str = "") -> str:
+        """Register a product whose secret gives its devices theirs; return that secret.
+
+        A new one is made where none is given. Raises ValueError, in words for a person, where a
+        part breaks the rules or the product is there already.
+        """
+        secret = product_secret or secrets.token_hex(16)
+        problem = check_product(product_key, secret)
+        if problem:
+            raise ValueError(problem)
+        with self.store.transaction():
+            if self.store.find_product(product_key):
+                raise ValueError(f"the product {product_key} is there already")
+            self.store.add_product(product_key, secret)
+        self.changes.touch()
+        return secret
+
+    def set_registration(self, product_key: str, on: bool) -> None:
+        """Let the product's secret give its devices theirs, or refuse.
+
+        Raises UnknownProductError.
+        """
+        product = self._find_product(product_key)
+        with self.store.transaction():
+            self.store.set_registration(product, on)
+        self.changes.touch()
+
+    def add_names(self, product_key: str, names: list[str]) -> int:
+        """Make devices of the product, without telling their secrets; return how many are new.
+
+        All of them or none. Raises ValueError for a bad name; UnknownProductError.
+        """
+        self._find_product(product_key)
+        triples = [Triple(product_key, name, secrets.token_hex(16)) for name in names]
+        for triple in triples:
+            problem = check_triple(triple)
+            if problem:
+                raise ValueError(problem)
+        new = 0
+        with self.store.transaction():
+            for triple in triples:
+                if self.store.find_device(product_key, triple.device_name) is None:
+                    self.store.add_device(triple)
+                    new += 1
+        self.changes.touch()
+        return new
+
+    def reset_device(self, key: str) -> None:
+        """Let the device be not activated: its product's secret may give it a new one."""
+        device = self._find(key)
+        with self.store.transaction():
+            self.store.reset_device(device)
+        self.changes.touch(key)
 
     def set_enabled(self, key: str, enabled: bool) -> None:
         """Let the device in, or refuse it: 20000 on /auth, 20003 for its tokens.
@@ -92,6 +153,12 @@ class Desk:
         """Let everything go well again."""
         self.service.faults.clear()
         self.changes.touch()
+
+    def _find_product(self, product_key: str) -> Product:
+        product = self.store.find_product(product_key)
+        if product is None:
+            raise UnknownProductError(product_key)
+        return product
 
     def _find(self, key: str):
         product_key, _, device_name = key.partition("/")

@@ -80,8 +80,8 @@ class FaultRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     kind: Kind = Field(description=KINDS_TEXT)
-    endpoint: Literal["auth", "topic"] | None = Field(
-        default=None, description="Which requests; null: both."
+    endpoint: Literal["auth", "topic", "register"] | None = Field(
+        default=None, description="Which requests; null: all."
     )
     device: str | None = Field(
         default=None,

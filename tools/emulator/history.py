@@ -6,15 +6,17 @@ import sqlite3
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tools.emulator.masking import KEEP_BYTES, mask_body, mask_head, mask_text
+from tools.emulator.masking import KEEP_BYTES, mask_body, mask_form, mask_head, mask_text
 from tools.emulator.store import Device
 from tools.emulator.tally import Tally
 
 if TYPE_CHECKING:
     from tools.emulator.platform import Request
+    from tools.emulator.registration import Registration
     from tools.emulator.rules import AuthFields
 
 _TEXT_MAX = 1000
+REGISTRATION = "registration"  # in the place of a client id, which a registration has not
 _TOPIC_MAX = 256  # a refused one may be longer than topics are
 
 
@@ -94,9 +96,39 @@ class History:
         self._keep_wire(happened, mask_body(happened.request.body or b"", secrets)[:KEEP_BYTES])
         return reason
 
-    def _keep_wire(self, happened: Happened, body: bytes) -> None:
+    def keep_registration(
+        self, happened: Happened, form: Registration | None, product_secrets: list[str]
+    ) -> None:
+        """Keep a request on /auth/register/device, among the authentications.
+
+        `form` is None where its body could not be read.
+        """
+        secrets = [*self._secrets(happened), *product_secrets, *([form.sign] if form else [])]
+        device = happened.device
+        claimed = f"{form.product_key}/{form.device_name}"[:_TEXT_MAX] if form else ""
+        self._db.execute(
+            "INSERT INTO authentication VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                happened.id,
+                device.id if device else None,
+                mask_text(claimed, secrets) if device is None else device.key,
+                happened.time_ms,
+                happened.code,
+                happened.fault,
+                form.sign_method if form else None,
+                REGISTRATION,
+                self._reason(happened, secrets),
+            ),
+        )
+        body = mask_form(happened.request.body or b"", secrets)[:KEEP_BYTES]
+        self._keep_wire(happened, body, product_secrets)
+
+    def _keep_wire(
+        self, happened: Happened, body: bytes, more_secrets: list[str] | None = None
+    ) -> None:
         # Masked before it is cut: half a secret is not known as one.
-        head = mask_head(happened.request.raw_head, self._secrets(happened))[:KEEP_BYTES]
+        secrets = [*self._secrets(happened), *(more_secrets or [])]
+        head = mask_head(happened.request.raw_head, secrets)[:KEEP_BYTES]
         self._db.execute(
             "INSERT INTO wire VALUES (?, ?, ?)",
             (happened.id, head + body, happened.reply[:KEEP_BYTES]),

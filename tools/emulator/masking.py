@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import urllib.parse
 from collections.abc import Iterable
 
 KEEP_BYTES = 4096  # of a request's head and body, and of a reply
@@ -12,6 +13,7 @@ _SECRET_HEADERS = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _SIGN = re.compile(rb'("(?:sign|deviceSecret|password|token)"\s*:\s*")((?:[^"\\]|\\.)*)')
+_FORM_SIGN = re.compile(rb"((?:^|&)(?:sign|productSecret|deviceSecret)=)([^&]*)")
 # Whatever it is, a long run of hex digits in a request is a token, a signature or a secret.
 _HEX = re.compile(rb"[0-9A-Fa-f]{24,}")
 _SHORTEST = 4  # a shorter secret is found in every word, and is none
@@ -35,15 +37,24 @@ def mask_body(body: bytes, secrets: Iterable[str]) -> bytes:
     return _HEX.sub(lambda found: _stars(found[0]), _mask_all(masked, secrets))
 
 
+def mask_form(body: bytes, secrets: Iterable[str]) -> bytes:
+    """Return the body of /auth/register/device with the signature and every secret masked."""
+    if b"%" in body:
+        # A name or value may be spelled with escapes: show what it means instead.
+        body = urllib.parse.unquote_to_bytes(body)
+    masked = _FORM_SIGN.sub(lambda found: found[1] + _stars(found[2]), body)
+    return _HEX.sub(lambda found: _stars(found[0]), _mask_all(masked, secrets))
+
+
 def mask_text(text: str, secrets: Iterable[str]) -> str:
     """Return a text for people, a reason or a path, without the secrets."""
     masked = _mask_all(text.encode(errors="replace"), secrets)
     return _HEX.sub(lambda found: _stars(found[0]), masked).decode(errors="replace")
 
 
-def mask_reply(reply: bytes, token: object) -> bytes:
-    """Return a reply with the token, where it gives one out, masked."""
-    return _mask_all(reply, [token] if isinstance(token, str) else [])
+def mask_reply(reply: bytes, given_out: str | None) -> bytes:
+    """Return a reply with the secret that it gives out, if any, masked."""
+    return _mask_all(reply, [given_out] if given_out else [])
 
 
 def _mask_all(data: bytes, secrets: Iterable[str]) -> bytes:

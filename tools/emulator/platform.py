@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from tools.devices_csv import Triple
-from tools.emulator import rules
+from tools.emulator import registrar, registration, rules
 from tools.emulator.history import Happened, History
 from tools.emulator.store import Device, Store
 
 AUTH = "auth"
 TOPIC = "topic"
+REGISTER = "register"
 TOKEN_TTL_S = 7 * 24 * 3600
 
 
@@ -39,6 +41,8 @@ class Request:
     def endpoint(self) -> str | None:
         if self.path == "/auth":
             return AUTH
+        if self.path == "/auth/register/device":
+            return REGISTER
         return TOPIC if self.path.startswith("/topic/") else None
 
     @property
@@ -48,12 +52,22 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """HTTP status, and the JSON reply's code and info; no code where the body is empty."""
+    """HTTP status, and the JSON reply's code and info; no code where the body is empty.
+
+    A registration's reply has `data` in the place of `info`.
+    """
 
     status: int = 200
     code: int | None = None
     info: dict[str, object] | None = field(default=None, repr=False)
+    data: dict[str, str] | None = field(default=None, repr=False)
     reason: str | None = None  # why it is a refusal, in words; not sent
+
+    @property
+    def given_out(self) -> str | None:
+        """Return the secret that the reply gives out, if any: a token, a device's secret."""
+        token = (self.info or {}).get("token") or (self.data or {}).get("deviceSecret")
+        return token if isinstance(token, str) else None
 
 
 @dataclass
@@ -100,9 +114,23 @@ class Platform:
         self._buckets: dict[int, tuple[float, float]] = {}
         self.totals = Totals()
 
-    def start(self, devices: list[Triple]) -> None:
-        """Register the devices, and forget tokens that expired long ago."""
+    def start(
+        self,
+        devices: list[Triple],
+        products: tuple[tuple[str, str], ...] = (),
+        names: list[tuple[str, str]] | None = None,
+    ) -> None:
+        """Register what a person gave, and forget tokens that expired long ago.
+
+        Args: products: key and secret of each; names: product key and name of devices that get
+        their secret by registration, and keep the one they have.
+        """
         with self._store.transaction():
+            for product_key, secret in products:
+                self._store.add_product(product_key, secret)
+            for product_key, name in names or []:
+                if self._store.find_device(product_key, name) is None:
+                    self._store.add_device(Triple(product_key, name, secrets.token_hex(16)))
             for triple in devices:
                 self._store.add_device(triple)
             self._store.forget_old_tokens(self._now_ms())
@@ -114,6 +142,9 @@ class Platform:
             if auth is None:
                 return None
             return self._store.find_device(auth.product_key, auth.device_name)
+        if request.endpoint == REGISTER:
+            form = registration.try_registration(request.body or b"")
+            return self._store.find_device(form.product_key, form.device_name) if form else None
         found = self._store.find_token(request.headers.get("password", ""))
         if found:
             return found[0]
@@ -138,8 +169,7 @@ class Platform:
         with self._store.transaction():
             now_ms = self._now_ms()
             self.totals.requests += 1
-            if device and request.endpoint:
-                self._store.count_request(device, request.endpoint, now_ms)
+            self._count(request, device, now_ms)
             message_id = self._store.next_id(now_ms)
             if code is not None:
                 answer = _refuse(code, "a fault that was asked for")
@@ -148,7 +178,7 @@ class Platform:
             if request.endpoint == TOPIC and answer.code is not None:
                 # A recorded refusal on a topic carries a message id too.
                 answer = replace(answer, info={"messageId": message_id})
-            if answer.code:
+            if answer.code and answer.code != registration.REGISTERED:
                 self.totals.refusals[answer.code] += 1
             self._keep(request, device, answer, message_id, now_ms, fault, encode(answer))
         self._changed(device.key if device else None)
@@ -161,12 +191,16 @@ class Platform:
         with self._store.transaction():
             now_ms = self._now_ms()
             self.totals.requests += 1
-            if device and request.endpoint:
-                self._store.count_request(device, request.endpoint, now_ms)
+            self._count(request, device, now_ms)
             answer = Answer(reason="a fault that was asked for")
             message_id = self._store.next_id(now_ms)
             self._keep(request, device, answer, message_id, now_ms, fault, reply)
         self._changed(device.key if device else None)
+
+    def _count(self, request: Request, device: Device | None, now_ms: int) -> None:
+        # A registration comes from a bench, and says nothing of the device.
+        if device and request.endpoint in (AUTH, TOPIC):
+            self._store.count_request(device, request.endpoint, now_ms)
 
     def _keep(
         self,
@@ -194,6 +228,12 @@ class Platform:
         elif request.endpoint == AUTH:
             auth = rules.parse_auth(request.body or b"")
             reason = self._history.keep_authentication(happened, auth)
+        elif request.endpoint == REGISTER:
+            form = registration.try_registration(request.body or b"")
+            product = self._store.find_product(form.product_key) if form else None
+            known = [product.secret] if product else []
+            self._history.keep_registration(happened, form, known)
+            return
         else:
             return
         if device and answer.code is not None:
@@ -201,12 +241,16 @@ class Platform:
 
     def _decide(self, request: Request, device: Device | None, now_ms: int) -> Answer:
         if request.endpoint is None:
-            return Answer(status=404, reason="only /auth and /topic/... are served")
+            return Answer(
+                status=404, reason="only /auth, /topic/... and /auth/register/device are served"
+            )
         if request.method != "POST":
             return Answer(status=405, reason=f"the method is {request.method[:20]}, not POST")
+        if request.endpoint == REGISTER:
+            return self._register(request)
         if request.body is None:
             return _refuse(rules.PARAMETER_ERROR, request.flaw or "the body is not as announced")
-        if device and not self._take_turn(device):
+        if device and not self._take_turn(device.id):
             rate = self._policy.requests_per_s
             return _refuse(rules.THROTTLED, f"more than {rate} requests per second")
         wanted = rules.AUTH_TYPE if request.endpoint == AUTH else rules.TOPIC_TYPE
@@ -217,6 +261,12 @@ class Platform:
         if request.endpoint == AUTH:
             return self._auth(request, now_ms)
         return self._publish(request, now_ms)
+
+    def _register(self, request: Request) -> Answer:
+        decided = registrar.register(
+            self._store, request.headers, request.body, request.flaw, self._take_turn
+        )
+        return Answer(code=decided.code, data=decided.data, reason=decided.reason)
 
     def _auth(self, request: Request, now_ms: int) -> Answer:
         try:
@@ -278,17 +328,17 @@ class Platform:
             )
         return Answer(code=rules.SUCCESS)
 
-    def _take_turn(self, device: Device) -> bool:
+    def _take_turn(self, who: int) -> bool:
         """A bucket of tokens per device: one second's worth of requests may come at once."""
         rate = self._policy.requests_per_s
         if rate is None:
             return True
         size = max(1.0, rate)
         now_s = self._now_s()
-        left, since_s = self._buckets.get(device.id, (size, now_s))
+        left, since_s = self._buckets.get(who, (size, now_s))
         left = min(size, left + (now_s - since_s) * rate)
         allowed = left >= 1
-        self._buckets[device.id] = (left - 1 if allowed else left, now_s)
+        self._buckets[who] = (left - 1 if allowed else left, now_s)
         return allowed
 
 

@@ -31,7 +31,8 @@ class DeviceRow:
     device: str  # "ProductKey/DeviceName"
     product_key: str
     device_name: str
-    state: str  # "inactive" (never authenticated), "online", "offline", "disabled"
+    # "inactive" (not authenticated since it was made or reset), "online", "offline", "disabled"
+    state: str
     enabled: bool
     last_seen_ms: int | None  # of any request that named it
     last_code: int | None  # of its last reply
@@ -45,6 +46,16 @@ class DeviceRow:
     topic_requests: int
     duplicates: int  # readings that came again, all streams
     missing: int  # readings that a gap in `seq` says there are, all streams
+
+
+@dataclass(frozen=True)
+class ProductRow:
+    """A product whose secret can give its devices theirs, while `registration` is on."""
+
+    product_key: str
+    registration: bool
+    devices: int
+    activated: int  # of them
 
 
 @dataclass(frozen=True)
@@ -162,6 +173,11 @@ class Queries:
         rows.sort()  # by the device's id, which no two share
         return [_device_row(row, refused.get(row[0], {}), now_ms) for row in rows]
 
+    def products(self) -> list[ProductRow]:
+        """Return every product that has a secret here."""
+        rows = self.db.execute(sql.PRODUCTS)
+        return [ProductRow(key, bool(on), count, active) for key, on, count, active in rows]
+
     def streams(self, device: str, limit: int = 20) -> list[StreamRow]:
         """Return the device's streams, the one heard of last first."""
         rows = self.db.execute(sql.STREAMS, (*sql.split(device), limit))
@@ -277,10 +293,10 @@ class Queries:
 
 
 def _device_row(row: tuple, refused: dict[int, int], now_ms: int) -> DeviceRow:
-    _, product_key, device_name, enabled, proven_ms, authentications, *rest = row
+    _, product_key, device_name, enabled, activated, proven_ms, authentications, *rest = row
     if not enabled:
         state = "disabled"
-    elif not authentications:
+    elif not activated:
         state = "inactive"
     else:
         state = "online" if proven_ms and now_ms - proven_ms < ONLINE_MS else "offline"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tools.failures import CommandError
 
-VERSION = 2
+VERSION = 3
 
 # Ids of messages and authentications are of 19 digits with the time in their upper bits
 # (`store.new_id`), so an index that ends in the id is in the order of time as well.
@@ -120,7 +120,23 @@ _COPY_1 = """
 INSERT INTO message SELECT id, device_id, topic, time_ms, 0, NULL, NULL, payload FROM message_1;
 DROP TABLE message_1
 """
-_STEPS = {0: (_DEVICE, _HISTORY), 1: (_FROM_1, _HISTORY, _COPY_1), VERSION: ()}
+# Version 2 knew nothing of products: each device came with its secret.
+_FROM_2 = """
+CREATE TABLE product (
+    id INTEGER PRIMARY KEY,
+    product_key TEXT NOT NULL UNIQUE,
+    secret TEXT NOT NULL,
+    registration INTEGER NOT NULL             -- 1: the secret gives devices theirs
+);
+ALTER TABLE device ADD COLUMN activated INTEGER NOT NULL DEFAULT 0;
+UPDATE device SET activated = authentications > 0
+"""
+_STEPS = {
+    0: (_DEVICE, _HISTORY, _FROM_2),
+    1: (_FROM_1, _HISTORY, _COPY_1, _FROM_2),
+    2: (_FROM_2,),
+    VERSION: (),
+}
 
 
 def upgrade(db: sqlite3.Connection, path: Path) -> None:

@@ -45,6 +45,8 @@ class Options:
     db: Path
     cert_dir: Path
     devices: list[Triple] = field(default_factory=list)
+    products: tuple[tuple[str, str], ...] = ()  # key, secret
+    names_made: list[tuple[str, str]] = field(default_factory=list)  # product key, device name
     names: tuple[str, ...] = ()
     policy: Policy = field(default_factory=Policy)
     bounds: wire.Bounds = field(default_factory=wire.Bounds)
@@ -72,7 +74,7 @@ def run(options: Options, announce: Callable[[dict[str, str]], None]) -> int:
     try:
         changes = Changes()
         platform = Platform(store, options.policy, changed=changes.touch)
-        platform.start(options.devices)
+        platform.start(options.devices, options.products, options.names_made)
         service = Service(
             context=certs.make_context(server_path, legacy_ciphers=options.legacy_ciphers),
             platform=platform,

@@ -11,7 +11,8 @@ REFUSALS = "SELECT device_id, code, count FROM device CROSS JOIN refusal ON devi
 _VALID_TOKEN = "FROM token WHERE token.device_id = device.id AND token.expires_ms > now.ms"  # noqa: S105
 DEVICES = f"""
 WITH now (ms) AS (VALUES (?))
-SELECT device.id, product_key, device_name, enabled, proven_ms, authentications, last_seen_ms,
+SELECT device.id, product_key, device_name, enabled, activated, proven_ms, authentications,
+    last_seen_ms,
     last_code, last_reason,
     (SELECT max(issued_ms) {_VALID_TOKEN}), (SELECT max(expires_ms) {_VALID_TOKEN}),
     accepted, auth_requests, topic_requests,
@@ -22,6 +23,11 @@ FROM now CROSS JOIN device"""  # noqa: S608
 STREAMS = f"""
 SELECT name, first, last, received, duplicates, last - first + 1 - received, last_ms
 FROM stream WHERE device_id = {_DEVICE_ID} ORDER BY last_ms DESC, id DESC LIMIT ?"""  # noqa: S608
+PRODUCTS = """
+SELECT product_key, registration,
+    (SELECT count(*) FROM device WHERE device.product_key = product.product_key),
+    (SELECT ifnull(sum(activated), 0) FROM device WHERE device.product_key = product.product_key)
+FROM product ORDER BY id"""
 # One step of the index per topic, however many messages each has.
 TOPICS = """
 WITH RECURSIVE known (topic) AS (

@@ -21,7 +21,7 @@ from tools.failures import CommandError
 
 # An expired token is still known as expired for that long; then it is one never heard of.
 _KEEP_EXPIRED_MS = 30 * 24 * 3600 * 1000
-_DEVICE_COLUMNS = "device.id, product_key, device_name, secret, enabled"
+_DEVICE_COLUMNS = "device.id, product_key, device_name, secret, enabled, activated"
 
 
 @dataclass(frozen=True)
@@ -33,10 +33,21 @@ class Device:
     device_name: str
     secret: str = field(repr=False)
     enabled: bool
+    activated: bool  # it has authenticated since it was made or reset
 
     @property
     def key(self) -> str:
         return f"{self.product_key}/{self.device_name}"
+
+
+@dataclass(frozen=True)
+class Product:
+    """A product whose secret gives its devices theirs, while `registration` is on."""
+
+    id: int
+    product_key: str
+    secret: str = field(repr=False)
+    registration: bool
 
 
 class Store:
@@ -103,6 +114,36 @@ class Store:
             is not None
         )
 
+    def add_product(self, product_key: str, secret: str, registration: bool = True) -> None:
+        """Register the product, or give a known one that secret and that switch."""
+        self.db.execute(
+            "INSERT INTO product (product_key, secret, registration) VALUES (?, ?, ?)"
+            " ON CONFLICT DO UPDATE SET secret = excluded.secret,"
+            " registration = excluded.registration",
+            (product_key, secret, registration),
+        )
+
+    def find_product(self, product_key: str) -> Product | None:
+        row = self.db.execute(
+            "SELECT id, product_key, secret, registration FROM product WHERE product_key = ?",
+            (product_key,),
+        ).fetchone()
+        return Product(row[0], row[1], row[2], bool(row[3])) if row else None
+
+    def set_registration(self, product: Product, on: bool) -> None:
+        self.db.execute("UPDATE product SET registration = ? WHERE id = ?", (on, product.id))
+
+    def give_secret(self, device: Device) -> str:
+        """Return a new secret of the device; its old one and its tokens are void."""
+        secret = secrets.token_hex(16)
+        self.db.execute("UPDATE device SET secret = ? WHERE id = ?", (secret, device.id))
+        self.db.execute("DELETE FROM token WHERE device_id = ?", (device.id,))
+        return secret
+
+    def reset_device(self, device: Device) -> None:
+        """Let the device be not activated: its product's secret may give it a new one."""
+        self.db.execute("UPDATE device SET activated = 0 WHERE id = ?", (device.id,))
+
     def set_enabled(self, device: Device, enabled: bool) -> None:
         self.db.execute("UPDATE device SET enabled = ? WHERE id = ?", (enabled, device.id))
 
@@ -142,7 +183,8 @@ class Store:
             (_hash(token), device.id, expires_ms, issued_ms),
         )
         self.db.execute(
-            "UPDATE device SET authentications = authentications + 1 WHERE id = ?", (device.id,)
+            "UPDATE device SET authentications = authentications + 1, activated = 1 WHERE id = ?",
+            (device.id,),
         )
         return token
 
@@ -153,7 +195,7 @@ class Store:
             " JOIN device ON device.id = device_id WHERE hash = ?",
             (_hash(token),),
         ).fetchone()
-        return (_device(row[:5]), row[5]) if row else None
+        return (_device(row[:6]), row[6]) if row else None
 
     def expire_tokens(self, device: Device, now_ms: int) -> int:
         """Let every valid token of the device be expired from now on; return how many."""
@@ -184,4 +226,4 @@ def _hash(token: str) -> bytes:
 
 
 def _device(row) -> Device:
-    return Device(row[0], row[1], row[2], row[3], bool(row[4]))
+    return Device(row[0], row[1], row[2], row[3], bool(row[4]), bool(row[5]))

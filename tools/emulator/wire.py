@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import h11
 
-from tools.emulator import rules
+from tools.emulator import registration, rules
 from tools.emulator.platform import Answer, Request
 from tools.emulator.tls_stream import TLSStream
 
@@ -153,7 +153,10 @@ def encode_body(answer: Answer) -> bytes:
     fields: dict[str, object] = {"code": answer.code}
     if answer.info is not None:
         fields["info"] = answer.info
-    fields["message"] = rules.MESSAGES.get(answer.code, "error")
+    if answer.data is not None:
+        fields["data"] = answer.data
+    messages = {**registration.MESSAGES, **rules.MESSAGES}
+    fields["message"] = messages.get(answer.code, "error")
     return json.dumps(fields, separators=(",", ":")).encode()
 
 

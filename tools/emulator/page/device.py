@@ -54,6 +54,7 @@ async def _state(desk: Desk, roster: Roster, key: str) -> None:
         with ui.element("div").classes("line"):
             switch = action("Disable", lambda: turn())
             action("Expire its tokens", lambda: expire())
+            reset = action("Reset", lambda: let_register())
             action("Set a fault", lambda: ui.navigate.to(f"/faults?device={key}"))
             action("Its messages as a list", lambda: ui.navigate.to(f"/messages?device={key}"))
 
@@ -68,11 +69,19 @@ async def _state(desk: Desk, roster: Roster, key: str) -> None:
         badge.show(entry.verdict.mood, entry.verdict.word)
         sentence.set_text(entry.verdict.sentence)
         switch.set_text("Disable" if enabled else "Enable")
+        # Only a product's secret gives a new one; without, there is nothing to reset for.
+        products = {row.product_key for row in desk.queries.products()}
+        reset.set_visibility(entry.row.product_key in products)
         facts.show(_facts(desk, entry))
 
     async def turn() -> None:
         desk.set_enabled(key, not enabled)
         ui.notify("Refused from now on: 20000." if enabled else "Let in again.")
+        await show()
+
+    async def let_register() -> None:
+        desk.reset_device(key)
+        ui.notify("Not activated any more: linkpost register may give it a new secret.")
         await show()
 
     async def expire() -> None:

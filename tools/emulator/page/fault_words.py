@@ -21,7 +21,12 @@ KINDS: dict[str, tuple[str, str]] = {
     "redirect": ("Redirect", "A board must not follow it: its token would go with it."),
     "status": ("HTTP status", "That HTTP status with an empty body; nothing is accepted."),
 }
-ENDPOINTS = {"": "both endpoints", "topic": "reports (/topic)", "auth": "authentication (/auth)"}
+ENDPOINTS = {
+    "": "all endpoints",
+    "topic": "reports (/topic)",
+    "auth": "authentication (/auth)",
+    "register": "registration (/auth/register/device)",
+}
 OFTEN = {"once": "once", "times": "several times", "always": "until taken back"}
 PARAMETER_WORDS = {
     "code": "code",

@@ -22,6 +22,7 @@ _VIEWS = (
     ("Messages", "/messages"),
     ("Faults", "/faults"),
     ("New device", "/new"),
+    ("Products", "/products"),
 )
 
 

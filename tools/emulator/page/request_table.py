@@ -6,6 +6,7 @@ from typing import Any
 
 from nicegui import ui
 
+from tools.emulator import registration
 from tools.emulator.desk import Desk
 from tools.emulator.page import words
 from tools.emulator.page.frame import code_box, heading
@@ -113,13 +114,13 @@ def authentication_cells(row: AuthenticationRow) -> dict[str, str]:
 
 
 def _result(code: int | None, fault: str | None, reason: str | None) -> dict[str, str]:
-    if code == 0:
-        word, mood = "0 accepted", "well"
+    if code in (0, registration.REGISTERED):
+        word, mood = f"{code} accepted", "well"
     elif code is None:
         word, mood = "no reply", "bad"
     else:
         word, mood = f"{code} refused", "bad"
-    if fault and code == 0:
+    if fault and mood == "well":
         mood = "warn"
     caused = f"Fault set here: {fault}." if fault else ""
     return {"word": word, "mood": mood, "reason": " ".join(filter(None, (reason, caused)))}

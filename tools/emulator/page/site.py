@@ -6,7 +6,7 @@ from fastapi import FastAPI
 from nicegui import ui
 
 from tools.emulator.desk import Desk
-from tools.emulator.page import device, devices, faults, messages, new_device
+from tools.emulator.page import device, devices, faults, messages, new_device, products
 from tools.emulator.page.roster import Roster
 
 
@@ -18,6 +18,7 @@ def build(desk: Desk) -> FastAPI:
     messages.register(desk)
     faults.register(desk)
     new_device.register(desk)
+    products.register(desk)
     app = FastAPI(openapi_url=None)
     ui.run_with(
         app,
