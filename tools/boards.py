@@ -15,6 +15,10 @@ usb_ids             "vid:pid" of what it shows on USB, itself or its bridge
 [limits]            watchdog_max_ms, retained_bytes (outlive a reset), can_deep_sleep,
                     has_temperature (of the chip, worth the name; the default sensor)
 [pins]              the example sensors' pins: led (optional), sda, scl, dht, onewire, analog
+[gpio]              the pins there are, as spans [first, last]: numbers, those that MicroPython
+                    takes (ports/esp32/machine_pin.h, ports/rp2/boards/*/pins.csv) and that neither
+                    flash nor radio hang on; input_only; adc, those that analog works on beside
+                    Wi-Fi; names (texts that stand for a pin); i2c_buses (how many the chip has)
 """
 
 from __future__ import annotations
@@ -57,6 +61,13 @@ _LIMITS: dict[str, Any] = {
     "can_deep_sleep": bool,
     "has_temperature": bool,
 }
+_GPIO: dict[str, Any] = {
+    "numbers": list,
+    "input_only": list,
+    "adc": list,
+    "names": list,
+    "i2c_buses": int,
+}
 _PINS: dict[str, Any] = {"sda": int, "scl": int, "dht": int, "onewire": int, "analog": int}
 
 
@@ -86,6 +97,11 @@ class Board:
     can_deep_sleep: bool
     has_temperature: bool
     pins: dict[str, int | str]
+    gpio: frozenset[int]
+    input_only: frozenset[int]
+    adc: frozenset[int]
+    pin_names: frozenset[str]
+    i2c_buses: int
     image_chip_id: int | None = None
     baud: int | None = None
     uf2_family: int | None = None
@@ -144,7 +160,7 @@ def read_board(name: str, text: bytes) -> Board:
     port = data.get("port")
     if not isinstance(port, str) or port not in _FIRMWARE_OF:
         raise CommandError(f"boards/{name}/board.toml: port must be one of: esp32, rp2")
-    values = _take(name, "", data, _TOP, ("firmware", "flash", "limits", "pins"))
+    values = _take(name, "", data, _TOP, ("firmware", "flash", "limits", "pins", "gpio"))
     for part, keys in (
         ("firmware", {**_FIRMWARE, **_FIRMWARE_OF[port]}),
         ("flash", _FLASH),
@@ -156,6 +172,12 @@ def read_board(name: str, text: bytes) -> Board:
     values["pins"] = _take(name, "pins.", pins, _PINS)
     if led is not None:
         values["pins"]["led"] = led
+    gpio = _take(name, "gpio.", data.get("gpio"), _GPIO)
+    values["gpio"] = _numbers(name, "numbers", gpio)
+    values["input_only"] = _numbers(name, "input_only", gpio)
+    values["adc"] = _numbers(name, "adc", gpio)
+    values["pin_names"] = frozenset(gpio["names"])
+    values["i2c_buses"] = gpio["i2c_buses"]
     values["usb_ids"] = tuple(str(number).lower() for number in values["usb_ids"])
     board = Board(name=name, **values)
     _check(board)
@@ -179,6 +201,16 @@ def _take(
     return {key: data[key] for key in keys}
 
 
+def _numbers(name: str, key: str, gpio: dict[str, Any]) -> frozenset[int]:
+    """Return the numbers of spans [first, last]."""
+    found: set[int] = set()
+    for span in gpio[key]:
+        if not isinstance(span, list) or [type(end) for end in span] != [int, int]:
+            raise CommandError(f"boards/{name}/board.toml: gpio.{key} must be [first, last] pairs")
+        found.update(range(span[0], span[1] + 1))
+    return frozenset(found)
+
+
 def _check(board: Board) -> None:
     where = f"boards/{board.name}/board.toml: "
     if board.file_system_end not in ("flash", "firmware"):
@@ -191,6 +223,9 @@ def _check(board: Board) -> None:
         raise CommandError(f"{where}flash.file_system_start must lie in the flash")
     if board.file_system_start % board.block_size or board.size % board.block_size:
         raise CommandError(f"{where}flash.size and file_system_start must be whole blocks")
+    for pin in board.pins.values():
+        if pin not in board.gpio | board.pin_names:
+            raise CommandError(f"{where}pins: {pin} is none of gpio.numbers and gpio.names")
 
 
 def _folder() -> Path:

@@ -23,6 +23,8 @@ import click
 
 from tools import deploy_plan, failures, firmware, usb_options
 from tools.board_files import CA_PREFIX, OWNED_FOLDERS, anchors, files_for
+from tools.boards import boards
+from tools.config_check import CHECKED, CONFIG
 from tools.deploy_boot import FirstLines
 from tools.deploy_plan import EDITED, KEPT, MAIN, NONE, OTHER, OURS, Plan
 from tools.deploy_progress import Progress
@@ -109,6 +111,7 @@ class _Deployment:
         self._is_changing = False
         self._keeps_main = False
         self._files: dict[str, bytes] = {}
+        self._checked = b""
 
     def run(self) -> dict[str, Any]:
         """Deploy; return what was done. The board is ready to be restarted."""
@@ -140,7 +143,9 @@ class _Deployment:
                 f"linkpost runs on ESP32 and Pico W; this board is {who}. Nothing was written.",
                 failures.USAGE,
             )
-        config = deploy_plan.parse_config(self._board.read("config.json"), self._board.port)
+        config, self._checked = deploy_plan.parse_config(
+            self._board.read(CONFIG), self._board.port, boards().get(who.build)
+        )
         files = files_for(
             config,
             chip=who.chip,
@@ -221,6 +226,8 @@ class _Deployment:
             self._compare()
             if plan.writes_main:
                 self._write(MAIN, self._files[MAIN])
+        if self._checked and board.read(CHECKED) != self._checked:
+            board.write(CHECKED, self._checked, atomic=True)
         if self._keeps_main:
             board.rename(KEPT, MAIN)
         return plan

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tools import deploy_record, firmware
+from tools.boards import Board
+from tools.config_check import check_config
 from tools.failures import USAGE, CommandError
 
 MAIN = "main.py"
@@ -94,9 +96,12 @@ def check_byte_code(files: dict[str, bytes], board_version: int, micropython: st
         )
 
 
-def parse_config(text: bytes | None, port: str) -> dict[str, Any]:
-    """Return the board's own config, checked by the firmware's rules.
+def parse_config(
+    text: bytes | None, port: str, board: Board | None = None
+) -> tuple[dict[str, Any], bytes]:
+    """Return the board's own config, and what stands beside it once it is checked (`CHECKED`).
 
+    Args: board, whose pins and limits are looked at; None: not known, and the board does that.
     Raises: CommandError that says what to do where it is missing or wrong.
     """
     if text is None:
@@ -110,6 +115,7 @@ def parse_config(text: bytes | None, port: str) -> dict[str, Any]:
     try:
         parsed = json.loads(text)
         Config(parsed)
+        checked = b"" if board is None else check_config(parsed, board, text)
     except ValueError as error:
         raise CommandError(
             "The board's config.json is not JSON. Run: linkpost provision", USAGE
@@ -118,7 +124,7 @@ def parse_config(text: bytes | None, port: str) -> dict[str, Any]:
         raise CommandError(
             f"The board's config.json: {error}. Mend it with: linkpost provision", USAGE
         ) from error
-    return parsed
+    return parsed, checked
 
 
 def sha256(data: bytes) -> str:

@@ -13,6 +13,7 @@ import click
 
 from tools import failures
 from tools.boards import Board, find_board
+from tools.config_check import check_config
 from tools.devices_csv import Triple
 from tools.factory_bench import Job, Station, join_all
 from tools.factory_ledger import DONE, Ledger
@@ -22,7 +23,6 @@ from tools.failures import CommandError
 from tools.firmware_cache import firmware_for, firmware_from
 from tools.flash import bar
 from tools.image import configs_of
-from tools.image_build import check_for_board
 from tools.serial_ports import plugged_in
 
 _LOOK_S = 0.5
@@ -112,7 +112,7 @@ def factory(
     """
     board = find_board(board_name)
     configs = configs_of(config, csv_path)
-    check_for_board(configs[0][1], board)
+    check_config(configs[0][1], board)
     devices = [triple for triple, _ in configs]
     micropython = _downloaded(board) if firmware is None else firmware_from(firmware)
     with (

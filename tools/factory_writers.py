@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tools.boards import ESP32, Board, boards
+from tools.config_check import check_config, dump_config
 from tools.devices_csv import Triple
 from tools.esp_flash import Chip, check_chip, flash_esp, read_chip
 from tools.failures import NO_BOARD, CommandError
@@ -20,10 +21,9 @@ from tools.image_build import (
     Layout,
     base_image,
     device_image,
-    dump_config,
+    file_name,
     flash_parts,
     layout_of,
-    unique_file_name,
 )
 from tools.uf2_drive import copy_uf2, find_drive, wait_for_drive
 from tools.usb_board import UsbBoard
@@ -80,16 +80,16 @@ class Images:
 
     def uf2(self, triple: Triple) -> bytes:
         """Return MicroPython and a device's files as one UF2."""
-        return device_image(*self._base(self.board.size), self._config(triple))
+        return device_image(*self._base(self.board.size), *self._config(triple))
 
     @contextlib.contextmanager
     def parts(self, triple: Triple, flash_bytes: int) -> Iterator[list[tuple[int, Path]]]:
         """Yield what to write to a chip, (offset, file); the files are gone afterwards."""
-        made = flash_parts(*self._base(flash_bytes), self._config(triple))
+        made = flash_parts(*self._base(flash_bytes), *self._config(triple))
         paths = []
         try:
             for number, (offset, data) in enumerate(made):
-                path = self._folder / unique_file_name(triple, f".{number}.bin")
+                path = self._folder / file_name(triple, f".{number}.bin")
                 paths.append((offset, path))
                 with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as file:
                     file.write(data)
@@ -98,8 +98,10 @@ class Images:
             for _, path in paths:
                 path.unlink(missing_ok=True)
 
-    def _config(self, triple: Triple) -> bytes:
-        return dump_config(self._configs[triple.key])
+    def _config(self, triple: Triple) -> tuple[bytes, bytes]:
+        """Return a device's config.json, and what stands beside it."""
+        config = self._configs[triple.key]
+        return dump_config(config), check_config(config, self.board)
 
     def _base(self, flash_bytes: int) -> tuple[Layout, bytes]:
         with self._lock:

@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from tools import failures, firmware
 from tools.boards import ESP32, Board, find_board
+from tools.config_check import check_config, dump_config
 from tools.devices_csv import Triple, read_devices
 from tools.failures import CommandError
 from tools.firmware_cache import firmware_from
@@ -24,11 +25,9 @@ from tools.firmware_image import look_inside
 from tools.image_build import (
     Layout,
     base_image,
-    check_for_board,
     config_for,
     device_image,
-    dump_config,
-    file_names,
+    file_name,
     layout_of,
     write_sparse,
 )
@@ -90,14 +89,10 @@ def image(
         firmware_from(micropython) if micropython else None,
     )
     configs = configs_of(config, csv_path)
-    check_for_board(configs[0][1], board)
+    check_config(configs[0][1], board)
     _make_folder(out)
     base = base_image(layout, configs[0][1], ca)
-    names = file_names([triple for triple, _ in configs], layout.suffix)
-    tasks = [
-        (layout, base, triple, data, out / name)
-        for (triple, data), name in zip(configs, names, strict=True)
-    ]
+    tasks = [(layout, base, triple, data, out) for triple, data in configs]
     entries = []
     with _bar(len(tasks)) as advance, _pool(len(tasks)) as run:
         for entry in run(_make_one, tasks):
@@ -125,11 +120,13 @@ def configs_of(config: Path, csv_path: Path | None) -> list[tuple[Triple, dict[s
 
 def _make_one(task: tuple[Layout, bytes, Triple, dict[str, Any], Path]) -> dict[str, Any]:
     """Make and write one device's image; runs in a process of the pool."""
-    layout, base, triple, config, path = task
-    data = device_image(layout, base, dump_config(config))
+    layout, base, triple, config, out = task
+    checked = check_config(config, layout.board)
+    data = device_image(layout, base, dump_config(config), checked)
+    name = file_name(triple, layout.suffix)
     solid = len(layout.micropython or b"") if layout.suffix == ".bin" else len(data)
-    digest = write_sparse(path, data, layout.board.block_size, solid)
-    return {"device": triple.key, "file": path.name, "bytes": len(data), "sha256": digest}
+    digest = write_sparse(out / name, data, layout.board.block_size, solid)
+    return {"device": triple.key, "file": name, "bytes": len(data), "sha256": digest}
 
 
 Run = Callable[[Callable[[Any], Any], list[Any]], Iterator[Any]]

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 from littlefs import LittleFSError
@@ -17,6 +14,7 @@ from littlefs import LittleFSError
 from tools import firmware
 from tools.board_files import files_for
 from tools.boards import ESP32, Board
+from tools.config_check import CHECKED, CONFIG
 from tools.devices_csv import Triple
 from tools.failures import CommandError
 from tools.firmware_image import (
@@ -95,20 +93,6 @@ def config_for(template: dict[str, Any], triple: Triple) -> dict[str, Any]:
     return config
 
 
-def check_for_board(config: dict[str, Any], board: Board) -> None:
-    """Check what depends on the chip. Raises: the firmware's ConfigError, which names the key."""
-    firmware.enable_imports()
-    from linkpost.config import Config
-    from linkpost.config_rules import check_port
-
-    limits = SimpleNamespace(
-        can_deep_sleep=board.can_deep_sleep,
-        can_light_sleep=True,
-        watchdog_max_ms=board.watchdog_max_ms,
-    )
-    check_port(Config(config), limits)
-
-
 def base_image(layout: Layout, config: dict[str, Any], ca: Path | None) -> bytes:
     """Return the file system with all that is the same for every device: no config.json."""
     files = files_for(
@@ -117,18 +101,21 @@ def base_image(layout: Layout, config: dict[str, Any], ca: Path | None) -> bytes
     return _build(layout, files, None)
 
 
-def device_image(layout: Layout, base: bytes, config: bytes) -> bytes:
-    """Return the file for one device: what `base_image` gave, and its config.json."""
-    file_system = _file_system(layout, base, config)
+def device_image(layout: Layout, base: bytes, config: bytes, checked: bytes = b"") -> bytes:
+    """Return the file for one device: what `base_image` gave, its config.json, and what
+    `check_config` gave for it."""
+    file_system = _file_system(layout, base, config, checked)
     if layout.board.port == ESP32:
         return _merged_bin(layout, file_system)
     return _uf2(layout, file_system)
 
 
-def flash_parts(layout: Layout, base: bytes, config: bytes) -> list[tuple[int, bytes]]:
+def flash_parts(
+    layout: Layout, base: bytes, config: bytes, checked: bytes = b""
+) -> list[tuple[int, bytes]]:
     """Return what to write to one device's flash, (offset, bytes): its image without the blocks
     that nobody reads. For the ESP32 family."""
-    file_system = _file_system(layout, base, config)
+    file_system = _file_system(layout, base, config, checked)
     size = layout.board.block_size
     runs: list[list[int]] = []
     for block in live_blocks(kind_of(layout.board, layout.block_count), file_system):
@@ -143,10 +130,11 @@ def flash_parts(layout: Layout, base: bytes, config: bytes) -> list[tuple[int, b
     ]
 
 
-def _file_system(layout: Layout, base: bytes, config: bytes) -> bytes:
+def _file_system(layout: Layout, base: bytes, config: bytes, checked: bytes) -> bytes:
     kind = kind_of(layout.board, layout.block_count)
     try:
-        return add_file(kind, base, "config.json", config)
+        made = add_file(kind, base, CONFIG, config)
+        return add_file(kind, made, CHECKED, checked) if checked else made
     except LittleFSError as error:
         raise CommandError(f"no room for config.json on a {layout.board.name}") from error
 
@@ -197,32 +185,13 @@ def _uf2(layout: Layout, file_system: bytes) -> bytes:
     return head + encode_uf2(pieces, board.uf2_family or 0)
 
 
-def file_names(triples: list[Triple], suffix: str) -> list[str]:
-    """Return a file name for each device: every host takes it, and no other device has it.
-
-    Names that differ by case alone are one file on macOS and Windows: these get a part of a hash.
-    """
-    names = [_file_name(triple, suffix) for triple in triples]
-    times = Counter(name.casefold() for name in names)
-    return [
-        unique_file_name(triple, suffix) if times[name.casefold()] > 1 else name
-        for triple, name in zip(triples, names, strict=True)
-    ]
-
-
-def _file_name(triple: Triple, suffix: str) -> str:
-    """Return a file name for a device that every host takes; for one of many, see `file_names`."""
+def file_name(triple: Triple, suffix: str) -> str:
+    """Return a file name for a device that every host takes, and no other device has."""
     plain = f"{triple.product_key}.{triple.device_name}"
-    if re.fullmatch(r"[A-Za-z0-9_.-]+", plain):
-        return plain + suffix
-    return unique_file_name(triple, suffix)
-
-
-def unique_file_name(triple: Triple, suffix: str) -> str:
-    """Return a file name that tells a device from all others, whatever the host makes of case."""
-    plain = f"{triple.product_key}.{triple.device_name}"
-    digest = hashlib.sha256(plain.encode()).hexdigest()[:8]
-    return f"{re.sub(r'[^A-Za-z0-9_.-]', '_', plain)}-{digest}{suffix}"
+    safe = re.sub(r"[^A-Za-z0-9_.-]", "_", plain)
+    if safe != plain:
+        safe += "-" + hashlib.sha256(plain.encode()).hexdigest()[:8]
+    return safe + suffix
 
 
 def write_sparse(path: Path, data: bytes, block_size: int, solid: int) -> str:
@@ -246,8 +215,3 @@ def write_sparse(path: Path, data: bytes, block_size: int, solid: int) -> str:
                 file.write(block)
         file.truncate(len(data))
     return digest.hexdigest()
-
-
-def dump_config(config: dict[str, Any]) -> bytes:
-    """Return a config.json."""
-    return (json.dumps(config, indent=2, ensure_ascii=False) + "\n").encode()

@@ -16,9 +16,9 @@ from tools.authenticate import authenticate
 from tools.board_files import OWNED_FOLDERS, files_for
 from tools.board_identity import Identity
 from tools.boards import boards
+from tools.config_check import CHECKED, CONFIG, check_config, dump_config
 from tools.devices_csv import Triple, read_devices
 from tools.failures import CommandError
-from tools.image_build import check_for_board, dump_config
 from tools.json_files import read_object
 from tools.paused_board import paused_board
 from tools.provision_answers import (
@@ -36,8 +36,6 @@ from tools.provision_answers import (
     value_at,
 )
 from tools.usb_board import BoardLost, UsbBoard
-
-_CONFIG = "config.json"
 
 
 @click.command()
@@ -89,18 +87,18 @@ def provision(
     with paused_board(port, wait_s) as board:
         who = board.identify()
         _note(f"{who} on {board.port}")
-        text = board.read(_CONFIG)
+        text = board.read(CONFIG)
         existing = _parsed(text)
         has_radio = who.chip != "host"
         config = _complete(
             given, existing, has_radio, _has_temperature(who), is_given=source is not None
         )
-        _check_for(who, config)
+        checked = _check_for(who, config)
         _prove(config, prove, ca)
         if text is not None and existing != config and not (yes or _agrees(existing)):
             raise CommandError("the board's config.json is kept; --yes replaces it")
         if existing != config:
-            write_config(board, dump_config(config))
+            write_config(board, dump_config(config), checked)
         _report(config, board.port, who.free_bytes)
         lacks = who.linkpost is not None and _lacks_files(board, who, config)
         if has_radio and not config.get("wifi"):
@@ -109,23 +107,25 @@ def provision(
     return failures.DONE
 
 
-def _check_for(who: Identity, config: dict[str, Any]) -> None:
-    """Check what only the chip can tell, where the board is one of `boards/`."""
+def _check_for(who: Identity, config: dict[str, Any]) -> bytes:
+    """Check what only the board can tell, where it is one of `boards/`; return what says so."""
     known = boards().get(who.build)
-    if known is not None:
-        check_for_board(config, known)
+    return b"" if known is None else check_config(config, known)
 
 
-def write_config(board: UsbBoard, content: bytes) -> None:
-    """Replace the config in one step; whatever stops it, nothing else is left there."""
+def write_config(board: UsbBoard, content: bytes, checked: bytes = b"") -> None:
+    """Replace the config in one step, then what stands beside it, which fits no other config;
+    whatever stops it, nothing else is left there."""
     try:
-        board.write(_CONFIG, content, atomic=True)
+        board.write(CONFIG, content, atomic=True)
+        if checked:
+            board.write(CHECKED, checked, atomic=True)
     except BoardLost:
         raise
     except BaseException:
         with contextlib.suppress(CommandError):
             board.reconnect()  # Ctrl-C may have cut a command in two
-            board.remove(f"{_CONFIG}.new")
+            board.remove(f"{CONFIG}.new", f"{CHECKED}.new")
         raise
 
 
@@ -205,11 +205,7 @@ def _ask(question: Question, config: dict[str, Any]) -> None:
             show_default=False,
             hide_input=question.hidden,
             err=True,
-        )
-        if question.path[0] != "wifi":
-            answer = answer.strip()
-        elif answer != answer.strip():  # a network may be called so
-            print("  it begins or ends with a space, which is kept", file=sys.stderr)
+        ).strip()
         if not answer:
             if known is None and not question.optional:
                 print("  an answer is needed", file=sys.stderr)
