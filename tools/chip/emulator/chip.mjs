@@ -4,9 +4,9 @@ import { SimulationClock } from "./node_modules/rp2040js/dist/esm/clock/simulati
 import { connectFlash } from "./flash_memory.mjs";
 import { Console } from "./console.mjs";
 import { RingOscillator } from "./random.mjs";
+import { fastRunner } from "./fast_core.mjs";
 import { NetworkPeripheral } from "./network.mjs";
 
-const NANOS_PER_CYCLE = 8; // 125 MHz
 const FLASH_START = 0x10000000;
 const PERIPHERAL = { rosc: 0x40060, watchdog: 0x40058, network: 0x50400 };
 
@@ -42,6 +42,7 @@ export class Chip {
       this.isResetting = true;
     };
     mcu.core.PC = FLASH_START;
+    this.runFast = fastRunner(this);
   }
 
   get nanos() {
@@ -50,22 +51,13 @@ export class Chip {
 
   /** Runs for about that much chip time; returns why it stopped. */
   run(nanos) {
-    const { clock } = this;
-    const { core } = this.mcu;
-    const end = clock.nanos + nanos;
-    while (clock.nanos < end) {
-      for (let i = 0; i < 1000; i++) {
-        if (core.waiting) return this.#end() ?? IDLE;
-        clock.tick(core.executeInstruction() * NANOS_PER_CYCLE);
-      }
-      const why = this.#end();
-      if (why) return why;
-    }
-    return MORE;
+    this.runFast(nanos);
+    return this.isOff ? OFF : this.isResetting ? RESET : this.mcu.core.waiting ? IDLE : MORE;
   }
 
-  #end() {
-    return this.isOff ? OFF : this.isResetting ? RESET : null;
+  /** Whether what was asked for a moment ago ends this slice. */
+  get mustStop() {
+    return this.isOff || this.isResetting;
   }
 
   get nanosToAlarm() {
