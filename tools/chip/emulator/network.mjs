@@ -7,6 +7,7 @@ import net from "node:net";
 import tls from "node:tls";
 
 const REGISTERS = { command: 0x00, handle: 0x04, address: 0x08, length: 0x0c, result: 0x10, argument: 0x14, ip: 0x18 };
+const FLASH_START = 0x10000000;
 const SRAM_START = 0x20000000;
 // MicroPython's own numbers on this port (py/mperrno.h).
 const ENOENT = 2, EBADF = 9, EAGAIN = 11, ENOTCONN = 107, EHOSTUNREACH = 113, EINPROGRESS = 115, ECONNRESET = 104;
@@ -47,10 +48,12 @@ export class NetworkPeripheral {
     this.values.set(REGISTERS[name], value >>> 0);
   }
 
-  /** The bytes of the board's memory that the command names. */
+  /** The bytes of the board's memory that the command names; a text of MicroPython's own build,
+   * "pool.ntp.org" for one, is in flash. */
   memory() {
-    const start = this.get("address") - SRAM_START;
-    return this.mcu.sram.subarray(start, start + this.get("length"));
+    const isFlash = this.get("address") < SRAM_START;
+    const start = this.get("address") - (isFlash ? FLASH_START : SRAM_START);
+    return (isFlash ? this.mcu.flash : this.mcu.sram).subarray(start, start + this.get("length"));
   }
 }
 
