@@ -86,7 +86,8 @@ def read_devices(path: Path) -> list[Triple]:
     """Return the devices of the console's batch file, in its order.
 
     The header names `DeviceName`, `DeviceSecret` and `ProductKey` in any order; other columns are
-    ignored, and so are a byte order mark and empty lines. As spreadsheets save it, it may have
+    ignored, and so are a byte order mark and empty lines. A second list may follow the first, with
+    its own header. As spreadsheets save it, it may have
     tabs or semicolons between its cells, and be UTF-8, UTF-16 or GBK.
 
     Raises CommandError (exit code 2) that lists every bad row with its line number, and a file
@@ -165,15 +166,7 @@ def _parse(
     for header in rows:
         if any(cell.strip() for cell in header):
             break
-    header = [cell.strip() for cell in header]
-    missing = [name for name in columns if name not in header]
-    if missing:
-        wanted = ", ".join(sorted(columns)[:-1]) + " and " if len(columns) > 1 else ""
-        raise CommandError(
-            f"{path}: the header lacks {', '.join(missing)}; "
-            f"it has to name {wanted}{sorted(columns)[-1]}"
-        )
-    places = [header.index(name) for name in columns]
+    header, places = _columns(path, header, columns)
     found: list[list[str]] = []
     seen: dict[str, int] = {}
     wrong: list[str] = []
@@ -181,6 +174,9 @@ def _parse(
     for row in rows:
         first_line, line = line, rows.line_num + 1
         if not any(cell.strip() for cell in row):
+            continue
+        if _is_header(row, header):  # of a second list, put behind the first
+            header, places = _columns(f"{path}: line {first_line}", row, columns)
             continue
         if len(row) <= max(places):
             wrong.append(f"line {first_line}: {len(row)} cells, the header has {len(header)}")
@@ -201,6 +197,33 @@ def _parse(
     if not found:
         raise CommandError(f"{path}: no devices below the header")
     return found
+
+
+def _columns(
+    path: str, header: list[str], columns: tuple[str, ...]
+) -> tuple[list[str], list[int]]:
+    """Return a header's cells, and where in a row those columns are. Raises: CommandError."""
+    header = _plain(header)
+    missing = [name for name in columns if name not in header]
+    twice = [name for name in columns if header.count(name) > 1]
+    if missing or twice:
+        wrong = f"lacks {', '.join(missing)}" if missing else f"has {', '.join(twice)} twice"
+        wanted = ", ".join(sorted(columns)[:-1]) + " and " if len(columns) > 1 else ""
+        raise CommandError(
+            f"{path}: the header {wrong}; it has to name {wanted}{sorted(columns)[-1]}, once"
+        )
+    return header, [header.index(name) for name in columns]
+
+
+def _is_header(row: list[str], header: list[str]) -> bool:
+    # One of the words alone may be a device's name.
+    plain = _plain(row)
+    return plain == header or len(set(COLUMNS).intersection(plain)) > 1
+
+
+def _plain(header: list[str]) -> list[str]:
+    # A list put behind another one brings its byte order mark along.
+    return [cell.strip().removeprefix("\ufeff").strip() for cell in header]
 
 
 def _shortened(columns: tuple[str, ...], cells: list[str]) -> str:

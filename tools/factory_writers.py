@@ -21,9 +21,9 @@ from tools.image_build import (
     Layout,
     base_image,
     device_image,
-    file_name,
     flash_parts,
     layout_of,
+    unique_file_name,
 )
 from tools.uf2_drive import copy_uf2, find_drive, wait_for_drive
 from tools.usb_board import UsbBoard
@@ -89,7 +89,7 @@ class Images:
         paths = []
         try:
             for number, (offset, data) in enumerate(made):
-                path = self._folder / file_name(triple, f".{number}.bin")
+                path = self._folder / unique_file_name(triple, f".{number}.bin")
                 paths.append((offset, path))
                 with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as file:
                     file.write(data)

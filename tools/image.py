@@ -27,7 +27,7 @@ from tools.image_build import (
     base_image,
     config_for,
     device_image,
-    file_name,
+    file_names,
     layout_of,
     write_sparse,
 )
@@ -92,7 +92,11 @@ def image(
     check_config(configs[0][1], board)
     _make_folder(out)
     base = base_image(layout, configs[0][1], ca)
-    tasks = [(layout, base, triple, data, out) for triple, data in configs]
+    names = file_names([triple for triple, _ in configs], layout.suffix)
+    tasks = [
+        (layout, base, triple, data, out / name)
+        for (triple, data), name in zip(configs, names, strict=True)
+    ]
     entries = []
     with _bar(len(tasks)) as advance, _pool(len(tasks)) as run:
         for entry in run(_make_one, tasks):
@@ -120,13 +124,12 @@ def configs_of(config: Path, csv_path: Path | None) -> list[tuple[Triple, dict[s
 
 def _make_one(task: tuple[Layout, bytes, Triple, dict[str, Any], Path]) -> dict[str, Any]:
     """Make and write one device's image; runs in a process of the pool."""
-    layout, base, triple, config, out = task
+    layout, base, triple, config, path = task
     checked = check_config(config, layout.board)
     data = device_image(layout, base, dump_config(config), checked)
-    name = file_name(triple, layout.suffix)
     solid = len(layout.micropython or b"") if layout.suffix == ".bin" else len(data)
-    digest = write_sparse(out / name, data, layout.board.block_size, solid)
-    return {"device": triple.key, "file": name, "bytes": len(data), "sha256": digest}
+    digest = write_sparse(path, data, layout.board.block_size, solid)
+    return {"device": triple.key, "file": path.name, "bytes": len(data), "sha256": digest}
 
 
 Run = Callable[[Callable[[Any], Any], list[Any]], Iterator[Any]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -185,13 +186,32 @@ def _uf2(layout: Layout, file_system: bytes) -> bytes:
     return head + encode_uf2(pieces, board.uf2_family or 0)
 
 
-def file_name(triple: Triple, suffix: str) -> str:
-    """Return a file name for a device that every host takes, and no other device has."""
+def file_names(triples: list[Triple], suffix: str) -> list[str]:
+    """Return a file name for each device: every host takes it, and no other device has it.
+
+    Names that differ by case alone are one file on macOS and Windows: these get a part of a hash.
+    """
+    names = [_file_name(triple, suffix) for triple in triples]
+    times = Counter(name.casefold() for name in names)
+    return [
+        unique_file_name(triple, suffix) if times[name.casefold()] > 1 else name
+        for triple, name in zip(triples, names, strict=True)
+    ]
+
+
+def _file_name(triple: Triple, suffix: str) -> str:
+    """Return a file name for a device that every host takes; for one of many, see `file_names`."""
     plain = f"{triple.product_key}.{triple.device_name}"
-    safe = re.sub(r"[^A-Za-z0-9_.-]", "_", plain)
-    if safe != plain:
-        safe += "-" + hashlib.sha256(plain.encode()).hexdigest()[:8]
-    return safe + suffix
+    if re.fullmatch(r"[A-Za-z0-9_.-]+", plain):
+        return plain + suffix
+    return unique_file_name(triple, suffix)
+
+
+def unique_file_name(triple: Triple, suffix: str) -> str:
+    """Return a file name that tells a device from all others, whatever the host makes of case."""
+    plain = f"{triple.product_key}.{triple.device_name}"
+    digest = hashlib.sha256(plain.encode()).hexdigest()[:8]
+    return f"{re.sub(r'[^A-Za-z0-9_.-]', '_', plain)}-{digest}{suffix}"
 
 
 def write_sparse(path: Path, data: bytes, block_size: int, solid: int) -> str:

@@ -113,3 +113,44 @@ def test_name_that_only_looks_like_a_number_is_a_name(tmp_path):
     path = tmp_path / "devices.csv"
     path.write_text("DeviceName,DeviceSecret,ProductKey\n8E12,s,a1pk\n867000111222333,s,a1pk\n")
     assert [one.device_name for one in read_devices(path)] == ["8E12", "867000111222333"]
+
+
+HEADER = "DeviceName,DeviceSecret,ProductKey\n"
+ROW_A = "sensor01,secret-of-one,a1pk\n"
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        HEADER + f"b.c@d:e-f_2,{'x' * 32},a1pk\n",
+        "\ufeff" + HEADER + f"b.c@d:e-f_2,{'x' * 32},a1pk\n",
+        f"\nProductKey, DeviceName,DeviceSecret\na1pk,b.c@d:e-f_2,{'x' * 32}\n",
+        f'"DeviceName","Status","DeviceSecret","ProductKey"\nb.c@d:e-f_2,on,{"x" * 32},a1pk\n',
+    ],
+)
+def test_second_list_behind_the_first_is_read_by_its_own_header(tmp_path, second):
+    path = tmp_path / "devices.csv"
+    path.write_text(HEADER + ROW_A + second)
+    assert read_devices(path) == [A, B]
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (HEADER + ROW_A + "DeviceName,DeviceSecret\nx,y\n", "line 3: the header lacks ProductKey"),
+        ("DeviceName,DeviceSecret,ProductKey,DeviceName\na,b,c,d\n", "has DeviceName twice"),
+        ("DeviceSecret,DeviceName,DeviceSecret,ProductKey\na,b,c,d\n", "has DeviceSecret twice"),
+        (HEADER + ROW_A + "ProductKey,ProductKey,DeviceName,DeviceSecret\n", "line 3: .*twice"),
+    ],
+)
+def test_header_that_tells_no_column_for_sure_is_refused(tmp_path, content, text):
+    path = tmp_path / "devices.csv"
+    path.write_text(content)
+    with pytest.raises(CommandError, match=text):
+        read_devices(path)
+
+
+def test_device_of_a_columns_name_is_a_device(tmp_path):
+    path = tmp_path / "devices.csv"
+    path.write_text(HEADER + "DeviceName,s,a1pk\n")
+    assert [one.device_name for one in read_devices(path)] == ["DeviceName"]

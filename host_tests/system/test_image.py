@@ -15,8 +15,9 @@ from firmware_files import firmware_of, partition
 from linkpost_command import run
 
 from tools.boards import ESP32, boards
+from tools.devices_csv import Triple
 from tools.firmware_image import uf2_blocks
-from tools.image_build import device_image, layout_of
+from tools.image_build import device_image, file_names, layout_of
 from tools.virtual_board import runtimes, unix_port
 from tools.virtual_board.image import build_image, open_image
 from tools.virtual_board.kinds import kind_of
@@ -336,3 +337,27 @@ def test_virtual_board_boots_from_an_image_and_reports(tmp_path):
         result = run("board", "run", *arguments)
     assert result.returncode == 0, result.stderr
     assert result.stdout.startswith("board: ")
+
+
+def test_images_of_names_that_differ_by_case_alone_are_files_everywhere(tmp_path):
+    names = ["sensor01", "Sensor01", "SENSOR01", "sensor02", "a:b@cd"]
+    triples = [Triple("a1B2c3D4e5F", name, "s") for name in names]
+    triples.append(Triple("A1b2c3D4e5F", "sensor02", "s"))
+    made = file_names(triples, ".bin")
+    assert len({name.casefold() for name in made}) == len(triples)
+    assert file_names(triples, ".bin") == made
+    assert file_names(triples[:1], ".bin") == ["a1B2c3D4e5F.sensor01.bin"]
+    rows = [f"{t.product_key},{t.device_name},{SECRET}" for t in triples]
+    csv = tmp_path / "devices.csv"
+    csv.write_text("\n".join(["ProductKey,DeviceName,DeviceSecret", *rows, ""]))
+    out = tmp_path / "out"
+    config = template(tmp_path)
+    result = run("image", "RPI_PICO_W", "--config", config, "--csv", csv, "--out", out)
+    assert result.returncode == 0, result.stderr
+    folded = {path.name.casefold() for path in out.iterdir()}
+    assert len(folded) == len(triples) + 1
+    images = json.loads((out / "manifest.json").read_text())["images"]
+    assert {(one["device"], one["file"].partition("-")[0]) for one in images} == {
+        (t.key, f"{t.product_key}.{t.device_name}".replace(":", "_").replace("@", "_"))
+        for t in triples
+    }
