@@ -205,7 +205,11 @@ def _ask(question: Question, config: dict[str, Any]) -> None:
             show_default=False,
             hide_input=question.hidden,
             err=True,
-        ).strip()
+        )
+        if question.path[0] != "wifi":
+            answer = answer.strip()
+        elif answer != answer.strip():  # a network may be called so
+            print("  it begins or ends with a space, which is kept", file=sys.stderr)
         if not answer:
             if known is None and not question.optional:
                 print("  an answer is needed", file=sys.stderr)

@@ -265,9 +265,18 @@ def _wifi(key, value):
         if not isinstance(ssid, str) or not 1 <= len(ssid.encode()) <= 32:
             raise ConfigError(at + ".ssid", "must be 1 to 32 bytes of text")
         password = network.get("password", "")
-        if not isinstance(password, str) or (password and not 8 <= len(password.encode()) <= 64):
-            raise ConfigError(at + ".password", "must be 8 to 64 characters, or left out")
+        if not isinstance(password, str) or not _is_password(password):
+            raise ConfigError(
+                at + ".password", "must be 8 to 63 characters or 64 hex digits, or left out"
+            )
     return networks
+
+
+def _is_password(text):
+    # IEEE 802.11: a passphrase of 8 to 63, or the 256-bit key itself in hex.
+    if len(text) == 64:
+        return not text.strip("0123456789abcdefABCDEF")
+    return not text or 8 <= len(text.encode()) <= 63
 
 
 def _country(key, value):

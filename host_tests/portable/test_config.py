@@ -82,6 +82,11 @@ def test_config_endpoint_as_people_paste_it_is_accepted():
 def test_config_wifi_one_or_several_are_networks_in_order():
     lab = {"ssid": "lab", "password": "12345678"}
     assert Config(_with(wifi=lab)).networks == [("lab", "12345678")]
+    for password in ("p" * 63, "0123456789abcdef" * 3 + "0123456789ABCDEF"):
+        assert Config(_with(wifi={"ssid": " ", "password": password})).networks[0] == (
+            " ",
+            password,
+        )
     config = Config(_with(wifi=[{"ssid": "a"}, {"ssid": "b"}], country="cn", hostname="s1"))
     assert config.networks == [("a", ""), ("b", "")]
     assert config.country == "CN"
@@ -153,6 +158,10 @@ BAD = (
     ("wifi", "lab"),
     ("wifi.ssid", {"password": "12345678"}),
     ("wifi.password", {"ssid": "lab", "password": "1234567"}),
+    ("wifi.password", {"ssid": "lab", "password": "g" * 64}),
+    ("wifi.password", {"ssid": "lab", "password": "0" * 63 + " "}),
+    ("wifi.password", {"ssid": "lab", "password": "0" * 65}),
+    ("wifi.password", {"ssid": "lab", "password": "\u00e4" * 32}),  # 64 bytes
     ("wifi.pass", {"ssid": "lab", "pass": "12345678"}),
     ("wifi[1].ssid", [{"ssid": "lab"}, {"ssid": ""}]),
     ("country", "China"),

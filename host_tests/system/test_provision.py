@@ -200,3 +200,25 @@ def test_no_board_is_exit_code_7(tmp_path):
     )
     assert result.returncode == 7
     assert "Traceback" not in result.stderr
+
+
+def test_spaces_of_a_wifi_name_and_password_are_kept(tmp_path):
+    out = tmp_path / "config.json"
+    with linkpost_in_terminal("provision", "--out", str(out)) as terminal:
+        terminal.answer("Endpoint", " iot.example.com ")
+        terminal.answer("ProductKey", " a1B2c3D4e5F")
+        terminal.answer("DeviceName", "sensor01 ")
+        terminal.answer("DeviceSecret", SECRET + " ")
+        terminal.answer("Wi-Fi name", " lab ")
+        terminal.wait_for("with a space, which is kept")
+        terminal.answer("Wi-Fi password", "z" * 64)
+        terminal.wait_for("64 hex digits")
+        terminal.answer("Wi-Fi password", "correct horse ")
+        terminal.wait_for("with a space, which is kept")
+        terminal.answer("Seconds between readings", "30")
+        terminal.answer("Sensors", "simulated")
+        assert terminal.end() == 0, terminal.text
+    config = json.loads(out.read_text())
+    assert config["wifi"] == {"ssid": " lab ", "password": "correct horse "}
+    assert config["device_name"] == "sensor01"
+    assert config["device_secret"] == SECRET
