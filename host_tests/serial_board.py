@@ -65,6 +65,10 @@ class BoardOnPort:
         self._board.power_on(cut_after_bytes)
         self.wait_for_port()
 
+    def say(self, data: bytes) -> None:
+        """Print that, as a boot loader or another task of the chip does."""
+        self._board.say(data)
+
     @contextlib.contextmanager
     def chatter(self, every_s: float, line: bytes = b"W (4711) wifi: bcn_timeout > 6\r\n"):
         """Let another task of the chip print a line now and then, in this block."""
@@ -72,7 +76,7 @@ class BoardOnPort:
 
         def talk() -> None:
             while not stopped.wait(every_s):
-                self._board.say(line)
+                self.say(line)
 
         thread = threading.Thread(target=talk, daemon=True)
         thread.start()

@@ -9,7 +9,7 @@ import traceback
 
 import click
 
-from tools import failures
+from tools import failures, standard_streams
 
 # Where each command's click object is; imported when it is asked for, so that a command that
 # talks to a board does not pay for the emulator, and works where a part is not installed.
@@ -66,6 +66,7 @@ def linkpost(debug: bool) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command; exit with a code of `failures`, one line on stderr, no traceback."""
+    standard_streams.replace_what_they_lack()
     arguments = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in arguments or os.environ.get("LINKPOST_DEBUG") == "1"
     arguments = [argument for argument in arguments if argument != "--debug"]
@@ -80,7 +81,7 @@ def main(arguments: list[str] | None = None) -> None:
         error.show(sys.stderr)
         sys.exit(failures.USAGE)
     except BrokenPipeError:  # the reader of our output went away, e.g. `| head`
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  the interpreter flushes it at exit
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  the interpreter flushes it at exit
         sys.exit(failures.DONE)
     except Exception as error:
         if debug:

@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tools import failures
+from tools import failures, standard_streams
 from tools.virtual_board import command, kinds, runtimes
 from tools.virtual_board.supervisor import INTERRUPTED, Setup, Supervisor
 
@@ -220,6 +220,7 @@ def _show_trouble(line: str) -> None:
 
 
 if __name__ == "__main__":
+    standard_streams.replace_what_they_lack()
     try:
         sys.exit(main())
     except failures.CommandError as error:

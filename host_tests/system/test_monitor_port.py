@@ -147,3 +147,19 @@ def test_monitor_of_a_port_in_use_says_so(tmp_path):
         result = run("monitor", "--port", board.port)
     assert result.returncode == failures.NO_BOARD
     assert "in use by another program" in result.stderr
+
+
+def test_monitor_in_an_old_code_page_shows_boot_noise_and_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONIOENCODING", "cp1252")
+    config = linkpost_command.write_config(tmp_path, NOBODY, interval_s=600)
+    with serial_board(tmp_path, config=config) as board:
+        board.wait_for("app started")
+        for arguments in ((), ("--json",)):
+            with monitor_into(tmp_path / "heard", "--port", board.port, *arguments):
+                errors = tmp_path / "heard.err"
+                wait_for(lambda e=errors: "listening on" in e.read_text(), "start")
+                board.say("\x00\xf3\u6559\u5ba4\r\n".encode())
+                board.say(b"0.1 I app goes on\r\n")
+                heard = tmp_path / "heard"
+                wait_for(lambda h=heard: b"goes on" in h.read_bytes(), "line behind the noise")
+            assert b"??" in heard.read_bytes()

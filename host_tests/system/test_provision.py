@@ -222,3 +222,14 @@ def test_spaces_of_a_wifi_name_and_password_are_kept(tmp_path):
     assert config["wifi"] == {"ssid": " lab ", "password": "correct horse "}
     assert config["device_name"] == "sensor01"
     assert config["device_secret"] == SECRET
+
+
+def test_provision_in_an_old_code_page_says_what_it_can(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONIOENCODING", "cp1252")
+    given = {**CONFIG, "wifi": {"ssid": "\u6559\u5ba4", "password": "12345678"}}
+    source, out = tmp_path / "given.json", tmp_path / "config.json"
+    source.write_text(json.dumps(given))
+    result = run("provision", "--from", source, "--out", out)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert '"ssid": "??"' in result.stdout
+    assert json.loads(out.read_text(encoding="utf-8")) == given

@@ -278,7 +278,7 @@ def _read_password(file: Path | None) -> str | None:
     chosen = os.environ.get("LINKPOST_CONSOLE_PASSWORD")
     if file is not None:
         try:
-            chosen = file.read_text().partition("\n")[0].strip()
+            chosen = file.read_text(encoding="utf-8-sig").partition("\n")[0].strip()
         except (OSError, UnicodeDecodeError) as error:
             raise CommandError(f"--console-password-file {file}: cannot be read") from error
     if chosen is None:

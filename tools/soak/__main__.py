@@ -16,7 +16,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from tools import failures
+from tools import failures, standard_streams
 from tools.soak import report, run
 from tools.virtual_board import runtimes
 
@@ -120,6 +120,7 @@ def _lines() -> run.Progress:
 
 
 if __name__ == "__main__":
+    standard_streams.replace_what_they_lack()
     try:
         sys.exit(main(standalone_mode=False))
     except click.ClickException as error:
