@@ -199,6 +199,6 @@ def _hold_flag() -> str:
     from tools import firmware
 
     firmware.enable_imports()
-    from linkpost.boot import HOLD
+    from linkpost.boot_work import HOLD
 
     return HOLD

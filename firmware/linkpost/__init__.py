@@ -13,6 +13,7 @@ _MODULE_OF = {
     "ConfigError": "errors",
     "StorageError": "errors",
     "SensorError": "errors",
+    "LowMemoryError": "errors",
     "NetworkError": "errors",
     "DeadlineError": "errors",
     "DNSError": "errors",

@@ -2,33 +2,32 @@
 
 Booting is treated like any outage: platform, Wi-Fi or clock may be missing, and readings are taken
 and stored all the same. Sampling and sending have a schedule each, and neither holds up the other:
-a send is cut into requests, joining a network into steps, and readings are taken in between. The
-one place that decides when to try again is `backoff`; its state outlives deep sleep.
+a send is cut into requests, joining a network into steps, and readings are taken in between. What
+is needed once a boot is in `lifecycle`, loaded for it.
+
+All times are uptimes in ms, which are plain integers and never wrap (ports/base.py).
 """
 
-import json
+import gc
 
-from .clock import Clock
-from .errors import StorageError
+from micropython import const
+
+from .errors import DRIVER_ERRORS, StorageError
+from .link import Link
 from .loader import load
 from .log import Log
-from .ports.base import DEEP_SLEEP_WAKE
-from .retained import Retained
-from .schedule import Schedule
-from .sender import Sender
+from .sender import Sender, next_due_ms
 from .sensors import check_value, read_all
-from .sensors.system import System
+from .storage.outbox import Outbox
 
 # With interval_s 0 a reading is taken as soon as the one before is sent; while nothing can be
 # sent, this often, so that an outage does not wear out the flash.
-_FASTEST_WAITING_MS = 1_000
+_FASTEST_WAITING_MS = const(1_000)
 # A boot that has run for so long, or has sent a reading, is healthy (boot.py, rule 3).
-_HEALTHY_MS = 60_000
+_HEALTHY_MS = const(60_000)
 # A sleep shorter than this is waited out: falling asleep and waking takes as long.
-_SLEEP_MIN_MS = 2_000
-_SLICE_MS = 100
-# Flash that a reading takes beyond its values as JSON; more than measured, so that the hours hold.
-_STORED_BESIDE_VALUES = 24
+_SLEEP_MIN_MS = const(2_000)
+_SLICE_MS = const(100)
 
 
 class App:
@@ -38,6 +37,8 @@ class App:
     `read() -> {"name": number | string | bool}`; the rest is found by itself where not given.
     Attributes: accepted (readings accepted since boot), quarantined, pending, dropped (of the
     outbox), last_error (what stopped the last send, None after a success).
+
+    `with App(config) as app:` closes it at the end.
     """
 
     def __init__(self, config, sensors=(), port=None, client=None, outbox=None, log=None):
@@ -49,34 +50,27 @@ class App:
         self._config = config
         self._port = port
         self._log = log or Log(port)
-        if client is None:
-            from .client import Client
-
-            # First of all: its buffer is the largest single piece, and the heap is still whole.
-            client = Client(config, port=port, log=self._log)
-        self._client = client
-        self._outbox = outbox or self._open_outbox()
-        self._clock = Clock(port, self._outbox.newest_unix_ms)
-        self._retained = Retained(port)
-        self._sender = Sender(
-            port, config, client, self._outbox, self._clock, self._log, self._time_known
+        self._outbox = outbox or Outbox(
+            "outbox", config.outbox_max_bytes, port.random_bytes, self._log
         )
+        self._link = link = Link(
+            config, port, self._log, self._outbox.newest_unix_ms, self._clock_was_set
+        )
+        self._sender = Sender(port, config, self._outbox, link, self._log, client)
         self._sensors = load("sensors.building").build(config.sensors, port)
         for sensor in sensors:
             self._sensors.append(("", sensor))
         for _, sensor in self._sensors:
-            if isinstance(sensor, System):
+            if hasattr(sensor, "counters"):
                 sensor.counters = self._counters
+        self._due_ms = 0  # the uptime of the next reading
+        self._told = False
+        self._proven = 0  # 1: it has run for long enough, 2: a report was accepted
+        self._starved = 0  # turns in a row that ended for want of memory
 
-    def _open_outbox(self):
-        from .storage.outbox import Outbox
-
-        config = self._config
-        return Outbox("outbox", config.outbox_max_bytes, self._port.random_bytes, self._log)
-
-    def _time_known(self):
+    def _clock_was_set(self):
         # Readings of this boot that were stored without a time get theirs.
-        self._outbox.set_time(self._clock.unix_ms_at(0))
+        self._outbox.set_time(self._link.unix_ms() - self._port.uptime_ms())
 
     @property
     def accepted(self) -> int:
@@ -110,14 +104,29 @@ class App:
         return self._put(values)
 
     def _put(self, values):
-        return self._outbox.append(values, self._clock.unix_ms(), self._port.uptime_ms())
+        return self._outbox.append(values, self._link.unix_ms(), self._port.uptime_ms())
 
     def drain(self, deadline_ms: int = 30_000) -> None:
         """Send what waits; for people who write their own loop.
 
+        What was accepted is not sent again, by a later boot neither.
         Raises: the LinkpostError that stopped it; all that was not accepted still waits.
         """
         self._sender.drain(deadline_ms)
+
+    def close(self) -> None:
+        """Close the connection, power the radio down, and leave the outbox in order.
+
+        Nothing accepted is sent again. The app may be used on: what it needs is opened again.
+        """
+        self._sender.off()
+        self._outbox.sync()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *details):
+        self.close()
 
     def run(self, reports=None) -> None:
         """Run for ever, or until `reports` readings were accepted since boot.
@@ -128,46 +137,37 @@ class App:
         try:
             while reports is None or self.accepted < reports:
                 self._port.feed()
-                self._sample_if_due()
-                self._sender.step()
-                self._rest()
+                try:
+                    self._sample_if_due()
+                    self._sender.step()
+                    self._rest()
+                except MemoryError:
+                    self._out_of_memory()
         finally:
             # A clean stop: the cursor is on flash, and the next boot sends nothing twice.
-            self._client.close()
+            self._sender.close()
             self._outbox.sync()
 
     def _start(self):
         config = self._config
         port = self._port
-        self._log.info(
-            "app",
-            "started",
-            "device",
-            "%s/%s" % (config.product_key, config.device_name),
-            "endpoint",
-            config.endpoint,
-            "cause",
-            port.reset_cause(),
-            "stream",
-            self._outbox.stream,
-            "next",
-            self._outbox.next_seq,
-            "pending",
-            self.pending,
-        )
+        lifecycle = load("lifecycle")
+        lifecycle.tell_start(self._log, config, port, self._outbox)
         if config.watchdog_s:
             port.start_watchdog(int(config.watchdog_s * 1000))
-        self._healthy = Schedule(port, _HEALTHY_MS)
-        self._proven = False
-        self._told = False
-        if port.reset_cause() == DEEP_SLEEP_WAKE:
-            self._samples = Schedule(port, self._retained.sample_in_ms)
-            self._sender.resume(self._retained.send_in_ms, self._retained.attempts)
+        now_ms = port.uptime_ms()
+        self._healthy_ms = now_ms + _HEALTHY_MS
+        self._due_ms = now_ms
+        resumed = lifecycle.resume(port)
+        if resumed is not None:
+            self._due_ms += resumed[0]
+            self._sender.due_ms = now_ms + resumed[1]
+            self._sender.attempts = resumed[2]
             return
-        self._samples = Schedule(port, 0)
         self._sender.start()
         # Nothing is dropped in silence: each boot reports why it came, and what was lost so far.
-        self._store(read_all([("", System(port, self._counters))]))
+        system = load("sensors.system").System(port, self._counters)
+        self._store(read_all([("", system)]))
 
     def _counters(self):
         counters = {"dropped": self.dropped, "quarantined": self.quarantined}
@@ -178,28 +178,23 @@ class App:
     # -- sampling -------------------------------------------------------------------------------
 
     def _sample_if_due(self):
+        now_ms = self._port.uptime_ms()
         interval_ms = self._config.interval_ms
-        if self._samples.left_ms() or (self._sender.busy and interval_ms == 0):
+        if now_ms < self._due_ms or (self._sender.busy and interval_ms == 0):
             return
+        every_ms = interval_ms
+        if self.last_error is not None:
+            every_ms = max(interval_ms, _FASTEST_WAITING_MS)
+        # Before it is taken: what fails is not tried again at once.
+        self._due_ms = next_due_ms(self._due_ms, now_ms, every_ms)
         self.sample()
+        self._starved = 0
         if not self._told:
-            self._tell_capacity()
-        failing = self.last_error is not None
-        self._samples.again(max(interval_ms, _FASTEST_WAITING_MS if failing else 0))
+            self._told = True
+            load("lifecycle").tell_room(self._log, self._config, self._port, self._outbox)
         # A reading is sent when it is taken, unless `send_s` says that it may wait.
         if self._config.send_ms <= interval_ms:
             self._sender.hurry()
-
-    def _tell_capacity(self):
-        # By the reading just taken: in a frame its values are about as long as in JSON.
-        self._told = True
-        newest = self._outbox.newest()
-        if newest is None or not self._config.interval_ms:
-            return
-        size = len(json.dumps(newest[2])) + _STORED_BESIDE_VALUES
-        readings = self._outbox.max_bytes // size
-        hours = readings * (self._config.interval_ms // 100) // 36_000
-        self._log.info("store", "an outage may last", "hours", hours, "readings", readings)
 
     def sample(self) -> None:
         """Read all sensors and store the reading. A flash that refuses is logged, not fatal."""
@@ -219,31 +214,41 @@ class App:
 
     # -- between ----------------------------------------------------------------------------------
 
+    def _out_of_memory(self):
+        # What was to be done is done when it is due again; what was stored waits.
+        gc.collect()
+        self._starved += 1
+        try:
+            load("backoff").out_of_memory(self._sender, self._starved)
+        except MemoryError:
+            pass
+        self._port.sleep_ms(_SLICE_MS)
+
     def _rest(self):
-        if not self._proven and (self.accepted or not self._healthy.left_ms()):
-            self._proven = True
-            self._retained.crashes = 0
-            self._retained.keep()
-        left_ms = min(self._samples.left_ms(), self._sender.left_ms())
-        sleep = self._config.sleep
-        if sleep == "none" or left_ms < _SLEEP_MIN_MS:
-            self._port.sleep_ms(min(left_ms, _SLICE_MS))
+        port = self._port
+        now_ms = port.uptime_ms()
+        proven = 2 if self.accepted else 1 if now_ms >= self._healthy_ms else 0
+        if proven > self._proven:
+            load("lifecycle").prove(port, self.accepted)
+            self._proven = proven
+        left_ms = min(max(0, self._due_ms - now_ms), self._sender.left_ms())
+        if self._config.sleep == "none" or left_ms < _SLEEP_MIN_MS:
+            port.sleep_ms(min(left_ms, _SLICE_MS))
             return
         self._sender.off()
         self._log.debug("app", "sleeping", "ms", left_ms)
-        if sleep == "light":
-            self._port.light_sleep(left_ms)
-        else:
-            self._deep_sleep(left_ms)
-
-    def _deep_sleep(self, ms):
-        retained = self._retained
-        retained.crashes = 0
-        retained.attempts = self._sender.attempts
-        retained.sample_in_ms = max(0, self._samples.left_ms() - ms)
-        retained.send_in_ms = max(0, self._sender.left_ms() - ms)
-        retained.keep()
-        # Before deep sleep only: light sleep keeps RAM, and a cursor for each reading would take
-        # rp2's flash over its budget of erases.
-        self._outbox.sync()
-        self._port.deep_sleep(ms)
+        if self._config.sleep == "deep":
+            # Before deep sleep only: light sleep keeps RAM, and a cursor for each reading would
+            # take rp2's flash over its budget of erases.
+            self._outbox.sync()
+            wake_ms = port.uptime_ms() + left_ms
+            in_ms = self._sender.due_ms - wake_ms
+            load("lifecycle").keep(port, self._due_ms - wake_ms, in_ms, self._sender)
+        try:
+            if self._config.sleep == "deep":
+                port.deep_sleep(left_ms)
+            else:
+                port.light_sleep(left_ms)
+        except DRIVER_ERRORS as error:
+            self._log.warning("app", "cannot sleep", "why", error)
+            port.sleep_ms(_SLICE_MS)

@@ -1,10 +1,28 @@
-"""When to try again: the one place that decides it. Exponential, with full jitter and a cap.
+"""What a failure means for the next try. Loaded when something failed (`loader`).
 
-Full jitter (any time up to the bound, not the bound) is what keeps three hundred boards that
-failed together from coming back together.
+When to try again is decided here only: exponential, with full jitter and a cap. Full jitter (any
+time up to the bound, not the bound) is what keeps three hundred boards that failed together from
+coming back together.
+
+Out of memory is a failure like others at first. After several in a row the board resets: pieces of
+a heap that do not come together again, or memory of the radio's own, are whole again only then.
+That is done once, and remembered in memory that outlives the reset, until a report is accepted.
+Where it has not helped, the board says so, goes on storing, and sends at a slow pace.
 """
 
-from .errors import RETRY_LONG, RETRY_SLOWLY
+import gc
+
+from .errors import (
+    RETRY_LONG,
+    RETRY_NEVER,
+    RETRY_SLOWLY,
+    TLS_MEMORY,
+    LinkpostError,
+    LowMemoryError,
+    NetworkError,
+    TLSError,
+)
+from .loader import load
 
 # First bound and cap, ms. A reading waits in the outbox meanwhile, so patience costs nothing.
 _NORMAL_MS = (2_000, 300_000)
@@ -12,32 +30,109 @@ _NORMAL_MS = (2_000, 300_000)
 _THROTTLED_MS = (30_000, 3_600_000)
 # Authentication refused: a person has to act. At least 15 minutes (PROTOCOL.md, 20000).
 _SLOWLY_MS = 900_000
+# Failures in a row for want of memory until the reset that makes the heap whole.
+_STARVED_MAX = 5
+# EIO, which the ESP32's poll raises where it has no memory; ENOMEM.
+_MEMORY_ERRNOS = (5, 12)
 
 
-class Backoff:
-    """Counts failures in a row. `attempts` may be kept over a deep sleep and set again."""
+def pause_ms(error, attempts: int, random_bytes) -> int:
+    """Return the ms to wait before the next try.
 
-    def __init__(self, random_bytes):
-        self._random_bytes = random_bytes
-        self.attempts = 0
+    Args: error, the LinkpostError, whose `retry` chooses the pace; attempts, failures in a row
+    before this one.
+    """
+    if error.retry == RETRY_SLOWLY:
+        return _SLOWLY_MS + jitter_ms(_SLOWLY_MS // 3, random_bytes)
+    first, cap = _THROTTLED_MS if error.retry == RETRY_LONG else _NORMAL_MS
+    return jitter_ms(min(cap, first << min(attempts, 16)), random_bytes)
 
-    def next_ms(self, error) -> int:
-        """Count one more failure; return the ms to wait before the next try.
 
-        Args: error, the LinkpostError; its `retry` chooses the pace.
-        """
-        exponent = min(self.attempts, 16)
-        self.attempts += 1
-        if error.retry == RETRY_SLOWLY:
-            return _SLOWLY_MS + self.jitter_ms(_SLOWLY_MS // 3)
-        first, cap = _THROTTLED_MS if error.retry == RETRY_LONG else _NORMAL_MS
-        return self.jitter_ms(min(cap, first << exponent))
+def jitter_ms(bound_ms: int, random_bytes) -> int:
+    """Return a random number of ms from 0 up to and including the bound, under 2**24 (4.6 h)."""
+    return int.from_bytes(random_bytes(3), "big") % (bound_ms + 1)
 
-    def jitter_ms(self, bound_ms: int) -> int:
-        """Return a random number of ms from 0 up to and including the bound."""
-        # Three bytes: small integers on every chip; bounds are far below 2**24 ms (4.6 hours).
-        return int.from_bytes(self._random_bytes(3), "big") % (bound_ms + 1)
 
-    def succeeded(self) -> None:
-        """Start over: the next failure waits for the first bound again."""
-        self.attempts = 0
+def memory_words(port) -> str:
+    """Return what is told of a heap that did not suffice, with its numbers."""
+    gc.collect()
+    words = "out of memory: %d bytes free" % port.heap_free()
+    largest = port.heap_largest()
+    return words if largest is None else "%s, %d in one piece" % (words, largest)
+
+
+def as_linkpost(error, port):
+    """Return the LinkpostError for what came out of a driver or out of the heap."""
+    if isinstance(error, LinkpostError):
+        return error
+    if isinstance(error, MemoryError) or (
+        isinstance(error, OSError) and error.args and error.args[0] in _MEMORY_ERRNOS
+    ):
+        return LowMemoryError(memory_words(port))
+    return NetworkError("%s: %s" % (type(error).__name__, error))
+
+
+def after(sender, error) -> None:
+    """Take note of a failure of that sender: log it, and set when to try again.
+
+    Does not return where only a reset is left to try: the outbox is in order then.
+    """
+    port = sender.port
+    error = as_linkpost(error, port)
+    sender.last_error = error
+    tls_memory = isinstance(error, TLSError) and error.reason == TLS_MEMORY
+    starved = tls_memory or isinstance(error, LowMemoryError)
+    sender.starved = sender.starved + 1 if starved else 0
+    if error.retry in (RETRY_SLOWLY, RETRY_NEVER):
+        sender.led_code = 3  # led.REFUSED
+    else:
+        sender.led_code = 2 if sender.link.is_up else 1  # led.NO_PLATFORM, NO_WIFI
+    wait_ms = pause_ms(error, sender.attempts, port.random_bytes)
+    resets = sender.link.wants_reset
+    helpless = False
+    if sender.starved >= _STARVED_MAX:
+        helpless = not reset_is_left(port)
+        resets = resets or not helpless
+        if helpless:
+            wait_ms = _SLOWLY_MS + jitter_ms(_SLOWLY_MS // 3, port.random_bytes)
+    sender.attempts += 1
+    sender.due_ms = port.uptime_ms() + wait_ms
+    sender.log.warning(
+        "send",
+        "failed",
+        "error",
+        type(error).__name__,
+        "why",
+        error,
+        "pending",
+        sender.outbox.pending,
+        "again_ms",
+        wait_ms,
+    )
+    if helpless:
+        sender.log.error("send", "out of memory, and a reset has not helped: readings are stored")
+    if resets:
+        _reset(sender)
+
+
+def out_of_memory(sender, in_a_row: int) -> None:
+    """Log that something else than sending found no memory; reset once where that goes on."""
+    sender.log.error("app", "failed", "why", memory_words(sender.port))
+    if in_a_row >= _STARVED_MAX and reset_is_left(sender.port):
+        _reset(sender)
+
+
+def _reset(sender):
+    sender.log.error("send", "resetting: trying again has not helped")
+    sender.outbox.sync()
+    sender.port.reset()
+
+
+def reset_is_left(port) -> bool:
+    """Tell whether a reset for want of memory may be tried, and remember that it was."""
+    retained = load("retained").Retained(port)
+    if retained.memory_reset or not port.retained_bytes:
+        return False
+    retained.memory_reset = 1
+    retained.keep()
+    return True

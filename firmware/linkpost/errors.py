@@ -22,6 +22,11 @@ class LinkpostError(Exception):
     retry = RETRY_BACKOFF
 
 
+# What the drivers of radio, clock, flash and pins raise. The ESP32's say MemoryError and
+# RuntimeError("Wifi Unknown Error 0x0101") as well as OSError; ValueError is an unknown setting.
+DRIVER_ERRORS = (OSError, RuntimeError, ValueError, MemoryError)
+
+
 class ConfigError(LinkpostError):
     """What the user set is wrong. `key` names the config key, e.g. `wifi[0].ssid`."""
 
@@ -38,6 +43,10 @@ class StorageError(LinkpostError):
 
 class SensorError(LinkpostError):
     """A sensor gave no value; the message says why, in words for the reading's error entry."""
+
+
+class LowMemoryError(LinkpostError):
+    """Memory did not suffice; the message has the numbers. What was to be sent still waits."""
 
 
 class NetworkError(LinkpostError):

@@ -4,6 +4,8 @@
 2  Wi-Fi, but the platform does not answer
 3  the platform refuses (authentication, topic)
 short flash  all well
+
+Loaded by boards that have one (`loader`).
 """
 
 NO_WIFI = 1
@@ -17,26 +19,23 @@ _FLASH_MS = 30
 
 
 class LED:
-    """Args: port; switch, a function that takes 1 or 0, or None where there is no LED.
+    """The LED on that pin of the port. Nothing waits: call `step` often.
 
-    `code` is one of the numbers above. Nothing waits: call `step` often.
+    Raises: ValueError where the board has no such pin.
     """
 
-    def __init__(self, port, switch):
+    def __init__(self, port, pin):
         self._port = port
-        self._switch = switch
-        self._lit = 0
-        self.code = NO_PLATFORM
+        self._switch = port.led(pin)
+        self._lit = False
 
-    def step(self) -> None:
-        """Switch the LED as the code and the time say."""
-        if self._switch is None:
-            return
+    def step(self, code: int) -> None:
+        """Switch the LED as the code, one of the numbers above, and the time say."""
         at = self._port.uptime_ms() % _PERIOD_MS
-        if self.code == ALL_WELL:
+        if code == ALL_WELL:
             lit = at < _FLASH_MS
         else:
-            lit = at < self.code * _BLINK_MS and at % _BLINK_MS < _BLINK_MS // 2
+            lit = at < code * _BLINK_MS and at % _BLINK_MS < _BLINK_MS // 2
         if lit != self._lit:
             self._lit = lit
             self._switch(1 if lit else 0)

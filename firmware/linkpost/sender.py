@@ -1,165 +1,223 @@
-"""Sending on its own schedule: when, and what a failure means for the next time.
+"""Sending on its own schedule: when, and one request at a time; the app reads sensors in between.
 
-One step towards the platform, or one request, at a time; the app takes readings in between.
+The oldest waiting reading goes first. It is acknowledged when the platform has accepted it, and
+the outbox moves its cursor once per accepted request. What is refused, and batches: `delivery`.
+What a failure means for the next try: `backoff`. Both are loaded when needed.
+
+All times are uptimes in ms, which are plain integers and never wrap (ports/base.py).
 """
 
-from . import led
-from .backoff import Backoff
-from .clock import Deadline
-from .delivery import Delivery
-from .errors import RETRY_NEVER, RETRY_SLOWLY, LinkpostError
-from .link import Link
-from .schedule import Schedule
+import gc
+
+from micropython import const
+
+from .errors import DRIVER_ERRORS, DeadlineError, LinkpostError, RejectedError
+from .loader import load
+from .protocol.payloads import ALINK, encode_json
 
 # The first send after a boot waits up to this, or up to `send_s` where that is less: three hundred
 # boards after a blackout would meet 40000.
-_FIRST_SEND_JITTER_MS = 10_000
+_FIRST_SEND_JITTER_MS = const(10_000)
 # One request and what it may need before it: connection, authentication, a second send.
-_REQUEST_DEADLINE_MS = 30_000
+_REQUEST_DEADLINE_MS = const(30_000)
 # Between two steps of joining a network.
-_JOIN_STEP_MS = 100
+_JOIN_STEP_MS = const(100)
 # From so many waiting readings on, one request each takes long enough to say how it could be less.
-_BACKLOG_HINT = 20
+_BACKLOG_HINT = const(20)
+# The pause after a failure where there is no memory left even for `backoff`.
+_BLIND_PAUSE_MS = const(60_000)
+
+
+def next_due_ms(due_ms: int, now_ms: int, period_ms: int) -> int:
+    """Return when something is due again that was due at `due_ms`, without drift.
+
+    Periods that have passed meanwhile are left out, not made up for.
+    """
+    return now_ms + period_ms - (now_ms - due_ms) % period_ms if period_ms else now_ms
 
 
 class Sender:
     """Brings what waits in the outbox to the platform when it is due.
 
-    Attributes: last_error, what stopped the last send, None after a success; busy, more waits and
-    is being sent right now.
+    Args: port, config, outbox, link, log; client, or None: made when the first request is due.
+    Attributes: accepted, readings accepted since boot; last_error, what stopped the last send,
+    None after a success; busy, more waits and is being sent right now; attempts, failures in a
+    row; due_ms, the uptime of the next send; led_code, of `led`. `backoff` and `delivery` work on
+    these and on the arguments.
     """
 
-    def __init__(self, port, config, client, outbox, clock, log, on_clock_set):
-        self._port = port
-        self._config = config
-        self._client = client
-        self._outbox = outbox
-        self._log = log
-        self._backoff = Backoff(port.random_bytes)
-        self._delivery = Delivery(port, config, client, outbox, log)
-        self._link = Link(config, port, clock, log, on_clock_set)
-        self._led = led.LED(port, None if config.led_pin is None else port.led(config.led_pin))
-        self._schedule = Schedule(port, 0)
-        self._joining = False
-        self._first = False
-        self._hinted = False
+    def __init__(self, port, config, outbox, link, log, client=None):
+        self.port = port
+        self.config = config
+        self.outbox = outbox
+        self.link = link
+        self.log = log
+        self.client = client
         self.last_error = None
-        self.busy = False
-
-    @property
-    def accepted(self) -> int:
-        """Readings accepted since boot."""
-        return self._delivery.accepted
-
-    @property
-    def attempts(self) -> int:
-        """Failures in a row; what `resume` takes."""
-        return self._backoff.attempts
+        self.busy = self._joining = self._first = self._hinted = False
+        self.accepted = self.attempts = self.starved = self.due_ms = 0
+        self.proof = 0  # the highest seq accepted since boot
+        self.ahead = 0  # a seq accepted ahead of its turn; 0: none
+        self.singly = 0  # up to this seq readings travel alone
+        self.led_code = 2  # no answer of the platform yet
+        self._led = None
+        # Only boards with that format keep it in heap.
+        self._alink = load("protocol.alink").encode_alink if config.format == ALINK else None
 
     def start(self) -> None:
         """Begin after a boot: the first send is jittered."""
         self._first = True
-        jitter_ms = min(self._config.send_ms, _FIRST_SEND_JITTER_MS)
-        self._schedule.after(self._backoff.jitter_ms(jitter_ms))
-
-    def resume(self, in_ms: int, attempts: int) -> None:
-        """Go on after a deep sleep where the last wake left off."""
-        self._backoff.attempts = attempts
-        self._schedule.after(in_ms)
+        jitter_ms = min(self.config.send_ms, _FIRST_SEND_JITTER_MS)
+        random = int.from_bytes(self.port.random_bytes(3), "big")
+        self.due_ms = self.port.uptime_ms() + random % (jitter_ms + 1)
 
     def left_ms(self) -> int:
         """Return the ms until there is something to do."""
-        return _JOIN_STEP_MS if self._joining else self._schedule.left_ms()
+        return _JOIN_STEP_MS if self._joining else max(0, self.due_ms - self.port.uptime_ms())
 
     def hurry(self) -> None:
         """Send now, unless the first send or a retry has its own time."""
-        if not self._first and self.last_error is None and not self._backoff.attempts:
-            self._schedule.after(0)
+        if not self._first and self.last_error is None and not self.attempts:
+            self.due_ms = self.port.uptime_ms()
 
     def off(self) -> None:
         """Close the connection and power the radio down, before sleep."""
-        self._client.close()
-        self._link.off()
+        self.close()
+        self.link.off()
+
+    def close(self) -> None:
+        """Close the connection, if there is one."""
+        if self.client is not None:
+            self.client.close()
 
     def step(self) -> None:
-        """Do what is due, if anything: a step of joining the network, or one request."""
-        self._led.step()
-        if self._schedule.left_ms():
+        """Do what is due, if anything: a step of joining the network, or one request.
+
+        A failure is logged and sets when to try again; nothing passes but what ends a boot.
+        """
+        if self.config.led_pin is not None:
+            self._blink()
+        now_ms = self.port.uptime_ms()
+        if now_ms < self.due_ms:
             return
         self._first = False
-        if not self._outbox.pending:
-            self._schedule.again(self._config.send_ms)
-            return
-        try:
-            self._joining = not self._link.step()
-            if self._joining:
+        if self.outbox.pending:
+            try:
+                self._joining = not self.link.step()
+                if self._joining:
+                    return
+                self.busy = self.request(_REQUEST_DEADLINE_MS)
+            except (LinkpostError,) + DRIVER_ERRORS as error:
+                self._failed(error)
                 return
-            self._hint_backlog()
-            self.busy = self._request(_REQUEST_DEADLINE_MS)
-        except LinkpostError as error:
-            self.busy = self._joining = False
-            self._schedule.after(self._wait_after(error))
-            return
-        self.last_error = None
-        self._backoff.succeeded()
-        self._led.code = led.ALL_WELL
-        if not self.busy:
-            self._schedule.again(self._config.send_ms)
+            self.last_error = None
+            self.attempts = self.starved = 0
+            self.led_code = 0
+            if self.busy:
+                return
+        self.due_ms = next_due_ms(self.due_ms, now_ms, self.config.send_ms)
+
+    def _failed(self, error):
+        self.busy = self._joining = False
+        self.due_ms = self.port.uptime_ms() + _BLIND_PAUSE_MS
+        try:
+            load("backoff").after(self, error)
+        except MemoryError:
+            self.starved += 1
+            self.close()
+            gc.collect()
 
     def drain(self, deadline_ms: int) -> None:
         """Send all that waits, blocking. Raises: the LinkpostError that stopped it."""
-        deadline = Deadline(self._port, deadline_ms)
-        while self._outbox.pending:
-            self._port.feed()
-            if self._link.step() or not deadline.left_ms():
-                self._request(deadline.left_ms())
-            else:
-                self._port.sleep_ms(min(_JOIN_STEP_MS, deadline.left_ms()))
-
-    def _request(self, deadline_ms):
-        # The link learns from each request how good it is.
+        end_ms = self.port.uptime_ms() + deadline_ms
+        accepted = self.accepted
         try:
-            more = self._delivery.step(deadline_ms)
+            while self.outbox.pending:
+                left_ms = end_ms - self.port.uptime_ms()
+                if left_ms <= 0:
+                    raise DeadlineError("%d readings still wait" % self.outbox.pending)
+                self.port.feed()
+                self.link.connect(left_ms)
+                self.request(max(1, end_ms - self.port.uptime_ms()))
+        except DRIVER_ERRORS as error:
+            raise load("backoff").as_linkpost(error, self.port)
+        finally:
+            if self.accepted > accepted:
+                # What was accepted is not sent again, whatever comes next: another boot for one.
+                self.outbox.sync()
+
+    def request(self, deadline_ms: int) -> bool:
+        """Send one request's worth; return whether more waits.
+
+        Raises: LinkpostError when nothing could be accepted now; all of it still waits.
+        """
+        reading = self.outbox.oldest()
+        if reading is None:
+            return False
+        if reading[0] == self.ahead:
+            self.outbox.acknowledge(self.ahead)
+            return self.outbox.pending > 0
+        if not self._hinted and self.outbox.pending >= _BACKLOG_HINT:
+            self._hinted = True
+            load("delivery").hint_backlog(self)
+        # One deadline over all of it: a peer that stalls each request cannot reset it.
+        end_ms = self.port.uptime_ms() + deadline_ms
+        try:
+            if self.client is None:
+                from .client import Client
+
+                self.client = Client(self.config, port=self.port, log=self.log)
+            # The connection first, while the heap is whole; then what it is to carry.
+            self.client.open(deadline_ms)
+            if self.config.batch_bytes and reading[0] > self.singly:
+                load("delivery").send_batch(self, end_ms)
+            else:
+                self._send_one(reading, end_ms)
         except LinkpostError as error:
-            self._link.failed(error)
+            self.link.failed(error)
             raise
-        self._link.succeeded(self._client.date())
-        return more
+        self.link.succeeded(self.client.date())
+        return self.outbox.pending > 0
 
-    def _wait_after(self, error):
-        self.last_error = error
-        if error.retry in (RETRY_SLOWLY, RETRY_NEVER):
-            self._led.code = led.REFUSED
+    def _send_one(self, reading, end_ms):
+        seq = reading[0]
+        try:
+            self.publish(self.encode(reading), end_ms, seq, 1)
+        except RejectedError as error:
+            refusal = error
         else:
-            self._led.code = led.NO_PLATFORM if self._link.is_joined else led.NO_WIFI
-        wait_ms = self._backoff.next_ms(error)
-        self._log.warning(
-            "send",
-            "failed",
-            "error",
-            type(error).__name__,
-            "why",
-            error,
-            "pending",
-            self._outbox.pending,
-            "again_ms",
-            wait_ms,
-        )
-        if self._link.wants_reset:
-            self._log.error("send", "resetting: trying again has not helped")
-            self._outbox.sync()
-            self._port.reset()
-        return wait_ms
-
-    def _hint_backlog(self):
-        config = self._config
-        if self._hinted or self._outbox.pending < _BACKLOG_HINT or config.batch_bytes:
+            self.took(seq)
             return
-        self._hinted = True
-        if config.format != "alink":
-            self._log.info(
-                "send",
-                "backlog: outbox.batch_bytes would send many in one request",
-                "pending",
-                self._outbox.pending,
-            )
+        load("delivery").refused(self, seq, refusal, end_ms)
+
+    def encode(self, reading) -> bytes:
+        """Return a reading as the config's format has it."""
+        if self._alink is not None:
+            return self._alink(*reading).encode()
+        return encode_json(self.outbox.stream, *reading).encode()
+
+    def publish(self, payload, end_ms, seq, count) -> None:
+        """Publish `count` readings, the last of them `seq`. Raises: LinkpostError."""
+        now_ms = self.port.uptime_ms()
+        message_id = self.client.publish(self.config.topic, payload, max(0, end_ms - now_ms))
+        self.accepted += count
+        ms = self.port.uptime_ms() - now_ms
+        if count == 1:
+            self.log.info("send", "accepted", "seq", seq, "ms", ms, "id", message_id)
+        else:
+            self.log.info("send", "accepted", "seq", seq, "count", count, "ms", ms)
+
+    def took(self, seq) -> None:
+        """Forget all readings up to `seq`: they were accepted."""
+        self.proof = max(self.proof, seq)
+        self.outbox.acknowledge(seq)
+
+    def _blink(self):
+        try:
+            if self._led is None:
+                self._led = load("led").LED(self.port, self.config.led_pin)
+            self._led.step(self.led_code)
+        except DRIVER_ERRORS as error:
+            # A light that is broken stops nothing, and is told once.
+            self.config.led_pin = None
+            self.log.warning("app", "no LED", "why", error)

@@ -12,13 +12,15 @@ FIRMWARE = ROOT / "firmware"
 MODULES = sorted(FIRMWARE.rglob("*.py"))
 TOOLS = sorted((ROOT / "tools").rglob("*.py"))
 
-# main -> boot -> app -> sender -> delivery -> client -> {net, storage} -> protocol -> leaves.
+# main -> boot -> app -> sender -> client, link -> {net, storage} -> protocol -> leaves.
 # A module may import only what stands on a lower floor; equal floors only within their own room.
 _FLOORS = {
     "main": 10,
     "linkpost": 10,  # the package itself: it names all, and loads when asked
     "boot": 9,
+    "boot_work": 8,
     "app": 8,
+    "lifecycle": 7,
     "sender": 7,
     "delivery": 6,
     "aio": 6,
@@ -33,10 +35,9 @@ _FLOORS = {
     "protocol": 2,
     "clock": 1,
     "log": 1,
-    "backoff": 1,
+    "backoff": 2,
     "retained": 1,
     "led": 1,
-    "schedule": 1,
     "loader": 0,
     "dates": 0,
     "sensor_types": 0,

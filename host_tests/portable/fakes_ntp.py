@@ -26,6 +26,9 @@ class Port:
     def ticks_diff(self, later, earlier):
         return later - earlier
 
+    def uptime_ms(self):
+        return self.now_ms
+
     def sleep_ms(self, ms):
         self.now_ms += ms
         if self.server is not None:

@@ -3,13 +3,13 @@
 import os
 
 from fakes_app import FakePort, Slept
-from linkpost import boot
+from linkpost import boot, boot_work
 from linkpost.errors import ConfigError
 from linkpost.ports.base import DEEP_SLEEP_WAKE
 from linkpost.retained import Retained
 
 # What is expected to crash prints a traceback; not here.
-boot._show = lambda error: None
+boot_work._show = lambda error: None
 
 
 def _crashes():
@@ -60,14 +60,14 @@ def test_boot_with_hold_flag_does_not_start_it():
 def test_boots_that_a_person_ends_do_not_lead_to_safe_mode():
     # Ctrl-C before the app has proved healthy, and a reset, as each deploy does.
     port = FakePort()
-    for _ in range(2 * boot.CRASHES_MAX):
+    for _ in range(2 * boot_work.CRASHES_MAX):
         assert _boots(port, _Start(KeyboardInterrupt())) == "ctrl-c"
     assert Retained(port).crashes == 0
 
 
 def test_boot_with_hold_flag_forgets_what_crashed_before_it():
     port = FakePort()
-    for _ in range(boot.CRASHES_MAX):
+    for _ in range(boot_work.CRASHES_MAX):
         _boots(port, _Start(ValueError()))
     with open("hold", "wb"):
         pass
@@ -99,7 +99,7 @@ def test_boot_crash_resets_after_a_pause():
 
 def test_boot_that_crashed_five_times_waits_15_minutes_and_tries_again():
     retained = None
-    for _ in range(boot.CRASHES_MAX):
+    for _ in range(boot_work.CRASHES_MAX):
         port = FakePort(retained=retained)
         assert _boots(port, _crashes) == "reset"
         assert port.now < 60_000

@@ -2,13 +2,11 @@
 
 import fakes_chip
 import fakes_wifi
-from linkpost.clock import (
-    CLOCK_CEILING_UNIX_MS,
-    CLOCK_FLOOR_UNIX_MS,
-    Clock,
-    Deadline,
-)
+from linkpost.clock import CLOCK_CEILING_UNIX_MS, CLOCK_FLOOR_UNIX_MS, Deadline
 from linkpost.dates import civil, days_from_civil, parse_http_date
+from linkpost.errors import TLS_EXPIRED, TLSError
+from linkpost.link import Link
+from linkpost.log import Log
 from linkpost.ports.esp32 import ESP32Port
 from linkpost.ports.host import HostPort
 from linkpost.ports.rp2 import RP2Port
@@ -26,6 +24,27 @@ def boot(chip):
         return ESP32Port(chip.machine, network, fakes_chip.ESP32Module(), chip.time)
     network = fakes_wifi.Network(chip, air, fakes_wifi.CYW43Station)
     return RP2Port(chip.machine, network, chip.implementation, chip.time)
+
+
+class Clock(Link):
+    """The clock of a link without networks and NTP servers, after its first step."""
+
+    networks = ntp = ()
+
+    def __init__(self, port, newest_unix_ms=0):
+        super().__init__(self, port, Log(port, lambda line: None), newest_unix_ms)
+        self._ask_ntp = lambda: None
+        self.step()
+
+    def is_right(self):
+        return self.unix_ms() is not None
+
+    def set_unix_ms(self, unix_ms):
+        self._set(unix_ms, "set by NTP", "unix_ms", unix_ms)
+        return self.unix_ms() == unix_ms
+
+    def doubt(self):
+        self.failed(TLSError("the certificate has expired", TLS_EXPIRED))
 
 
 def until_reset(act, *args):
@@ -179,10 +198,10 @@ def test_clock_set_to_a_time_that_cannot_be_is_refused():
 
 def test_clock_set_from_the_date_of_a_reply():
     clock = Clock(boot(fakes_chip.RP2Chip()))
-    assert not clock.set_from_http_date("yesterday")
-    assert not clock.set_from_http_date("Sun, 06 Nov 1994 08:49:37 GMT")
-    assert clock.unix_ms() is None
-    assert clock.set_from_http_date(DATE)
+    for date in (None, "yesterday", "Sun, 06 Nov 1994 08:49:37 GMT"):
+        clock.succeeded(date)
+        assert clock.unix_ms() is None
+    clock.succeeded(DATE)
     assert clock.unix_ms() == NOW
 
 
@@ -260,18 +279,6 @@ def test_clock_mark_leaves_the_app_its_retained_memory():
         clock.set_unix_ms(NOW)
         clock.doubt()
         assert port.retained()[:9] == b"crashes 2"
-
-
-def test_clock_time_of_an_earlier_uptime_is_known_once_right():
-    chip = fakes_chip.RP2Chip()
-    port = boot(chip)
-    clock = Clock(port)
-    chip.advance(10_000)
-    taken = port.uptime_ms()
-    assert clock.unix_ms_at(taken) is None
-    chip.advance(50_000)
-    clock.set_unix_ms(NOW)
-    assert clock.unix_ms_at(taken) == NOW - 50_000
 
 
 def test_clock_desktop_is_right():

@@ -3,18 +3,18 @@
 from fakes_app import FakePort
 from linkpost import led
 from linkpost.retained import Retained
-from linkpost.schedule import Schedule
+from linkpost.sender import next_due_ms
 
 
 def _blinks(code):
     """Return how often the LED goes on in one period, and for how long in all, in ms."""
     port = FakePort()
     seen = []
-    lamp = led.LED(port, seen.append)
-    lamp.code = code
+    port.led = lambda pin: seen.append
+    lamp = led.LED(port, "LED")
     lit_ms = 0
     for _ in range(300):
-        lamp.step()
+        lamp.step(code)
         lit_ms += 10 if seen and seen[-1] else 0
         port.now += 10
     return seen.count(1), lit_ms
@@ -29,31 +29,11 @@ def test_led_all_well_is_one_short_flash():
     assert _blinks(led.ALL_WELL) == (1, 30)
 
 
-def test_led_without_a_pin_does_nothing():
-    led.LED(FakePort(), None).step()
-
-
-def test_schedule_is_due_after_its_time():
-    port = FakePort()
-    schedule = Schedule(port, 1000)
-    assert schedule.left_ms() == 1000
-    port.now = 999
-    assert schedule.left_ms() == 1
-    port.now = 5000
-    assert schedule.left_ms() == 0
-
-
-def test_schedule_again_does_not_drift_and_leaves_out_what_has_passed():
-    port = FakePort()
-    schedule = Schedule(port, 1000)
-    port.now = 1030  # 30 ms late
-    schedule.again(1000)
-    assert schedule.left_ms() == 970
-    port.now = 7500  # five periods were missed
-    schedule.again(1000)
-    assert schedule.left_ms() == 500
-    schedule.again(0)
-    assert schedule.left_ms() == 0
+def test_schedule_does_not_drift_and_leaves_out_what_has_passed():
+    assert next_due_ms(1_000, 1_000, 1_000) == 2_000
+    assert next_due_ms(1_000, 1_030, 1_000) == 2_000  # 30 ms late
+    assert next_due_ms(2_000, 7_500, 1_000) == 8_000  # five periods were missed
+    assert next_due_ms(2_000, 7_500, 0) == 7_500
 
 
 def test_carried_comes_back_as_it_was_kept():
@@ -64,10 +44,12 @@ def test_carried_comes_back_as_it_was_kept():
     retained.attempts = 1000  # more than is kept
     retained.sample_in_ms = 5
     retained.send_in_ms = 3_600_000
+    retained.memory_reset = 1
     retained.keep()
     again = Retained(FakePort(retained=port.retained()))
     assert (again.crashes, again.attempts) == (3, 255)
     assert (again.sample_in_ms, again.send_in_ms) == (5, 3_600_000)
+    assert again.memory_reset == 1
 
 
 class _Forgetful(FakePort):

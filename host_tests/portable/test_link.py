@@ -3,12 +3,12 @@
 import fakes_chip
 import fakes_wifi
 from fakes_ntp import Server, reply
-from linkpost.clock import Clock
+from linkpost import clock
 from linkpost.errors import (
     TLS_EXPIRED,
-    TLS_MEMORY,
     TLS_UNTRUSTED,
     AuthError,
+    DeadlineError,
     DNSError,
     NetworkError,
     TLSError,
@@ -60,16 +60,23 @@ class World:
             self.port = RP2Port(chip.machine, network, chip.implementation, chip.time)
         self.server = Server(lambda question: [reply(question, NOW)] if answers else [])
         self.port.sleep_ms = self._sleep_ms
-        self.clock = Clock(self.port)
         self.log = FakeLog()
         self.times_set = 0
-        self.link = Link(
-            Config([self.server.name]), self.port, self.clock, self.log, self._clock_was_set
+        self.link = self.start()
+
+    def start(self, newest_unix_ms=0):
+        return Link(
+            Config([self.server.name]), self.port, self.log, newest_unix_ms, self._clock_was_set
         )
 
     def _clock_was_set(self):
-        assert self.clock.is_right()
+        assert self.link.unix_ms() is not None
         self.times_set += 1
+
+    def set_clock(self, unix_ms):
+        """Set the clock as an earlier boot may have done."""
+        clock.set_clock(self.port, unix_ms)
+        self.link = self.start()
 
     def _sleep_ms(self, ms):
         self.chip.advance(ms)
@@ -99,10 +106,10 @@ def on_both(test, **options):
 
 def test_link_joins_sets_the_clock_and_says_so():
     def test(world):
-        assert not world.link.is_joined and not world.clock.is_right()
+        assert not world.link.is_up and world.link.unix_ms() is None
         world.join()
-        assert world.link.is_joined
-        assert NOW <= world.clock.unix_ms() <= NOW + 100
+        assert world.link.is_up
+        assert NOW <= world.link.unix_ms() <= NOW + 100
         assert world.times_set == 1
         assert world.phrases() == [("wifi", "up"), ("clock", "set by NTP")]
         assert "opensesame" not in str(world.log.said)
@@ -123,7 +130,7 @@ def test_link_ntp_blocked_is_not_fatal_and_is_not_asked_all_the_time():
     def test(world):
         world.join()
         asked = len(world.server.questions)
-        assert asked == 1 and world.clock.unix_ms() is None
+        assert asked == 1 and world.link.unix_ms() is None
         for _ in range(100):
             assert world.link.step()
         assert len(world.server.questions) == asked
@@ -138,11 +145,11 @@ def test_link_ntp_blocked_the_date_of_a_reply_sets_the_clock():
     def test(world):
         world.join()
         world.link.succeeded(None)
-        assert world.clock.unix_ms() is None
+        assert world.link.unix_ms() is None
         world.link.succeeded(DATE)
-        assert world.clock.unix_ms() == NOW
+        assert world.link.unix_ms() == NOW
         world.link.succeeded("Fri, 15 Jan 2027 09:00:00 GMT")  # right already: left alone
-        assert world.clock.unix_ms() == NOW
+        assert world.link.unix_ms() == NOW
         assert world.times_set == 1
 
     on_both(test, answers=False)
@@ -150,7 +157,7 @@ def test_link_ntp_blocked_the_date_of_a_reply_sets_the_clock():
 
 def test_link_clock_right_asks_no_ntp():
     def test(world):
-        world.clock.set_unix_ms(NOW)
+        world.set_clock(NOW)
         world.join()
         assert world.server.questions == []
 
@@ -159,12 +166,12 @@ def test_link_clock_right_asks_no_ntp():
 
 def test_link_certificate_dates_refused_the_clock_is_doubted_and_asked_again_at_once():
     def test(world):
-        world.clock.set_unix_ms(NOW + 20 * 365 * 86_400_000)  # a wrong time from somewhere
+        world.set_clock(NOW + 20 * 365 * 86_400_000)  # a wrong time from somewhere
         world.join()
         world.link.failed(TLSError("the certificate has expired", TLS_EXPIRED))
-        assert world.clock.unix_ms() is None
+        assert world.link.unix_ms() is None
         world.join()
-        assert NOW <= world.clock.unix_ms() <= NOW + 100
+        assert NOW <= world.link.unix_ms() <= NOW + 100
         assert world.times_set == 1
 
     on_both(test)
@@ -174,7 +181,7 @@ def test_link_untrusted_certificate_leaves_the_clock_alone():
     def test(world):
         world.join()
         world.link.failed(TLSError("not trusted", TLS_UNTRUSTED))
-        assert world.clock.is_right()
+        assert world.link.unix_ms() is not None
 
     on_both(test)
 
@@ -212,27 +219,9 @@ def test_link_no_access_point_raises_and_asks_for_a_reset_in_the_end():
                 assert "not found" in str(error)
                 rounds += 1
             assert rounds < 50
-        assert rounds == 12 and not world.link.is_joined
+        assert rounds == 12 and not world.link.is_up
 
     on_both(test, points={})
-
-
-def test_link_without_memory_for_tls_five_times_in_a_row_asks_for_a_reset():
-    def test(world):
-        world.join()
-        starved = TLSError("not enough memory", TLS_MEMORY)
-        for ending in (lambda: world.link.succeeded(None), lambda: world.link.failed(refused)):
-            for _ in range(4):
-                world.link.failed(starved)
-            assert not world.link.wants_reset
-            ending()
-        for _ in range(5):
-            assert not world.link.wants_reset
-            world.link.failed(starved)
-        assert world.link.wants_reset
-
-    refused = AuthError(20000, "auth failed")
-    on_both(test)
 
 
 def test_link_off_and_light_sleep_and_on_again_keeps_the_time():
@@ -240,7 +229,7 @@ def test_link_off_and_light_sleep_and_on_again_keeps_the_time():
         world.join()
         world.link.off()
         world.port.light_sleep(600_000)
-        slept_until = world.clock.unix_ms()
+        slept_until = world.link.unix_ms()
         assert NOW + 600_000 <= slept_until <= NOW + 601_000
         world.join()
         assert len(world.server.questions) == 1  # no NTP when the clock is right
@@ -250,16 +239,177 @@ def test_link_off_and_light_sleep_and_on_again_keeps_the_time():
 
 def test_link_desktop_has_a_network_already():
     port = HostPort()
-    link = Link(Config(), port, Clock(port), FakeLog(), None)
-    assert link.is_joined and link.step()
+    link = Link(Config(), port, FakeLog())
+    assert link.is_up and link.step()
     link.off()
-    link.failed(NetworkError("x"))
-    assert not link.wants_reset
+    for _ in range(100):
+        link.failed(NetworkError("x"))
+    assert not link.wants_reset and link.is_up and link.step()
 
 
 def test_link_fresh_board_without_ntp_judges_certificates_by_the_floor():
     def test(world):
         world.join()
         assert RELEASED_UNIX_MS <= world.port.unix_ms() < RELEASED_UNIX_MS + 60_000
+
+    on_both(test, answers=False)
+
+
+class Refuses:
+    """A driver's call that raises what it was given, and counts."""
+
+    def __init__(self, error):
+        self.error = error
+        self.calls = 0
+
+    def __call__(self, *arguments, **named):
+        self.calls += 1
+        raise self.error
+
+
+# What the ESP32's driver raises, newer MicroPythons included (its wifi_exceptions).
+DRIVER = (
+    RuntimeError("Wifi Unknown Error 0x0101"),
+    MemoryError(),
+    ValueError("unknown config param"),
+    OSError("Wifi Internal Error"),
+    OSError(-5),
+)
+RADIO_CALLS = ("active", "config", "connect", "disconnect", "isconnected", "status")
+
+
+def test_link_driver_that_raises_anything_is_a_network_error_and_a_reset_in_the_end():
+    for call in RADIO_CALLS:
+        for error in DRIVER:
+
+            def test(world, call=call, error=error):
+                refuses = Refuses(error)
+                setattr(world.port.station(), call, refuses)
+                if call == "disconnect" or (call == "config" and world.port.name == "rp2"):
+                    # Nothing that joining cannot do without.
+                    return
+                rounds = 0
+                while not world.link.wants_reset:
+                    try:
+                        world.join()
+                        world.link.failed(NetworkError("no answer"))
+                    except NetworkError as failure:
+                        assert str(failure).startswith('Wi-Fi "lab" '), failure
+                        rounds += 1
+                    assert rounds < 50
+                assert refuses.calls
+
+            on_both(test)
+
+
+def test_link_radio_that_cannot_even_be_made_is_a_network_error():
+    for error in DRIVER:
+
+        def test(world, error=error):
+            world.port.station = Refuses(error)
+            for _ in range(12):
+                try:
+                    world.join()
+                except NetworkError as failure:
+                    assert 'Wi-Fi "lab" failed' in str(failure), failure
+            assert world.link.wants_reset
+
+        on_both(test)
+
+
+def test_link_driver_that_raises_once_up_is_joined_again():
+    for error in DRIVER:
+
+        def test(world, error=error):
+            world.join()
+            station = world.port.station()
+            whole = station.isconnected
+            station.isconnected = Refuses(error)
+            assert not world.link.step()
+            station.isconnected = whole
+            world.join()
+            assert world.link.is_up
+
+        on_both(test)
+
+
+def test_link_off_never_raises_and_powers_down_though_disconnect_does():
+    for error in DRIVER:
+
+        def test(world, error=error):
+            world.join()
+            world.port.station().disconnect = Refuses(error)
+            world.link.off()
+            assert not world.port.station().powered
+
+        on_both(test)
+
+
+def test_link_clock_that_refuses_to_be_set_is_told_and_stops_nothing():
+    for error in DRIVER:
+
+        def test(world, error=error):
+            world.port.set_unix_ms = Refuses(error)
+            world.port.mark_clock = Refuses(error)
+            world.join()
+            world.link.succeeded(DATE)
+            world.link.failed(TLSError("the certificate has expired", TLS_EXPIRED))
+            assert world.link.unix_ms() is None
+            assert ("clock", "refused to be set") in world.phrases()
+
+        on_both(test)
+
+
+def test_link_no_memory_to_ask_for_the_time_is_told_and_stops_nothing():
+    from linkpost import link as module
+
+    def test(world):
+        whole = module.load
+
+        def load(name):
+            if name == "net.ntp":
+                raise MemoryError
+            return whole(name)
+
+        module.load = load
+        try:
+            world.join()
+        finally:
+            module.load = whole
+        line = [said for said in world.log.said if said[1] == "not set by NTP"][0]
+        assert line[-1] == "out of memory", line
+
+    on_both(test)
+
+
+def test_link_connect_is_for_programs_without_the_app():
+    def test(world):
+        world.link.connect(30_000)
+        assert NOW <= world.link.unix_ms() <= NOW + 100
+        world.link.off()
+        world.air.points.clear()
+        start = world.chip.now_ms
+        try:
+            world.link.connect(1_000)
+        except DeadlineError as error:
+            assert str(error) == 'Wi-Fi "lab" did not answer.'
+        else:
+            raise AssertionError("no network, and connected")
+        assert 1_000 <= world.chip.now_ms - start <= 1_200
+
+    on_both(test)
+
+
+def test_link_ntp_is_asked_again_on_time_over_thirty_days():
+    # Over half of the ticks' range at 6.2 days, and over their wrap at 12.4.
+    def test(world):
+        world.join()
+        for hour in range(30 * 24):
+            for ms, asks in ((290_000, 0), (1_110_000, 1), (2_200_000, 1)):
+                world.chip.advance(ms)
+                asked = len(world.server.questions)
+                assert world.link.step()
+                assert len(world.server.questions) - asked == asks, (hour, ms)
+            world.log.said.clear()
 
     on_both(test, answers=False)

@@ -1,6 +1,6 @@
 """The log line, and the pace of trying again."""
 
-from linkpost.backoff import Backoff
+from linkpost.backoff import pause_ms
 from linkpost.errors import AuthError, NetworkError, ThrottledError
 from linkpost.log import Log
 
@@ -61,9 +61,8 @@ def _bounds(error):
     for attempt in range(12):
         longest = 0
         for value in range(0, 1 << 24, 65_521):
-            backoff = Backoff(lambda count, value=value: value.to_bytes(count, "big"))
-            backoff.attempts = attempt
-            longest = max(longest, backoff.next_ms(error))
+            wait_ms = pause_ms(error, attempt, lambda count, value=value: value.to_bytes(3, "big"))
+            longest = max(longest, wait_ms)
         bounds.append(longest)
     return bounds
 
@@ -83,19 +82,13 @@ def test_backoff_throttling_waits_far_longer():
 
 def test_backoff_authentication_refused_waits_at_least_15_minutes():
     for source in (_lowest, _highest):
-        backoff = Backoff(source)
-        for _ in range(20):
-            assert 900_000 <= backoff.next_ms(AuthError(20000, "x")) <= 1_200_000
+        for attempts in range(20):
+            assert 900_000 <= pause_ms(AuthError(20000, "x"), attempts, source) <= 1_200_000
 
 
 def test_backoff_full_jitter_reaches_down_to_zero():
-    assert Backoff(_lowest).next_ms(NetworkError("x")) == 0
+    assert pause_ms(NetworkError("x"), 0, _lowest) == 0
 
 
-def test_backoff_success_starts_over():
-    backoff = Backoff(_highest)
-    for _ in range(30):
-        backoff.next_ms(NetworkError("x"))
-    backoff.succeeded()
-    assert backoff.attempts == 0
-    assert backoff.next_ms(NetworkError("x")) <= 2_000
+def test_backoff_a_thousand_failures_wait_no_longer_than_the_cap():
+    assert pause_ms(NetworkError("x"), 1_000, _highest) <= 300_000

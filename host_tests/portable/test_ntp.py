@@ -3,7 +3,7 @@
 import socket
 
 from fakes_ntp import Port, Server, reply
-from linkpost.clock import CLOCK_FLOOR_UNIX_MS, Deadline
+from linkpost.clock import CLOCK_FLOOR_UNIX_MS
 from linkpost.errors import DeadlineError, DNSError, NetworkError, ProtocolError
 from linkpost.net.ntp import fetch, parse_reply
 
@@ -112,7 +112,7 @@ def asked(answer, servers=None, ms=10_000):
     port = Port(server)
     try:
         try:
-            got = fetch(servers or [server.name], port, Deadline(port, ms))
+            got = fetch(servers or [server.name], port, ms)
         except (NetworkError, ProtocolError) as error:
             got = error
         return got, server, port
@@ -167,7 +167,7 @@ def test_fetch_kiss_of_death_goes_on_to_the_next_server_at_once():
 
     server = Server(answer)
     port = Port(server)
-    got = fetch([server.name, server.name], port, Deadline(port, 10_000))
+    got = fetch([server.name, server.name], port, 10_000)
     server.close()
     assert NOW <= got <= NOW + 40
     assert port.now_ms < 1000 + 200
@@ -182,7 +182,7 @@ def test_fetch_silent_server_is_left_after_two_seconds():
 
     server = Server(answer)
     port = Port(server)
-    got = fetch([server.name, server.name], port, Deadline(port, 10_000))
+    got = fetch([server.name, server.name], port, 10_000)
     server.close()
     assert NOW <= got <= NOW + 40
     assert 3000 <= port.now_ms <= 3200
@@ -198,7 +198,7 @@ def test_fetch_deadline_bounds_all_servers():
     server = Server(lambda question: [])
     port = Port(server)
     try:
-        fetch([server.name] * 50, port, Deadline(port, 5_000))
+        fetch([server.name] * 50, port, 5_000)
     except DeadlineError:
         pass
     else:
@@ -213,7 +213,7 @@ def test_fetch_no_servers_is_a_network_error():
     assert isinstance(got, DeadlineError)
     port = Port()
     try:
-        fetch([], port, Deadline(port, 1000))
+        fetch([], port, 1000)
     except NetworkError:
         return
     raise AssertionError("time from nowhere")
@@ -272,7 +272,7 @@ def test_fetch_every_failing_call_is_a_network_error_and_closes():
         udp = FakeUDP(at, OSError(number))
         port = Port()
         try:
-            fetch(["a", "b"], port, Deadline(port, 10_000), udp)
+            fetch(["a", "b"], port, 10_000, udp)
         except NetworkError as error:
             assert not isinstance(error, DNSError)
             assert "a (" in str(error) and "b (" in str(error), error
@@ -287,7 +287,7 @@ def test_fetch_name_not_found_is_told_and_the_watchdog_is_let_go():
         udp = FakeUDP("getaddrinfo", OSError(number))
         port = Port()
         try:
-            fetch(["ntp.example"], port, Deadline(port, 10_000), udp)
+            fetch(["ntp.example"], port, 10_000, udp)
         except NetworkError as error:
             assert "its name was not found" in str(error), error
         else:
@@ -302,7 +302,7 @@ def test_fetch_server_that_is_no_name_is_told_and_the_next_is_asked():
             udp = FakeUDP("getaddrinfo", ValueError("label too long"))
         port = Port()
         try:
-            fetch([name, "b"], port, Deadline(port, 10_000), udp)
+            fetch([name, "b"], port, 10_000, udp)
         except NetworkError as error:
             assert "no server's name" in str(error) and "b (" in str(error), name
         else:
@@ -310,11 +310,73 @@ def test_fetch_server_that_is_no_name_is_told_and_the_next_is_asked():
         assert port.held == [15_000, 0] * 2
 
 
+class NoAddress(FakeUDP):
+    """A name server that knows the first name, and no address of this kind."""
+
+    def getaddrinfo(self, host, port, family, kind):
+        return [] if host == "a" else super().getaddrinfo(host, port, family, kind)
+
+
+def test_fetch_name_without_an_address_is_told_and_the_next_is_asked():
+    port = Port()
+    udp = NoAddress("sendto", OSError(113))
+    try:
+        fetch(["a", "b"], port, 10_000, udp)
+    except NetworkError as error:
+        assert "a (its name has no address), b (error 113)" in str(error), error
+    else:
+        raise AssertionError("time from nowhere")
+    assert port.held == [15_000, 0] * 2
+
+
+class SlowNames(FakeUDP):
+    """A name server that takes its time."""
+
+    def __init__(self, port, ms):
+        super().__init__("", None)
+        self._port = port
+        self._ms = ms
+
+    def getaddrinfo(self, host, port, family, kind):
+        self._port.now_ms += self._ms
+        return super().getaddrinfo(host, port, family, kind)
+
+
+def test_fetch_slow_name_takes_no_time_from_the_answer():
+    # The deadline of 6 s begins when the first server is asked: it is waited for its two seconds.
+    port = Port()
+    try:
+        fetch(["a"], port, 6_000, SlowNames(port, 14_000))
+    except NetworkError as error:
+        assert not isinstance(error, DeadlineError), error
+    assert port.now_ms == 1_000 + 14_000 + 2_000
+
+
+def test_fetch_silent_name_server_is_asked_once():
+    port = Port()
+    udp = FakeUDP("getaddrinfo", OSError(-2))
+    names = []
+
+    def getaddrinfo(host, *more):
+        names.append(host)
+        port.now_ms += 14_000
+        raise OSError(-2)
+
+    udp.getaddrinfo = getaddrinfo
+    try:
+        fetch(["a", "b", "c"], port, 6_000, udp)
+    except DeadlineError as error:
+        assert "a (its name was not found)" in str(error)
+    else:
+        raise AssertionError("no deadline")
+    assert names == ["a"]
+
+
 def test_fetch_memory_error_closes_the_socket():
     udp = FakeUDP("sendto", MemoryError())
     port = Port()
     try:
-        fetch(["a"], port, Deadline(port, 10_000), udp)
+        fetch(["a"], port, 10_000, udp)
     except MemoryError:
         pass
     else:

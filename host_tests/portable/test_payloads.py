@@ -2,7 +2,8 @@
 
 import json
 
-from linkpost.protocol.payloads import encode_alink, encode_json
+from linkpost.protocol.alink import encode_alink
+from linkpost.protocol.payloads import encode_json
 
 
 def test_json_reading_is_the_documented_object():

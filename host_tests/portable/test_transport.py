@@ -41,6 +41,9 @@ class FakePort:
     def ticks_diff(self, later, earlier):
         return later - earlier
 
+    def uptime_ms(self):
+        return self.now
+
     def unix_ms(self):
         return 946_684_800_000
 

@@ -68,15 +68,13 @@ def show_wifi(password):
     """Join with that password where another one is right, on fakes of both chips."""
     import fakes_chip
     import fakes_wifi
-    from linkpost.clock import Deadline
-    from linkpost.net.wifi import Wifi
-    from test_wifi import boot
+    from test_wifi import Wifi, boot
 
     for chip in (fakes_chip.ESP32Chip, fakes_chip.RP2Chip):
         port = boot(chip, fakes_wifi.Air(lab=("another one", True)))
-        wifi = Wifi(port, [("lab", password), ("away", password)], None, None)
-        fail("wifi", wifi.connect, Deadline(port, 120_000))
-        show("radio", wifi, wifi.reason, port)
+        wifi = Wifi(port, [("lab", password), ("away", password)])
+        fail("wifi", wifi.connect, 120_000)
+        show("radio", wifi, port)
 
 
 class Door:

@@ -122,7 +122,7 @@ def test_mpy_that_is_cut_short_is_never_imported_by_the_board_or_by_us(
 ):
     deploys = Deploys(monkeypatch, config)
     with serial_board(tmp_path, config=config, files=THEIRS) as board:
-        module = "lib/linkpost/schedule.mpy"
+        module = "lib/linkpost/loader.mpy"
         with UsbBoard(board.port, 60) as usb:
             whole = usb.read(module)
             usb.remove("main.py")  # as deploy does first of all

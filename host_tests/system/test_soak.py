@@ -51,9 +51,9 @@ def test_soak_of_two_boards_loses_nothing_and_says_its_seed():
 def test_soak_of_a_firmware_that_acknowledges_without_sending_reports_the_loss(tmp_path):
     for name in ("tools", "firmware", "boards"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    path = tmp_path / "firmware" / "linkpost" / "delivery.py"
-    honest = "message_id = self._client.publish("
-    cheating = "message_id = seq % 3 and self._client.publish("
+    path = tmp_path / "firmware" / "linkpost" / "sender.py"
+    honest = "message_id = self.client.publish("
+    cheating = "message_id = seq % 3 and self.client.publish("
     source = path.read_text()
     assert source.count(honest) == 1
     path.write_text(source.replace(honest, cheating))

@@ -12,9 +12,10 @@ from typing import Any
 
 from tools.fleet.driver import LinkpostError, Publisher
 
-from linkpost.backoff import Backoff  # isort: skip
+from linkpost.backoff import pause_ms  # isort: skip
 from linkpost.errors import RETRY_NEVER  # isort: skip
-from linkpost.protocol.payloads import ALINK, encode_alink, encode_json  # isort: skip
+from linkpost.protocol.alink import encode_alink  # isort: skip
+from linkpost.protocol.payloads import ALINK, encode_json  # isort: skip
 
 _DRAIN_TRIES = 3
 _WAITING_MAX = 1000  # beyond it the oldest goes, as on a board whose flash budget is used up
@@ -64,7 +65,7 @@ class Board:
         self._interval_s = interval_s
         self._tally = tally
         self._seq = 0
-        self._backoff = Backoff(os.urandom)
+        self._failures = 0  # in a row
 
     async def run(self, first_s: float, stopped: asyncio.Event) -> None:
         """Report from `first_s` seconds from now on, until `stopped`."""
@@ -79,7 +80,7 @@ class Board:
             self._read()
             error = await self._send()
             if error is not None:
-                await _pause(stopped, self._backoff.next_ms(error) / 1000)
+                await _pause(stopped, self._pause_ms(error) / 1000)
             elif not self._interval_s:
                 await asyncio.sleep(0)
 
@@ -90,9 +91,14 @@ class Board:
                 error = await self._send()
                 if error is None or not tries_left:
                     break
-                await asyncio.sleep(min(1.0, self._backoff.next_ms(error) / 1000))
+                await asyncio.sleep(min(1.0, self._pause_ms(error) / 1000))
         finally:
             self.publisher.cut()
+
+    def _pause_ms(self, error: LinkpostError) -> int:
+        """Count one more failure; return the ms to wait before the next try."""
+        self._failures += 1
+        return pause_ms(error, self._failures - 1, os.urandom)
 
     def _read(self) -> None:
         self._seq += 1
@@ -121,7 +127,7 @@ class Board:
             tally.accepted += 1
             self.accepted.add(reading.seq)
             self.waiting.popleft()
-            self._backoff.succeeded()
+            self._failures = 0
         return None
 
     def _render(self, reading: _Reading) -> bytes:

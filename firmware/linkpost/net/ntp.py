@@ -10,8 +10,8 @@ import socket
 
 from micropython import const
 
-from ..clock import CLOCK_CEILING_UNIX_MS, CLOCK_FLOOR_UNIX_MS
 from ..errors import DeadlineError, DNSError, NetworkError, ProtocolError
+from ..loader import load
 
 _PORT = const(123)
 _PACKET_BYTES = const(48)
@@ -30,19 +30,26 @@ _RESOLVE_MS = const(15_000)
 _AGAIN = (errno.EAGAIN, getattr(errno, "EWOULDBLOCK", errno.EAGAIN))
 
 
-def fetch(servers, port, deadline, udp=socket) -> int:
+def fetch(servers, port, deadline_ms: int, udp=socket) -> int:
     """Return the time in Unix ms, from the first of the servers that answers and can be believed.
 
-    Args: servers, list of host names ("host" or "host:port"); port, for ticks, sleep, feeding and
-        random bytes; deadline, a `clock.Deadline` over all of it; udp, the socket module.
+    Args: servers, list of host names ("host" or "host:port"); port, for time, sleep, feeding and
+        random bytes; deadline_ms over all of it, anew from the first question on: a name server
+        that is slow takes no answer's time; udp, the socket module.
     Raises: NetworkError that says for each server what was wrong; DeadlineError.
     """
     told = []
+    end_ms = port.uptime_ms() + deadline_ms
+    asked = False
     for server in servers:
-        if not deadline.left_ms():
+        if port.uptime_ms() >= end_ms:
             raise DeadlineError(_no_time(told))
         try:
-            return _ask(server, port, deadline, udp)
+            address = _resolve(server, port, udp)
+            if not asked:
+                asked = True
+                end_ms = port.uptime_ms() + deadline_ms
+            return _ask(address, port, end_ms, udp)
         except (NetworkError, ProtocolError) as error:
             told.append("%s (%s)" % (server, error))
     raise NetworkError(_no_time(told))
@@ -80,11 +87,12 @@ def parse_reply(packet, nonce: bytes) -> int:
     if not seconds and not fraction:
         raise ProtocolError("no time in the reply")
     unix_s = seconds - _UNIX_EPOCH_IN_NTP_S
-    if unix_s * 1000 < CLOCK_FLOOR_UNIX_MS:
-        # Before this firmware was built: the next era, or a wrong clock. The ceiling tells.
+    can_be_right = load("clock").can_be_right
+    if not can_be_right(unix_s * 1000):
+        # Before this firmware was built: the next era, or a wrong clock.
         unix_s += _ERA_S
     unix_ms = unix_s * 1000 + (fraction * 1000 >> 32)
-    if not CLOCK_FLOOR_UNIX_MS <= unix_ms < CLOCK_CEILING_UNIX_MS:
+    if not can_be_right(unix_ms):
         raise ProtocolError("its time cannot be right")
     return unix_ms
 
@@ -96,8 +104,7 @@ def _number(packet, start):
     return value
 
 
-def _ask(server, port, deadline, udp):
-    address = _resolve(server, port, deadline, udp)
+def _ask(address, port, end_ms, udp):
     question = bytearray(_PACKET_BYTES)
     question[0] = _REQUEST_HEAD
     # Random instead of our time: a server sends it back as it is, so it is a nonce that only the
@@ -110,34 +117,37 @@ def _ask(server, port, deadline, udp):
         raise NetworkError("no socket", error.args[0])
     try:
         sock.setblocking(False)
-        start = port.ticks_ms()
+        start_ms = port.uptime_ms()
         sock.sendto(question, address)
-        unix_ms = _receive(sock, nonce, port, start, min(_SERVER_MS, deadline.left_ms()))
+        unix_ms = _receive(sock, nonce, port, min(start_ms + _SERVER_MS, end_ms))
         # Half the way there and back; the slices make it exact to 10 ms.
-        return unix_ms + port.ticks_diff(port.ticks_ms(), start) // 2
+        return unix_ms + (port.uptime_ms() - start_ms) // 2
     except OSError as error:
         raise NetworkError("error %s" % error.args[0], error.args[0])
     finally:
         sock.close()
 
 
-def _resolve(server, port, deadline, udp):
+def _resolve(server, port, udp):
     host, _, number = server.partition(":")
     # A name that cannot be resolved must not end in a reset by the watchdog.
     port.feed_for(_RESOLVE_MS)
     try:
         # Asked as for TCP: rp2 knows no other kind, and the address is the same.
-        return udp.getaddrinfo(host, int(number or _PORT), udp.AF_INET, udp.SOCK_STREAM)[0][-1]
+        found = udp.getaddrinfo(host, int(number or _PORT), udp.AF_INET, udp.SOCK_STREAM)
     except OSError as error:
         raise DNSError("its name was not found", error.args[0])
     except ValueError:  # a port that is no number; CPython also of a name that cannot be one
         raise DNSError("this is no server's name")
     finally:
         port.feed_for(0)
+    if not found:  # what a name server answers that knows the name, and no address of this kind
+        raise DNSError("its name has no address")
+    return found[0][-1]
 
 
-def _receive(sock, nonce, port, start, limit_ms):
-    """Return the time of the first good answer; others are looked over until the limit."""
+def _receive(sock, nonce, port, end_ms):
+    """Return the time of the first good answer; others are looked over until then."""
     wrong = None
     while True:
         port.feed()
@@ -156,7 +166,7 @@ def _receive(sock, nonce, port, start, limit_ms):
                 # stranger's, and the right one may still come.
                 if len(packet) >= _PACKET_BYTES and bytes(packet[24:32]) == nonce:
                     raise
-        left_ms = limit_ms - port.ticks_diff(port.ticks_ms(), start)
+        left_ms = end_ms - port.uptime_ms()
         if left_ms <= 0:
             if wrong is not None:
                 raise wrong

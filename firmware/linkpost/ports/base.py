@@ -40,6 +40,7 @@ class Port:
     can_deep_sleep = False
     # A temperature sensor of the chip's own that is worth the name.
     has_temperature = False
+    has_radio = False  # whether `station()` gives a Wi-Fi interface
     # Longest watchdog period the chip takes, in ms; None: there is no watchdog.
     watchdog_max_ms: int = None
     # Bytes of `retained()`: memory that outlives a reset and, where there is one, deep sleep.

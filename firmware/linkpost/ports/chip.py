@@ -10,7 +10,7 @@ from binascii import crc32
 
 from micropython import const
 
-from ..errors import ConfigError
+from ..errors import DRIVER_ERRORS, ConfigError
 from ..loader import load
 from .base import EPOCH_2000_S, WIFI_UP, Port
 
@@ -37,6 +37,7 @@ _FRAME_HEAD = const(4)
 class ChipPort(Port):
     """A chip that runs MicroPython. `time` may be a fake: a module with MicroPython's names."""
 
+    has_radio = True
     # The number of the Timer that feeds: -1 is a soft timer, rp2 has no others.
     _timer_id = -1
 
@@ -224,7 +225,7 @@ class ChipPort(Port):
         for stop in (self._wlan.disconnect, self._power_down):
             try:
                 stop()
-            except OSError:
+            except DRIVER_ERRORS:
                 pass  # "Wifi Not Started": it is down already
 
     def _power_down(self):
@@ -239,7 +240,7 @@ class ChipPort(Port):
             return None
         try:
             return self.station().status("rssi")
-        except OSError:  # left in this very moment
+        except DRIVER_ERRORS:  # left in this very moment
             return None
 
 

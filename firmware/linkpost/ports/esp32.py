@@ -10,6 +10,7 @@ import gc
 
 from micropython import const
 
+from ..errors import DRIVER_ERRORS
 from .base import (
     DEEP_SLEEP_WAKE,
     HARD_RESET,
@@ -152,7 +153,7 @@ class ESP32Port(ChipPort):
             # knows a signal only where it has joined.
             try:
                 station.status("rssi")
-            except OSError:
+            except DRIVER_ERRORS:
                 return WIFI_JOINING
             return WIFI_NO_ADDRESS
         if code == _STATUS_IDLE:

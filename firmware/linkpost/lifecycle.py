@@ -1,0 +1,75 @@
+"""What an app does once a boot: what it tells, and what it keeps for the next one.
+
+Loaded when needed (`loader`).
+"""
+
+import json
+
+from .loader import load
+
+# Flash that a reading takes beyond its values as JSON; more than measured, so that the hours hold.
+_STORED_BESIDE_VALUES = 24
+
+
+def tell_start(log, config, port, outbox) -> None:
+    """Log that the app runs, and with what."""
+    log.info(
+        "app",
+        "started",
+        "device",
+        "%s/%s" % (config.product_key, config.device_name),
+        "endpoint",
+        config.endpoint,
+        "cause",
+        port.reset_cause(),
+        "stream",
+        outbox.stream,
+        "next",
+        outbox.next_seq,
+        "pending",
+        outbox.pending,
+    )
+
+
+def tell_room(log, config, port, outbox) -> None:
+    """Log what memory there is, and how long an outage may last by the newest reading's size."""
+    log.info("app", "heap", "free", port.heap_free(), "largest", port.heap_largest())
+    newest = outbox.newest()
+    if newest is None or not config.interval_ms:
+        return
+    # In a frame the values are about as long as in JSON.
+    readings = outbox.max_bytes // (len(json.dumps(newest[2])) + _STORED_BESIDE_VALUES)
+    hours = readings * (config.interval_ms // 100) // 36_000
+    log.info("store", "an outage may last", "hours", hours, "readings", readings)
+
+
+def resume(port):
+    """Return (ms to the next reading, ms to the next send, failures in a row) after a deep sleep.
+
+    None after any other boot.
+    """
+    if port.reset_cause() != "deep sleep":  # ports.base.DEEP_SLEEP_WAKE
+        return None
+    retained = load("retained").Retained(port)
+    return retained.sample_in_ms, retained.send_in_ms, retained.attempts
+
+
+def prove(port, accepted) -> None:
+    """Note that this boot is healthy, and where a report was accepted, that it has memory."""
+    retained = load("retained").Retained(port)
+    retained.crashes = 0
+    if accepted:
+        retained.memory_reset = 0
+    retained.keep()
+
+
+def keep(port, sample_in_ms: int, send_in_ms: int, sender) -> None:
+    """Keep over a deep sleep what `resume` returns; times count from waking."""
+    retained = load("retained").Retained(port)
+    retained.crashes = 0
+    retained.attempts = sender.attempts
+    retained.sample_in_ms = max(0, sample_in_ms)
+    retained.send_in_ms = max(0, send_in_ms)
+    if sender.accepted:
+        retained.memory_reset = 0
+    retained.keep()
