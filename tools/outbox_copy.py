@@ -123,14 +123,12 @@ class _Copy:
 
     def _fetch_last_segment(self) -> None:
         """Fetch the last one that has a reading: how far it goes is not known by its name."""
-        from linkpost.storage.segments import BLOCK_BYTES, Segments
+        from linkpost.storage.segments import last_seq
 
-        folder = str(self._root / _BACKLOG)
         for path in reversed(self._segments):
             self._fetch(path)
-            file = (path.removeprefix(_BACKLOG), self._sizes[path])
-            segments: Any = Segments(folder.rstrip("/"), "s", BLOCK_BYTES, [file])
-            if segments.firsts:
+            highest, _ = last_seq(str(self._target(path)), self._sizes[path])
+            if highest:
                 return
 
     def _holding(self, first: int, last: int) -> Iterator[str]:

@@ -77,7 +77,7 @@ def json_reply(data: bytes) -> None:
 
 def token_file(data: bytes) -> None:
     """The token on flash, with a good frame around the bytes half of the time."""
-    from linkpost.storage.frame import encode_frame
+    from linkpost.storage.readings import encode_frame
 
     if data[:1] == b"T":
         data = encode_frame(0x54, bytes(data[1:60_000]))
@@ -94,7 +94,7 @@ def outbox(data: bytes) -> None:
     The first byte picks the file, the rest is what is in it, with a good frame around it where
     that begins with a frame's kind.
     """
-    from linkpost.storage.frame import encode_frame
+    from linkpost.storage.readings import encode_frame
 
     names = sorted(name for name in FILES if name.startswith("outbox/"))
     if not data:

@@ -44,9 +44,9 @@ class Flash:
             self.folder.cleanup()
 
     def open(self, max_bytes=0):
-        return Outbox(self.path, max_bytes or self.max_bytes, self._random_bytes, self)
+        return Outbox(self.path, max_bytes or self.max_bytes, self.random_bytes, self)
 
-    def _random_bytes(self, count):
+    def random_bytes(self, count):
         self.ids += 1
         return bytes([self.ids] * count)
 
@@ -66,3 +66,8 @@ class Flash:
 
     def segments(self):
         return sorted([n for n in os.listdir(self.file("backlog")) if n[0] == "s" and len(n) == 9])
+
+    def backlog_bytes(self):
+        """Return what the segments take, in whole blocks."""
+        sizes = [os.stat(self.file("backlog/" + name))[6] for name in self.segments()]
+        return sum([(size + 4095) // 4096 * 4096 for size in sizes])

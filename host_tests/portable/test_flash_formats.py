@@ -7,7 +7,7 @@ import os
 
 import flash_0_1_0
 from fakes_flash import Flash
-from linkpost.storage.frame import encode_frame
+from linkpost.storage.readings import encode_frame
 from linkpost.storage.tokens import TokenStore
 
 RELEASES = (("0.1.0", flash_0_1_0.FILES),)

@@ -1,46 +1,193 @@
-"""Where the readings that wait lie: the older ones in segments, the newest in their slots only."""
+"""What a backlog needs beyond being looked into: it grows, is bounded, and is let go.
 
-from .ring import SLOTS
+Loaded for a moment.
+"""
+
+import os
+
+from micropython import const
+
+from ..errors import StorageError
+from .outbox import SLOTS
+from .readings import seq_of
+
+_ENOSPC = const(28)
+_BLOCK_BYTES = const(4096)
+# A full budget is this many segments: what one drop loses, and what is kept in RAM, depend on it.
+_SEGMENTS = const(32)
+_BYTES_MIN = const(8192)
+_QUARANTINE_BYTES = const(8192)  # quarantine.py
+# Left to the token, the config and littlefs' own needs when the flash gets full.
+_RESERVE_BYTES = const(6 * 4096)
 
 
-class Backlog:
-    """Looks a reading up, wherever it lies. Args: ring, segments, position of the outbox."""
+def max_bytes(outbox) -> int:
+    """Return what all segments may take, bytes.
 
-    def __init__(self, ring, segments, position):
-        self._ring = ring
-        self._segments = segments
-        self._position = position
+    That is what the config grants, without a grant half of what is free, less what quarantined
+    readings may take.
+    """
+    if outbox.granted_bytes is None:
+        # Slow, for statvfs walks the whole file system; so only when it is needed, and once.
+        outbox.granted_bytes = (_free_bytes(outbox) + _used_bytes(outbox)) // 2
+    return max(outbox.granted_bytes - _QUARANTINE_BYTES, _BYTES_MIN)
 
-    def find(self, seq: int):
-        """Return the frame of the first waiting reading at or above seq, or None.
 
-        A memoryview, good until the next call. Raises: StorageError.
-        """
-        seq = max(seq, self._position.acked + 1)
-        frame = self._segments.find(seq)
-        if frame is not None:
+def empty_ring(outbox) -> None:
+    """Append all slots that wait to the last segment; what is full loses its oldest first.
+
+    Raises: StorageError.
+    """
+    while True:
+        try:
+            while outbox.firsts and _is_full(outbox):
+                drop_oldest(outbox)
+            if _append_slots(outbox):
+                return
+        except OSError as error:
+            if error.errno != _ENOSPC:
+                raise StorageError("cannot store readings (error %s)" % error.errno)
+        if not drop_oldest(outbox):
+            # The flash is full of other things. The ring goes on alone.
+            _lose(outbox, outbox.next_seq - SLOTS, "flash full, oldest dropped")
+            outbox.sync()
+            return
+
+
+def _append_slots(outbox):
+    # Returns False where max_bytes is reached. Attributes change when the file is closed, so when
+    # it is on flash: after any failure the readings are still in their slots, and are appended
+    # again. Where some of them were there already, they are met twice, and stepped over.
+    waiting = _in_slots(outbox)
+    frame = next(waiting, None)
+    while frame:
+        firsts, sizes = outbox.firsts, outbox.sizes
+        if _starts_new(outbox, len(frame)):
+            firsts = firsts + [seq_of(frame)]
+            sizes = sizes + [0]
+        size = sizes[-1]
+        room = max_bytes(outbox) - (_used_bytes(outbox) - _whole_blocks(size))
+        limit = min(_segment_bytes(outbox), room // _BLOCK_BYTES * _BLOCK_BYTES)
+        if size + len(frame) > limit:
+            return False
+        with open(outbox.segment_path(firsts[-1]), "ab") as file:
+            while frame and size + len(frame) <= limit:
+                file.write(frame)
+                size += len(frame)
+                last = seq_of(frame)
+                frame = next(waiting, None)
+        sizes[-1] = size
+        outbox.sizes = sizes
+        outbox.firsts = firsts
+        outbox.last_in_segments = last
+        outbox.is_sound = True
+    return True
+
+
+def _in_slots(outbox):
+    # Yields the frames of what waits in no segment.
+    for seq in range(max(outbox.acked + 1, outbox.first_slot()), outbox.next_seq):
+        frame = outbox.read_slot(seq)
+        if frame and seq_of(frame) == seq:
+            yield frame
+
+
+def drop_oldest(outbox) -> bool:
+    """Drop the oldest segment, counted; return False where there is none. Raises: StorageError."""
+    if not outbox.firsts:
+        return False
+    _lose(outbox, outbox.last_of_first(), "full, oldest dropped")
+    # First the count, then the loss. A flash too full even for this has room afterwards.
+    written = outbox.sync()
+    try:
+        _remove_first(outbox)
+    except OSError as error:
+        raise StorageError("cannot remove readings (error %s)" % error.errno)
+    if not written:
+        outbox.sync()
+    return True
+
+
+def drop_unreadable(outbox, frame) -> None:
+    """Count what is missing before `frame`, the first that can be read, as dropped; None: all."""
+    found = outbox.next_seq if frame is None else seq_of(frame)
+    _lose(outbox, found - 1, "unreadable, dropped")
+    if frame is None:
+        outbox.sync()
+        remove_acknowledged(outbox)
+
+
+def remove_acknowledged(outbox) -> None:
+    """Remove the segments of which nothing waits."""
+    while outbox.firsts and outbox.last_of_first() <= outbox.acked:
+        try:
+            _remove_first(outbox)
+        except OSError as error:  # it is removed at the next opening
+            outbox.warn("not removed", "errno", error.errno)
+            return
+
+
+def newest(outbox):
+    """Return the frame of the newest waiting reading, or None."""
+    newest_seq = outbox.next_seq - 1
+    for seq in range(newest_seq, max(outbox.acked, newest_seq - SLOTS), -1):
+        frame = outbox.read_slot(seq)
+        if frame and seq_of(frame) == seq:
             return frame
-        for slot in self._slots_from(seq):
-            if self._ring.load(slot) == slot:
-                return self._ring.frame()
-        return None
+    # No whole slot is left.
+    return outbox.find(outbox.last_in_segments) if outbox.pending else None
 
-    def newest(self):
-        """Return the frame of the newest waiting reading, or None."""
-        newest = self._position.next_seq - 1
-        for seq in range(newest, max(self._position.acked, newest - SLOTS), -1):
-            if self._ring.load(seq) == seq:
-                return self._ring.frame()
-        # No whole slot is left.
-        return self.find(self._segments.last_seq) if newest > self._position.acked else None
 
-    def only_in_slots(self):
-        """Yield (seq, frame) of the waiting readings that no segment has."""
-        for seq in self._slots_from(self._position.acked + 1):
-            if self._ring.load(seq) == seq:
-                yield seq, self._ring.frame()
+def _lose(outbox, seq, phrase):
+    # Counts what waits up to seq as dropped. Not written yet.
+    count = seq - outbox.acked
+    if count > 0:
+        outbox.dropped += count
+        outbox.acked = seq
+        outbox.warn(phrase, "count", count, "dropped", outbox.dropped)
 
-    def _slots_from(self, seq):
-        # Rule 2 of the outbox: where a seq is in a segment, its slot is not looked at.
-        next_seq = self._position.next_seq
-        return range(max(seq, self._segments.last_seq + 1, next_seq - SLOTS), next_seq)
+
+def _remove_first(outbox):
+    outbox.ahead = ()
+    os.remove(outbox.segment_path(outbox.firsts[0]))
+    outbox.firsts.pop(0)
+    outbox.sizes.pop(0)
+
+
+def _is_full(outbox):
+    # Whether the oldest segment has to go before all slots move to the last one.
+    if _used_bytes(outbox) + _BLOCK_BYTES > max_bytes(outbox):
+        return True
+    # Asked only now and then: statvfs walks the whole file system.
+    return (
+        _starts_new(outbox, _BLOCK_BYTES)
+        and _free_bytes(outbox) < _segment_bytes(outbox) + _RESERVE_BYTES
+    )
+
+
+def _starts_new(outbox, length):
+    # Whether an append of that many bytes begins a new segment.
+    return not (outbox.firsts and outbox.is_sound) or outbox.sizes[-1] + length > _segment_bytes(
+        outbox
+    )
+
+
+def _segment_bytes(outbox):
+    return _whole_blocks(max_bytes(outbox) // _SEGMENTS)
+
+
+def _used_bytes(outbox):
+    return sum([_whole_blocks(size) for size in outbox.sizes])
+
+
+def _whole_blocks(size):
+    return (size + _BLOCK_BYTES - 1) // _BLOCK_BYTES * _BLOCK_BYTES
+
+
+def _free_bytes(outbox):
+    # A little less on littlefs, which counts its folders twice.
+    if not hasattr(os, "statvfs"):  # a laptop without it has room
+        return 1 << 30
+    stat = os.statvfs(outbox.path)
+    # A full littlefs reports more free blocks than there are (PLATFORM section 11).
+    return stat[0] * stat[3] if stat[3] <= stat[2] else 0

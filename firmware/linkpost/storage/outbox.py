@@ -1,13 +1,25 @@
 """The outbox: readings on flash until the platform has accepted them.
 
     outbox/stream               the stream's id, written once
-    outbox/r0/a .. outbox/r3/f  the ring: the newest readings, one small file each (ring.py)
-    outbox/acked/cursor         what was acknowledged, and the counts (position.py)
+    outbox/r0/a .. outbox/r3/f  the ring: the newest readings, each in a slot, a small file
+    outbox/acked/cursor         the position: what was acknowledged, the counts, boots' times
     outbox/backlog/s0000001a .. segments: older readings that still wait (segments.py)
-    outbox/backlog/q0000001a .. readings set aside
+    outbox/backlog/q0000001a .. quarantined readings (quarantine.py)
 
 Each has folders of its own: littlefs reads and rewrites a folder as a whole, so what changes often
 must not lie beside what grows.
+
+A slot is inline on littlefs: it lies in its folder's own log, and overwriting it is one atomic
+metadata commit without an erase. A folder's log is one block: when it is full, what is current is
+copied to another block, the one erase of all that. Six slots a folder leave room for 12 commits
+between two copies on rp2, where a commit takes 256 bytes; 12 slots a folder left 9, and littlefs'
+own way of splitting a folder gave now one, now the other. The cursor is such a file too. The
+stream's id is written once: whatever happens to the cursor, the readings keep the stream that they
+were numbered in.
+
+This module is what a board without trouble needs. What is rare is loaded for a moment: opening
+(opening.py), segments being looked into (segments.py), grown and dropped (backlog.py), and
+readings being quarantined (quarantine.py). They work on the Outbox that they are handed.
 
 Rules
   1. A reading is on flash before `append` returns: one overwrite of the slot `seq % SLOTS`.
@@ -36,30 +48,29 @@ What is true at each cut (each write is atomic on littlefs; where it is not, the
   acknowledge       the position is the old one: those readings are sent again. Or the new one
   segment removal   the cursor is beyond it: what is left of it is removed at opening
   drop oldest       as removal; the position and the count are one write
-  quarantine        the reading is set aside and still waits: it is set aside again, once, because
-                    its seq is the last one there. Or position and count are written
+  quarantine        the reading is kept apart and still waits: it is not kept twice, because its
+                    seq is the last one there. Or position and count are written
   set_time          readings without time stay so. Or their boot's time is known
+
+Out of memory (any allocation, so also a module that cannot be loaded) is like a cut at the same
+place, and the Outbox goes on: what is on flash comes first, attributes follow once it is there.
 """
+
+import os
+import struct
 
 from micropython import const
 
 from ..errors import StorageError
 from ..loader import load
-from .backlog import Backlog
-from .budget import Budget
-from .position import Position, make_folder
-from .quarantine import Quarantine
-from .readings import (
-    encode_reading,
-    reading_payload,
-    reading_seq,
-    reading_time,
-    reading_values,
-    with_reason,
-)
-from .ring import SLOTS, Ring
-from .segments import BLOCK_BYTES, Segments, list_files
+from .readings import encode_frame, encode_reading, is_reading, seq_of, time_of, values_of
 
+# Tried from 8 to 40 on both chips: fewer slots move to a segment too often in an outage, more only
+# make opening slower.
+SLOTS = const(24)
+CURSOR = const(0x43)  # the kind of the cursor's frame
+_FOLDERS = const(4)
+_ENOENT = const(2)
 _ENOSPC = const(28)
 
 
@@ -68,67 +79,52 @@ class Outbox:
 
     A reading, as it comes out, is (seq, Unix ms or None, values).
 
-    Args: path of the folder, relative to the current directory; max_bytes that waiting and set
-        aside readings may take, 16,384 or more, None for half of what is free. Beside them, up to
-        16 blocks of 4096 bytes for the ring and the folders; random_bytes(n), for the stream's id;
-        log or None.
-    Attributes: stream (8 hex digits); newest_unix_ms, the newest time found at opening, or 0.
+    Args: path of the folder, relative to the current directory; max_bytes that waiting and
+        quarantined readings may take, 16,384 or more, None for half of what is free. Beside them,
+        up to 16 blocks of 4096 bytes for the ring and the folders; random_bytes(n), for the
+        stream's id; log or None.
+    Attributes: stream (8 hex digits); next_seq, of the next reading, from 1; dropped, how many
+        were lost to a full flash or a corrupt record since the stream began; quarantined, how many
+        were since then; newest_unix_ms, the newest time found at opening, or 0. All others are
+        for the modules of this room.
     Raises: StorageError where the flash fails. Whatever else is there opens to a correct state.
-    Memory: about 1 KB kept. An append 1.6 KB; every 24th in an outage the buffers of 25 files, one
+        MemoryError; then also of each method, and it can be called again.
+    Memory: about 0.5 KB kept. An append 1 KB; every 24th in an outage the buffers of 25 files, one
         after the other. None of it kept.
     """
 
     def __init__(self, path: str, max_bytes, random_bytes, log=None):
-        self._log = log
+        self.path = path
+        self.granted_bytes = max_bytes
+        self.log = log
+        # The position, and the cursor as it is on flash. boots: see `time_of`.
+        self.next_seq = 1
+        self.acked = self.dropped = self.quarantined = 0
+        self.boots = self.cursor = b""
+        # The segments: the first seq and the bytes of each; up to which seq all is in one; whether
+        # the last one ends with a whole reading.
+        self.firsts = []
+        self.sizes = []
+        self.last_in_segments = 0
+        self.is_sound = True
+        # Readings of a segment behind the one found last, and where there are more (segments.py).
+        self.ahead = ()
+        self.found = (0, 0, 0)
+        self._frame = bytearray(192)  # each reading is made in it
         self._untimed = 0  # the last reading of this boot whose time is not known
-        folder = path + "/backlog"
-        try:
-            self._position = position = Position(path)
-            self._ring = Ring(path)
-            make_folder(folder)
-            files = list_files(folder)
-            self._quarantine = Quarantine(folder, files)
-            self._segments = segments = Segments(folder, "s", BLOCK_BYTES, files)
-            self._budget = Budget(path, max_bytes, segments.used_bytes)
-            segments.segment_bytes = self._budget.segment_bytes
-            self._backlog = Backlog(self._ring, segments, position)
-            if load("storage.recovery").recover(self._ring, segments, position):
-                position.keep_stream(random_bytes)
-            else:
-                position.new_stream(random_bytes)
-                self._warn("position lost, new stream", "next", position.next_seq)
-                self._write()
-            self._remove_acknowledged()
-        except OSError as error:
-            raise StorageError("cannot open %s (error %s)" % (path, error.errno))
-        self.stream = position.stream
-        self.newest_unix_ms = self._ring.newest_unix_ms
-        self._boot = position.next_seq  # names this boot
-
-    @property
-    def next_seq(self) -> int:
-        """The seq of the next reading, from 1."""
-        return self._position.next_seq
+        self.newest_unix_ms = 0
+        self.stream = load("storage.opening").open_outbox(self, random_bytes)
+        self._boot = self.next_seq  # names this boot
 
     @property
     def max_bytes(self) -> int:
-        """What waiting readings may take on flash, bytes."""
-        return self._budget.max_bytes
+        """What waiting readings may take on flash, bytes. Without a grant: slow, once."""
+        return load("storage.backlog").max_bytes(self)
 
     @property
     def pending(self) -> int:
         """How many wait; until it is met, one that cannot be read counts too."""
-        return self._position.next_seq - 1 - self._position.acked
-
-    @property
-    def dropped(self) -> int:
-        """How many were lost to a full flash or a corrupt record since the stream began."""
-        return self._position.dropped
-
-    @property
-    def quarantined(self) -> int:
-        """How many were set aside since the stream began."""
-        return self._position.quarantined
+        return self.next_seq - 1 - self.acked
 
     def append(self, values: dict, unix_ms, uptime_ms=None) -> int:
         """Store one reading; return its seq. It is on flash when this returns.
@@ -139,189 +135,177 @@ class Outbox:
         Raises: StorageError where the flash fails, or is full and has nothing of ours to drop; and
             for a value that cannot be stored.
         """
-        position = self._position
-        seq = position.next_seq
-        if seq - SLOTS > max(position.acked, self._segments.last_seq):
-            self._empty_ring()
-        length = encode_reading(
-            self._ring.buffer, seq, position.acked, self._boot, unix_ms, uptime_ms, values
-        )
-        try:
-            self._store(seq, length)
-        except OSError as error:
-            # It may be there all the same; then its seq is used.
-            if self._ring.load(seq) != seq:
-                raise StorageError("cannot store a reading (error %s)" % error.errno)
-        position.next_seq = seq + 1
+        seq = self.next_seq
+        if seq - SLOTS > max(self.acked, self.last_in_segments):
+            load("storage.backlog").empty_ring(self)
+        frame = self._frame
+        encode_reading(frame, seq, self.acked, self._boot, unix_ms, uptime_ms, values)
+        path = self.slot_path(seq)
+        is_stored = has_no_folder = False
+        while not is_stored:
+            try:
+                if has_no_folder:
+                    os.mkdir(path[:-2])
+                with open(path, "wb") as file:
+                    file.write(frame)
+                is_stored = True
+            except OSError as error:
+                if error.errno == _ENOENT and not has_no_folder:  # on the first lap
+                    has_no_folder = True
+                elif error.errno == _ENOSPC and load("storage.backlog").drop_oldest(self):
+                    has_no_folder = False
+                elif self.read_slot(seq) == frame:  # there all the same, so its seq is used
+                    is_stored = True
+                else:
+                    raise StorageError("cannot store a reading (error %s)" % error.errno)
+        self.next_seq = seq + 1
         if unix_ms is None and uptime_ms is not None:
             self._untimed = seq
         return seq
 
-    def _store(self, seq, length):
-        while True:
-            try:
-                self._ring.store(seq, length)
-                return
-            except OSError as error:
-                if error.errno != _ENOSPC or not self._drop_oldest():
-                    raise
+    def slot_path(self, seq):
+        slot = chr(97 + seq // _FOLDERS % (SLOTS // _FOLDERS))
+        return "%s/r%d/%s" % (self.path, seq % _FOLDERS, slot)
 
-    def _empty_ring(self):
-        # All slots that wait go to the last segment. What is full loses its oldest segment first.
-        segments = self._segments
-        while True:
-            try:
-                while segments.firsts and self._budget.is_full(segments):
-                    self._drop_oldest()
-                segments.append(self._backlog.only_in_slots(), self._budget.max_bytes)
-                return
-            except OSError as error:
-                if error.errno != _ENOSPC:
-                    raise StorageError("cannot store readings (error %s)" % error.errno)
-            if not self._drop_oldest():
-                # The flash is full of other things. The ring goes on alone.
-                self._lose(self._position.next_seq - SLOTS, "flash full, oldest dropped")
-                self._write()
-                return
+    def segment_path(self, first):
+        return "%s/backlog/s%08x" % (self.path, first)
 
-    def _drop_oldest(self):
-        segments = self._segments
-        if not segments.firsts:
-            return False
-        self._lose(segments.last_of_first(), "full, oldest dropped")
-        # First the count, then the loss. A flash too full even for this has room afterwards.
-        written = self._write()
+    def read_slot(self, seq):
+        """Return the frame of the reading in the slot that seq belongs to, whatever its seq.
+
+        b"": nothing there, or an empty file, which is what a cut leaves at a slot's first write.
+        None: something that is no reading.
+        """
         try:
-            segments.remove_first()
+            with open(self.slot_path(seq), "rb") as file:
+                frame = file.read(256)
+                if len(frame) == 256:
+                    frame += file.read(2048)
         except OSError as error:
-            raise StorageError("cannot remove readings (error %s)" % error.errno)
-        if not written:
-            self._write()
-        return True
-
-    def _lose(self, seq, phrase):
-        # Counts what waits up to seq as dropped. Not written yet.
-        position = self._position
-        count = seq - position.acked
-        if count > 0:
-            position.dropped += count
-            position.acked = seq
-            self._warn(phrase, "count", count, "dropped", position.dropped)
+            return b"" if error.errno == _ENOENT else None
+        if frame and not (is_reading(frame) and seq_of(frame) % SLOTS == seq % SLOTS):
+            return None
+        return frame
 
     def set_time(self, unix_ms_at_boot: int) -> None:
         """Say when this boot was, so that its readings without time get theirs.
 
-        It is kept on flash where such readings wait, for they may be sent by a later boot.
+        It is kept on flash where such readings wait, for they may be sent by a later boot. The
+        last four such boots are.
         """
-        self._position.set_boot_time(self._boot, unix_ms_at_boot)
-        if self._untimed > self._position.acked:
-            self._write()
+        boot = struct.pack("<I", self._boot)
+        boots = self.boots
+        if boots[-10:-6] == boot:
+            boots = boots[:-10]
+        self.boots = boots[-30:] + boot + unix_ms_at_boot.to_bytes(6, "little")
+        if self._untimed > self.acked:
+            self.sync()
 
     def oldest(self):
         """Return the oldest waiting reading, (seq, Unix ms or None, values), or None."""
-        frame = self._settle()
-        return None if frame is None else self._reading(frame)
+        frame = self.oldest_frame()
+        return frame and self.reading(frame)
+
+    def oldest_frame(self):
+        # What is missing before it was lost to a corrupt record: counted as dropped, so that
+        # nothing goes in silence and `pending` comes to an end.
+        if not self.pending:
+            return None
+        frame = self.find(0)
+        if frame is None or seq_of(frame) > self.acked + 1:
+            load("storage.backlog").drop_unreadable(self, frame)
+        return frame
 
     def newest(self):
         """Return the newest waiting reading, or None."""
-        frame = self._backlog.newest()
-        return None if frame is None else self._reading(frame)
+        frame = load("storage.backlog").newest(self)
+        return frame and self.reading(frame)
 
     def readings(self):
         """Yield the waiting readings, oldest first; the outbox may change meanwhile."""
-        return self._all(self._backlog.find)
-
-    def quarantined_readings(self):
-        """Yield the readings that were set aside and are still kept, oldest first."""
-        return self._all(self._quarantine.find)
-
-    def _all(self, find):
+        segments = load("storage.segments") if self.firsts else None
         seq = 0
         while True:
-            frame = find(seq + 1)
+            frame = self.find(seq + 1, segments)
             if frame is None:
                 return
-            reading = self._reading(frame)
-            frame = None  # its buffer must be free to grow while this waits
-            seq = reading[0]
-            yield reading
+            seq = seq_of(frame)
+            yield self.reading(frame)
 
-    def _reading(self, frame):
-        payload = reading_payload(frame)
-        unix_ms, boot = reading_time(frame[0], payload)
-        if boot:
-            started = self._position.boot_time(boot)
-            unix_ms = None if started is None else started + unix_ms
-        return reading_seq(payload), unix_ms, reading_values(payload)
+    def quarantined_readings(self):
+        """Yield the readings that were quarantined and are still kept, oldest first."""
+        return load("storage.quarantine").readings(self)
 
-    def _settle(self):
-        # Returns the oldest waiting frame. What is missing before it was lost to a corrupt record:
-        # counted as dropped, so that nothing goes in silence and `pending` comes to an end.
-        if not self.pending:
-            return None
-        frame = self._backlog.find(0)
-        found = self.next_seq if frame is None else reading_seq(reading_payload(frame))
-        self._lose(found - 1, "unreadable, dropped")
-        if frame is None:
-            self._write()
-            self._remove_acknowledged()
-        return frame
+    def find(self, seq, segments=None):
+        """Return the frame of the first waiting reading at or above seq, or None.
+
+        Raises: StorageError.
+        """
+        seq = max(seq, self.acked + 1)
+        if seq <= self.last_in_segments:
+            for frame in self.ahead:
+                if seq_of(frame) == seq:
+                    return frame
+            frame = (segments or load("storage.segments")).find(self, seq)
+            if frame:
+                return frame
+        for slot in range(max(seq, self.first_slot()), self.next_seq):
+            frame = self.read_slot(slot)
+            if frame and seq_of(frame) == slot:
+                return frame
+        return None
+
+    def first_slot(self):
+        """Return the first seq whose slot counts: rule 2."""
+        return max(self.last_in_segments + 1, self.next_seq - SLOTS)
+
+    def reading(self, frame):
+        return seq_of(frame), time_of(frame, self.boots), values_of(frame)
 
     def acknowledge(self, seq: int) -> None:
         """Forget all readings up to and including seq: the platform has accepted them."""
         seq = min(seq, self.next_seq - 1)
-        if seq > self._position.acked:
-            self._position.acked = seq
+        if seq > self.acked:
+            self.acked = seq
             # Rule 3: not written where all is well, which is nearly always.
-            if self.pending or self._segments.firsts:
-                self._write()
-            self._remove_acknowledged()
+            if self.pending or self.firsts:
+                self.sync()
+            if self.firsts and self.last_of_first() <= seq:
+                load("storage.backlog").remove_acknowledged(self)
+
+    def last_of_first(self):
+        """Return the last seq of the first segment."""
+        return self.firsts[1] - 1 if len(self.firsts) > 1 else self.last_in_segments
 
     def quarantine(self, seq: int, reason: str = "") -> None:
-        """Set the oldest waiting reading aside: the platform refuses it for its own sake.
+        """Keep the oldest waiting reading apart: the platform refuses it for its own sake.
 
         About 60 are kept, the oldest go first; `quarantined` counts all, also where there was no
         room to keep one. A reason, the platform's code and words, is kept among the values, as "".
         Raises: ValueError where seq waits but is not the oldest.
         """
-        frame = self._settle()
-        if frame is None or seq <= self._position.acked:
-            return
-        if reading_seq(reading_payload(frame)) != seq:
-            raise ValueError("%d is not the oldest waiting reading" % seq)
-        if reason:
-            frame = with_reason(frame, reason)
-        if not self._quarantine.set_aside(seq, frame):
-            self._warn("no room to set aside", "seq", seq)
-        self._position.quarantined += 1
-        self._position.acked = seq
-        self._write()
-        self._remove_acknowledged()
+        load("storage.quarantine").quarantine(self, seq, reason)
 
-    def _remove_acknowledged(self):
-        segments = self._segments
-        while segments.firsts and segments.last_of_first() <= self._position.acked:
-            try:
-                segments.remove_first()
-            except OSError as error:  # it is removed at the next opening
-                self._warn("not removed", "errno", error.errno)
-                return
-
-    def sync(self) -> None:
+    def sync(self) -> bool:
         """Write the position, so that nothing is sent twice and the next opening is quick.
 
-        For a clean stop and before deep sleep. No readings depend on it.
+        For a clean stop and before deep sleep. No readings depend on it. Nothing is written where
+        it is there already. Returns: whether it is there now.
         """
-        self._write()
+        counts = struct.pack("<IIII", self.next_seq, self.acked, self.dropped, self.quarantined)
+        cursor = encode_frame(CURSOR, counts + self.boots)
+        if cursor != self.cursor:
+            try:
+                with open(self.path + "/acked/cursor", "wb") as file:
+                    file.write(cursor)
+            except OSError:  # never fatal: without it some readings are sent twice
+                self.warn("position not written")
+                return False
+            self.cursor = cursor
+        return True
 
     close = sync  # no file is held open
 
-    def _write(self):
-        if self._position.write():
-            return True
-        self._warn("position not written")
-        return False
-
-    def _warn(self, phrase, *pairs):
-        if self._log:
-            self._log.warning("store", phrase, *pairs)
+    def warn(self, phrase, *pairs):
+        if self.log:
+            self.log.warning("store", phrase, *pairs)

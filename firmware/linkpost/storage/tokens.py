@@ -9,7 +9,7 @@ import hashlib
 
 from ..errors import StorageError
 from .files import read_bytes
-from .frame import encode_frame, parse_frame
+from .readings import encode_frame, parse_frame
 
 _KIND = 0x54  # "T"; a new layout gets a new kind, and the old one is then no token
 _IDENTITY_BYTES = 16

@@ -1,0 +1,190 @@
+"""Opening an outbox: from what lies on flash to the state it stands for. Loaded for a moment."""
+
+import os
+import struct
+
+from micropython import const
+
+from ..errors import StorageError
+from ..loader import load
+from .outbox import CURSOR, SLOTS
+from .readings import acked_of, encode_frame, parse_frame, seq_of, time_of
+
+_STREAM = const(0x53)
+_COUNTS_BYTES = const(16)
+_BOOT_BYTES = const(10)
+
+
+def open_outbox(outbox, random_bytes) -> str:
+    """Set an outbox' attributes by what is on flash, and that in order; return the stream's id.
+
+    Raises: StorageError.
+    """
+    try:
+        has_cursor = _read_cursor(outbox)
+        _find_segments(outbox)
+        is_sure = _Recovery(outbox).run(has_cursor)
+        stream = None
+        if is_sure:
+            stream = parse_frame(_STREAM, _read(outbox.path + "/stream"))
+        else:
+            outbox.warn("position lost, new stream", "next", outbox.next_seq)
+        if stream is None or len(stream) != 4:
+            stream = random_bytes(4)
+            _write(outbox.path + "/stream", encode_frame(_STREAM, stream))
+            if not is_sure:
+                outbox.sync()
+    except OSError as error:
+        raise StorageError("cannot open %s (error %s)" % (outbox.path, error.errno))
+    if outbox.firsts and outbox.last_of_first() <= outbox.acked:
+        load("storage.backlog").remove_acknowledged(outbox)
+    return "%08x" % struct.unpack("<I", stream)[0]
+
+
+def _read_cursor(outbox):
+    # Returns whether there is one; the folders are made where there is none.
+    outbox.cursor = _read(outbox.path + "/acked/cursor")
+    payload = parse_frame(CURSOR, outbox.cursor)
+    if payload is None or len(payload) < _COUNTS_BYTES:
+        _make_folder(outbox.path)
+        _make_folder(outbox.path + "/acked")
+        return False
+    outbox.next_seq, outbox.acked, outbox.dropped, outbox.quarantined = struct.unpack_from(
+        "<IIII", payload
+    )
+    boots = (len(payload) - _COUNTS_BYTES) // _BOOT_BYTES
+    outbox.boots = bytes(payload[_COUNTS_BYTES : _COUNTS_BYTES + boots * _BOOT_BYTES])
+    return True
+
+
+def _find_segments(outbox):
+    # A segment without a single whole reading is removed.
+    folder = outbox.path + "/backlog"
+    _make_folder(folder)
+    found = []
+    for name, size in list_files(folder):
+        if name[0] == "s" and len(name) == 9:
+            try:
+                found.append((int(name[1:], 16), size))
+            except ValueError:  # not one of ours
+                pass
+    found.sort()
+    while found and not outbox.last_in_segments:
+        segments = load("storage.segments")
+        path = outbox.segment_path(found[-1][0])
+        outbox.last_in_segments, outbox.is_sound = segments.last_seq(path, found[-1][1])
+        if not outbox.last_in_segments:
+            os.remove(path)
+            found.pop()
+    outbox.firsts = [first for first, _ in found]
+    outbox.sizes = [size for _, size in found]
+
+
+class _Recovery:
+    """From slots, segments and cursor to the highest seq and the acknowledged position.
+
+    acked: the highest acknowledged seq that any slot looked at so far told of.
+    """
+
+    def __init__(self, outbox):
+        self._outbox = outbox
+        self._acked = 0
+
+    def _look(self, seq):
+        # Returns the seq found in the slot of that seq, 0: nothing there, -1: no reading.
+        frame = self._outbox.read_slot(seq)
+        if not frame:
+            return -1 if frame is None else 0
+        self._acked = max(self._acked, acked_of(frame))
+        self._outbox.newest_unix_ms = max(self._outbox.newest_unix_ms, time_of(frame) or 0)
+        return seq_of(frame)
+
+    def run(self, has_cursor) -> bool:
+        """Set next_seq and acked of the outbox.
+
+        Returns: False where some readings may be missing whose seqs cannot be known: the stream
+            then needs a new id, and all that can be read waits.
+        """
+        outbox = self._outbox
+        firsts = outbox.firsts
+        wanted = next_seq = outbox.next_seq
+        sure = outbox.acked < wanted
+        # A cursor that is as new as the ring, after a clean stop, is all: its last reading is
+        # there.
+        if not has_cursor or self._look(wanted - 1) < wanted - 1:
+            highest = broken = 0
+            for slot in range(SLOTS):
+                found = self._look(slot)
+                highest = max(highest, found)
+                broken += found < 0
+            if highest == 0 and (wanted > 1 or broken or firsts):
+                sure = False
+            next_seq = max(highest, outbox.last_in_segments) + 1
+        # The ring goes on for as long as slots hold what can only be newer. One that cannot be
+        # read counts as newer: its seq may have been used.
+        unreadable = []
+        while len(unreadable) < SLOTS:
+            found = self._look(next_seq)
+            if found >= next_seq:
+                next_seq = found
+                unreadable = []
+            elif found >= 0:
+                break
+            else:
+                unreadable.append(next_seq)
+            next_seq += 1
+        if wanted > next_seq:
+            # The cursor knows of readings that cannot be found: the newest ones, lost to damage,
+            # or so many that it cannot be believed.
+            if wanted - next_seq > SLOTS:
+                sure = False
+            else:
+                next_seq = wanted
+        # A seq below the oldest present never waits. Nothing is inferred from the ring where there
+        # are segments: a slot that cannot be read would make it look further on than it is.
+        oldest = firsts[0] if firsts else next_seq - SLOTS
+        outbox.next_seq = next_seq
+        outbox.acked = max(outbox.acked if sure else 0, self._acked, oldest - 1)
+        if unreadable and outbox.sync():
+            # Passed over once, and not at each boot again.
+            for seq in unreadable:
+                os.remove(outbox.slot_path(seq))
+        return sure
+
+
+def list_files(folder: str) -> list:
+    """Return (name, size) of each file."""
+    # MicroPython lists sizes at no further cost. A stat looks for the name from the folder's start
+    # again: some 200 block reads each behind a long backlog.
+    if hasattr(os, "ilistdir"):
+        entries = list(os.ilistdir(folder))
+        # A laptop's own file system is listed without sizes there too.
+        if not entries or len(entries[0]) > 3:
+            return [(entry[0], entry[3]) for entry in entries]
+    return [(name, os.stat(folder + "/" + name)[6]) for name in os.listdir(folder)]
+
+
+def _make_folder(folder):
+    # A file of that name is moved out of the way.
+    try:
+        if os.stat(folder)[0] & 0x4000:
+            return
+        os.rename(folder, folder + ".old")
+    except OSError as error:
+        if error.errno != 2:  # ENOENT
+            raise
+    os.mkdir(folder)
+
+
+def _read(path):
+    # Returns b"" for what cannot be read.
+    try:
+        with open(path, "rb") as file:
+            return file.read(256)
+    except OSError:
+        return b""
+
+
+def _write(path, data):
+    with open(path, "wb") as file:
+        file.write(data)
