@@ -15,7 +15,7 @@ from rich.table import Table
 from tools import anchors, failures, firmware
 from tools.anchors import ANCHORS, SAME
 from tools.board_files import anchors as anchor_files
-from tools.failures import NETWORK, USAGE, CommandError
+from tools.failures import NETWORK, CommandError
 from tools.tls_probe import Probe, probe
 from tools.usb_board import UsbBoard
 
@@ -89,12 +89,11 @@ def certs(
 
 def _parse_endpoint(text: str) -> tuple[str, int]:
     """Return host and port as the config's endpoint has them."""
-    place = text.strip().removeprefix("https://").rstrip("/")
-    host, colon, number = place.partition(":")
-    good = not colon or (number.isdigit() and 1 <= int(number) <= 65535)
-    if not host or not good or not set(host).isdisjoint("/ @"):
-        raise CommandError("--endpoint: expected a host or host:port, as in config.json", USAGE)
-    return host, int(number) if number else 443
+    firmware.enable_imports()
+    from linkpost.config_rules import check_endpoint
+
+    host, _, number = check_endpoint("--endpoint", text).partition(":")
+    return host, int(number or 443)
 
 
 def _look_at_board(port: str, update: bool) -> dict[str, Any]:

@@ -7,6 +7,7 @@ the content of the file beside config.json, from which a board sees that this wa
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import json
 import sys
@@ -64,6 +65,8 @@ def render(text: bytes, checked: Any, board: str) -> bytes:
     """
     from linkpost.config import Config, first_line
 
+    if text.startswith(codecs.BOM_UTF8):
+        return b""  # the rules take the mark off
     public = {key: value for key, value in vars(checked).items() if not key.startswith("_")}
     values = {key: value for key, value in public.items() if key not in _SECRET}
     line = json.dumps(values, separators=(",", ":")).encode()

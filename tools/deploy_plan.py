@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from typing import Any
 
 from tools import deploy_record, firmware
 from tools.boards import Board
-from tools.config_check import check_config
+from tools.config_check import CONFIG, check_config
 from tools.failures import USAGE, CommandError
 
 MAIN = "main.py"
@@ -110,16 +109,13 @@ def parse_config(
         )
     firmware.enable_imports()
     from linkpost.config import Config
+    from linkpost.config_rules import parse
     from linkpost.errors import ConfigError
 
     try:
-        parsed = json.loads(text)
+        parsed = parse(text, CONFIG)
         Config(parsed)
         checked = b"" if board is None else check_config(parsed, board, text)
-    except ValueError as error:
-        raise CommandError(
-            "The board's config.json is not JSON. Run: linkpost provision", USAGE
-        ) from error
     except ConfigError as error:
         raise CommandError(
             f"The board's config.json: {error}. Mend it with: linkpost provision", USAGE

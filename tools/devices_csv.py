@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tools import firmware
 from tools.failures import CommandError
 
 # The header of the file that the platform's console gives out (PROTOCOL.md, Names).
@@ -22,6 +23,8 @@ _SHOWN_BELOW = 16
 _END = 4
 # 8.67E+14, and with a comma where that is the decimal point.
 _SHORTENED = re.compile(r"-?\d+(?:[.,]\d+)?E[+-]\d+", re.IGNORECASE)
+# What tells Excel the character between cells: a line before the header.
+_SEPARATOR = re.compile(r'"?sep=([,;\t])"?', re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,10 @@ def check_triple(triple: Triple) -> str:
     if problem:
         return problem
     if not re.fullmatch(r"[!-~]+", triple.device_secret):
-        return "the device secret is empty or has spaces or characters outside ASCII"
+        return (
+            "the device secret is empty or has spaces or characters outside ASCII"
+            + _odd_character(triple.device_secret)
+        )
     if len(triple.device_secret) > _SECRET_MAX:
         return f"the device secret has {len(triple.device_secret)} characters, at most 32"
     return ""
@@ -57,21 +63,33 @@ def check_product_key(product_key: str) -> str:
     """Return what is wrong with a product key; "" when it is good."""
     if re.fullmatch(r"[A-Za-z0-9_*-]{1,32}", product_key):
         return ""
-    return f"product key {_shown(product_key)} is not 1 to 32 of A-Z a-z 0-9 _ - *"
+    odd = _odd_character(product_key)
+    return f"product key {_shown(product_key)} is not 1 to 32 of A-Z a-z 0-9 _ - *{odd}"
 
 
 def check_name(device_name: str) -> str:
     """Return what is wrong with a device name; "" when it is good."""
     if re.fullmatch(r"[A-Za-z0-9_.@:-]{4,32}", device_name):
         return ""
-    return f"device name {_shown(device_name)} is not 4 to 32 of A-Z a-z 0-9 _ . @ : -"
+    odd = _odd_character(device_name)
+    return f"device name {_shown(device_name)} is not 4 to 32 of A-Z a-z 0-9 _ . @ : -{odd}"
 
 
 def check_product(product_key: str, product_secret: str) -> str:
     """Return what is wrong with a product's key or secret; "" when they are good."""
     if not re.fullmatch(r"[!-~]{1,64}", product_secret):
-        return "the product's secret is not 1 to 64 characters of printable ASCII without spaces"
+        return (
+            "the product's secret is not 1 to 64 characters of printable ASCII without spaces"
+            + (_odd_character(product_secret))
+        )
     return check_product_key(product_key)
+
+
+def _odd_character(text: str) -> str:
+    firmware.enable_imports()
+    from linkpost.config_rules import odd_character
+
+    return odd_character(text)
 
 
 def _shown(name: str) -> str:
@@ -144,6 +162,8 @@ def _decode(path: str, data: bytes) -> str:
 
 def _delimiter(text: str) -> str:
     header = next((line for line in text.splitlines() if line.strip()), "")
+    if told := _SEPARATOR.fullmatch(header):
+        return told[1]
     return max(",\t;", key=header.count)
 
 
@@ -164,7 +184,7 @@ def _parse(
 ) -> list[list[str]]:
     header: list[str] = []
     for header in rows:
-        if any(cell.strip() for cell in header):
+        if any(cell.strip() for cell in header) and not header[0].lower().startswith("sep="):
             break
     header, places = _columns(path, header, columns)
     found: list[list[str]] = []

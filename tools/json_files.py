@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from tools.failures import CommandError
 
 
 def read_object(path: Path, option: str) -> tuple[bytes, dict[str, Any]]:
-    """Return the file as it is, and the one JSON object in it.
+    """Return the file in UTF-8 without a mark, and the one JSON object in it.
 
     Args: option, what the person gave it with ("--config"), for the words of an error.
     Raises: CommandError.
@@ -20,6 +21,10 @@ def read_object(path: Path, option: str) -> tuple[bytes, dict[str, Any]]:
     except OSError as error:
         raise CommandError(f"{option}: cannot read {path}: {error.strerror}") from error
     try:
+        # As Windows' editors save it; a board would have to be told.
+        if text.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            text = text.decode("utf-16").encode()
+        text = text.removeprefix(codecs.BOM_UTF8)
         found = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise CommandError(f"{option}: {path} is not JSON: {error}") from error

@@ -61,7 +61,7 @@ def send(
     """
     if (data is None) == (file is None):
         raise click.UsageError("give the message with --data or with --file")
-    _, values = load_config(config)
+    text, values = load_config(config)
     with tempfile.TemporaryDirectory(prefix="linkpost-send-") as name:
         folder = Path(name)
         for path, content in anchors(ca).items():
@@ -72,8 +72,9 @@ def send(
             payload.write_bytes(os.fsencode(data or ""))
         else:
             payload = _readable(file)
+        (folder / "config.json").write_bytes(text)
         options = {
-            "config": str(config.absolute()),
+            "config": str(folder / "config.json"),
             "topic": None if topic is None else _filled(topic, values),
             "payload": str(payload.absolute()),
             "streams": file is not None,

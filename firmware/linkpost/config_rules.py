@@ -24,6 +24,10 @@ def parse(data: bytes, name: str) -> dict:
     """Return what a config.json holds, not checked yet; None: there is no file of that name."""
     if data is None:
         raise ConfigError(None, "there is no %s; run: linkpost provision" % name)
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise ConfigError(None, "%s is UTF-16; save it as UTF-8" % name)
+    if data[:3] == b"\xef\xbb\xbf":  # what Windows' editors put before UTF-8
+        data = data[3:]
     try:
         return json.loads(str(data, "utf-8"))
     except ValueError:
@@ -38,6 +42,10 @@ def fill(config, data) -> None:
     if not isinstance(data, dict):
         raise ConfigError(None, "config.json must hold one JSON object")
     left = dict(data)
+    for key in sorted(left):  # the console's own JSON has DeviceName
+        for name in ("device_name", "device_secret", "endpoint", "product_key"):
+            if key != name and key.replace("_", "").lower() == name.replace("_", ""):
+                raise ConfigError(key, "is called %s in config.json" % name)
     _take_identity(config, left)
     _take_reporting(config, left)
     _take_networks(config, left)
@@ -65,7 +73,7 @@ def check_port(config, port) -> None:
 
 
 def _take_identity(config, left):
-    config.endpoint = _take(left, "endpoint", _REQUIRED, _endpoint)
+    config.endpoint = _take(left, "endpoint", _REQUIRED, check_endpoint)
     host, _, number = config.endpoint.partition(":")
     config.host = host
     config.port_number = int(number) if number else 443
@@ -181,41 +189,67 @@ def _plain(text, more):
     return all("0" <= c <= "9" or "A" <= c <= "Z" or "a" <= c <= "z" or c in more for c in text)
 
 
-def _endpoint(key, value):
+def check_endpoint(key, value):
+    """Return an endpoint, host or host:port, as people paste it. Raises: ConfigError."""
     value = _text(key, value).strip()
-    if value.startswith("http://"):
-        raise ConfigError(key, "must not be http://: the platform speaks HTTPS only")
-    if value.startswith("https://"):
+    if value.lower().startswith("https://"):
         value = value[8:]
-    value = value.rstrip("/")
+    elif "://" in value:
+        scheme = value[: value.find("://") + 3]
+        raise ConfigError(key, "must not be %s: linkpost speaks HTTPS only" % scheme)
+    value, _, path = value.partition("/")
+    if path.strip("/"):
+        raise ConfigError(key, "has a path behind the host; give host or host:port alone")
     host, colon, number = value.partition(":")
     if not 1 <= len(host) <= 253 or not _plain(host, _HOST):
-        raise ConfigError(key, "must be a host or host:port, as the console shows it")
+        raise ConfigError(
+            key, "must be a host or host:port, as the console shows it" + odd_character(host)
+        )
+    if "iot-as-mqtt" in host or ".mqtt.iothub." in host:
+        raise ConfigError(
+            key, "is the one for MQTT; the one for HTTPS has http in its name where this has mqtt"
+        )
     if colon and not (number.isdigit() and len(number) <= 5 and 1 <= int(number) <= 65535):
         raise ConfigError(key, "has a port that is not 1 to 65535")
     return value
 
 
+def odd_character(text: str) -> str:
+    """Return words on the first character that a person may not see there; "" for none."""
+    for place, character in enumerate(text):
+        if not "!" <= character <= "~":
+            what = "a space" if character == " " else "U+%04X" % ord(character)
+            return "; character %d is %s" % (place + 1, what)
+    return ""
+
+
 def _product_key(key, value):
     # '*' because the vendor's documents mask keys with it, and so do examples made from them.
     if not isinstance(value, str) or not 1 <= len(value) <= 32 or not _plain(value, "_-*"):
-        raise ConfigError(key, "must be the ProductKey as the console shows it, like a1B2c3D4e5F")
+        raise ConfigError(
+            key,
+            "must be the ProductKey as the console shows it, like a1B2c3D4e5F" + _odd(value),
+        )
     return value
 
 
 def _device_name(key, value):
     if not isinstance(value, str) or not 4 <= len(value) <= 32 or not _plain(value, _DEVICE_NAME):
-        raise ConfigError(key, "must be 4 to 32 of A-Z a-z 0-9 _ . @ : -")
+        raise ConfigError(key, "must be 4 to 32 of A-Z a-z 0-9 _ . @ : -" + _odd(value))
     return value
 
 
 def _device_secret(key, value):
-    good = isinstance(value, str) and 1 <= len(value) <= 32
-    if not good or [c for c in value if not "!" <= c <= "~"]:
+    if not isinstance(value, str) or not 1 <= len(value) <= 32 or odd_character(value):
         raise ConfigError(
-            key, "must be the DeviceSecret as the console shows it, 1 to 32 characters"
+            key,
+            "must be the DeviceSecret as the console shows it, 1 to 32 characters" + _odd(value),
         )
     return value
+
+
+def _odd(value):
+    return odd_character(value) if isinstance(value, str) else ""
 
 
 def _client_id(key, value):

@@ -207,3 +207,10 @@ def test_virtual_boards_config_is_loaded_without_the_rules(monkeypatch, tmp_path
         monkeypatch.undo()
         put_files.put_files(setup, config, None)
         assert (tmp_path / "flash" / "config.json.checked").read_bytes() == b""
+
+
+def test_config_with_a_byte_order_mark_is_left_to_the_boards_rules(tmp_path):
+    text = b"\xef\xbb\xbf" + dump_config(GOOD)
+    assert check_config(GOOD, boards()[PICO], text) == b""
+    (tmp_path / "config.json").write_bytes(text)
+    assert Config.load(str(tmp_path / "config.json")).device_name == GOOD["device_name"]

@@ -66,6 +66,16 @@ def test_secret_is_in_no_message_of_a_wrong_config():
     assert "0123456789abcdef" not in str(caught.value)
 
 
+def test_config_on_the_board_is_read_as_the_board_reads_it():
+    marked = b"\xef\xbb\xbf" + CONFIG
+    assert (
+        deploy_plan.parse_config(marked, "COM3")[0] == deploy_plan.parse_config(CONFIG, "COM3")[0]
+    )
+    for text, words in ((b"\xff\xfe{\x00}\x00", "is UTF-16"), (b"{,}", "is not JSON")):
+        with pytest.raises(CommandError, match=f"{words}.*linkpost provision"):
+            deploy_plan.parse_config(text, "COM3")
+
+
 @pytest.mark.parametrize("text", [None, "", "{", "[]", '"x"', '{"version": "0'])
 def test_record_that_is_absent_or_damaged_tells_nothing(text):
     assert deploy_record.parse(text) == deploy_record.Record()

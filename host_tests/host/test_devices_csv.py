@@ -154,3 +154,40 @@ def test_device_of_a_columns_name_is_a_device(tmp_path):
     path = tmp_path / "devices.csv"
     path.write_text(HEADER + "DeviceName,s,a1pk\n")
     assert [one.device_name for one in read_devices(path)] == ["DeviceName"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "sep=,\n" + HEADER + ROW_A,
+        "\ufeffsep=;\r\n" + (HEADER + ROW_A).replace(",", ";"),
+        'SEP=\t\n"' + (HEADER + ROW_A).replace(",", '"\t"').replace("\n", '"\n"').rstrip('"'),
+        '"sep=;"\nNote, all;' + HEADER.replace(",", ";") + "x, y;" + ROW_A.replace(",", ";"),
+    ],
+)
+def test_line_that_tells_excel_the_separator_is_no_header(tmp_path, content):
+    path = tmp_path / "devices.csv"
+    path.write_text(content)
+    assert read_devices(path) == [A]
+    path.write_text(content + "x\n")
+    with pytest.raises(CommandError, match="line 4: 1 cells"):
+        read_devices(path)
+
+
+def test_character_that_nobody_sees_is_named(tmp_path):
+    path = tmp_path / "devices.csv"
+    path.write_text(
+        HEADER
+        + "sensor01\u200b,secret-of-one,a1pk\n"
+        + "sensor02,secret\xa0-of-two,a1pk\n"
+        + "sensor03,s,\u2060a1pk\n"
+        + "a_name_that_is_quite\u00ad_long,s,a1pk\n"
+    )
+    with pytest.raises(CommandError) as caught:
+        read_devices(path)
+    text = str(caught.value)
+    assert "line 2: device name 'sensor01\\u200b' is" in text and "character 9 is U+200B" in text
+    assert "character 7 is U+00A0" in text
+    assert "character 1 is U+2060" in text
+    assert "character 21 is U+00AD" in text
+    assert "secret-of" not in text and "of-two" not in text

@@ -114,6 +114,14 @@ def test_config_that_is_good_is_returned_byte_for_byte(tmp_path):
     assert board_files.load_config(path) == (text, CONFIG)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_config_as_windows_saves_it_goes_to_the_board_in_utf_8_without_a_mark(tmp_path, encoding):
+    path = tmp_path / "config.json"
+    config = {**CONFIG, "hostname": "s1"}
+    path.write_bytes(json.dumps(config).encode(encoding))
+    assert board_files.load_config(path) == (json.dumps(config).encode(), config)
+
+
 @pytest.mark.parametrize(
     ("content", "expected"),
     [

@@ -4,6 +4,7 @@ import json
 import os
 import sys
 
+from linkpost import config_rules
 from linkpost.config import CHECKED_SUFFIX, Config, first_line
 from linkpost.errors import ConfigError
 
@@ -74,9 +75,54 @@ def test_config_endpoint_as_people_paste_it_is_accepted():
         ("https://platform.example/", "platform.example", 443, "platform.example"),
         ("https://platform.example:443", "platform.example", 443, "platform.example"),
         (" 127.0.0.1:1 ", "127.0.0.1", 1, "127.0.0.1:1"),
+        ("HTTPS://platform.example", "platform.example", 443, "platform.example"),
+        ("Https://platform.example:8443//", "platform.example", 8443, "platform.example:8443"),
     ):
         config = Config(_with(endpoint=text))
         assert (config.host, config.port_number, config.host_header) == (host, port, header), text
+
+
+def test_config_with_what_people_paste_is_refused_in_the_right_words():
+    for changes, words in (
+        ({"endpoint": "platform.example:443/auth"}, "endpoint: has a path behind the host"),
+        ({"endpoint": "https://platform.example/auth"}, "endpoint: has a path behind the host"),
+        ({"endpoint": "HTTP://platform.example"}, "must not be HTTP://: linkpost speaks HTTPS"),
+        ({"endpoint": "mqtts://platform.example:8883"}, "must not be mqtts://"),
+        ({"endpoint": "platform.example\u200b"}, "character 17 is U+200B"),
+        ({"endpoint": "a1pk.iot-as-mqtt.cn-shanghai.aliyuncs.com:1883"}, "is the one for MQTT"),
+        ({"endpoint": "iot-06z00abc.mqtt.iothub.aliyuncs.com"}, "is the one for MQTT"),
+        ({"product_key": "a1B2c3D4e5F\ufeff"}, "product_key: must be the ProductKey"),
+        ({"product_key": "a1B2c3D4e5F\ufeff"}, "character 12 is U+FEFF"),
+        ({"device_name": "sensor01 "}, "character 9 is a space"),
+        ({"device_name": "\u00adsensor01"}, "character 1 is U+00AD"),
+        ({"device_secret": "hidden\u2060x"}, "character 7 is U+2060"),
+        ({"DeviceName": "sensor01"}, "DeviceName: is called device_name"),
+        ({"deviceSecret": "hidden"}, "deviceSecret: is called device_secret"),
+        ({"EndPoint": "x"}, "EndPoint: is called endpoint"),
+    ):
+        try:
+            Config(_with(**changes))
+        except ConfigError as error:
+            assert words in str(error), (str(error), words)
+            assert "hidden" not in str(error)
+        else:
+            raise AssertionError(changes)
+    console = {"ProductKey": "a1B2c3D4e5F", "DeviceName": "sensor01", "DeviceSecret": "hidden"}
+    try:
+        Config(console)
+    except ConfigError as error:
+        assert str(error) == "DeviceName: is called device_name in config.json"
+
+
+def test_config_file_of_a_windows_editor_is_read_or_named():
+    text = json.dumps(_with()).encode()
+    assert config_rules.parse(b"\xef\xbb\xbf" + text, "config.json") == _with()
+    try:
+        config_rules.parse(b"\xff\xfe{\x00}\x00", "config.json")
+    except ConfigError as error:
+        assert "is UTF-16; save it as UTF-8" in str(error)
+    else:
+        raise AssertionError("UTF-16")
 
 
 def test_config_wifi_one_or_several_are_networks_in_order():
@@ -223,7 +269,7 @@ def test_config_load_says_what_is_wrong_with_the_file():
         assert "provision" in str(error)
     else:
         raise AssertionError("loaded")
-    for data in (b"", b"{", b"\xff\xfe", json.dumps(GOOD).encode() + b"}}"):
+    for data in (b"", b"{", b"\xfd", json.dumps(GOOD).encode() + b"}}"):
         with open(path, "wb") as file:
             file.write(data)
         try:

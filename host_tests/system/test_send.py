@@ -70,6 +70,15 @@ def test_send_to_a_topic_of_another_device_is_refused_by_the_service(send, runti
     refused(result, 5, "30001")
 
 
+def test_send_takes_a_config_as_windows_saves_it(emulator, tmp_path):
+    config = write_config(tmp_path, emulator.platform)
+    for encoding in ("utf-8-sig", "utf-16"):
+        path = tmp_path / f"{encoding}.json"
+        path.write_bytes(config.read_text().encode(encoding))
+        result = run("send", "--config", path, "--ca", emulator.ca, "--data", "x")
+        assert (result.returncode, result.stderr) == (0, "")
+
+
 def test_send_with_a_wrong_topic_says_what_the_boards_log_says(emulator, send, tmp_path):
     topic = f"/{DEVICE}1/user/update"
     result = send("--data", "x", "--topic", "/{product_key}/{device_name}1/user/update")
