@@ -15,7 +15,7 @@ OPTIONS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test browser power wear soak contract bench bench-check check lint types \
-	screenshots emulator send board boards flash provision deploy monitor status outbox image factory certs fleet fuzz audit deploy-cuts \
+	screenshots emulator send board boards flash provision deploy monitor status outbox register image factory certs fleet fuzz audit deploy-cuts \
 	lock clean
 
 help:  ## This list
@@ -108,6 +108,9 @@ status: setup  ## What a board says of itself
 
 outbox: setup  ## The readings that wait on a board
 	@$(BIN)/linkpost outbox $(port) $(OPTIONS)
+
+register: setup  ## Secrets of a list of names: make register OPTIONS="--product-key PK ..."
+	@$(BIN)/linkpost register $(OPTIONS)
 
 image: setup  ## Flash images without a REPL: make image BOARD=... OPTIONS="--csv FILE --out DIR"
 	@$(BIN)/linkpost image $(BOARD) $(OPTIONS)

@@ -19,6 +19,7 @@ SECRET = "Qx7vKanariGn0gelGehe1mnisZ9-WXYZ"
 WRONG_SECRET = "Hj4tKanariUbrAnd3resWortp5=TUVWS"
 NEW_SECRET = "Mb2yKanariLdoNagelNeu3sq8.PQRST"
 WIFI_PASSWORD = "w'F\\p8<Wlan\"&Kan%rienv0gel>+/=Zi"
+PRODUCT_SECRET = "Pr0d%Ukt<vomW3rk>tisch&=/'m\\Yw+q\"K"
 CONSOLE_PASSWORD = "Cons'le<Kan%ri>&+/=\"Passw0rd\\Zu"
 
 _BASE64_HEAD = (0, 2, 3)  # characters that the bytes before have a part in, by their number % 3

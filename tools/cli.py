@@ -17,6 +17,7 @@ _COMMANDS = {
     "emulator": ("tools.emulator.command:emulator", "The platform on this machine, over TLS."),
     "board": ("tools.virtual_board.command:board", "A virtual board: the firmware, no hardware."),
     "send": ("tools.send:send", "One message from the desktop: endpoint and credentials checked."),
+    "register": ("tools.register:register", "Secrets of a list of names, by their product's."),
     "boards": ("tools.plugged_in:boards_command", "What is plugged in, what is supported."),
     "flash": ("tools.flash:flash", "MicroPython onto a new board."),
     "provision": ("tools.provision:provision", "What a board needs to know: its config.json."),

@@ -18,7 +18,7 @@ from tools.failures import CommandError
 COLUMNS = ("ProductKey", "DeviceName", "DeviceSecret")
 _SECRET_MAX = 32
 # In the place of a secret that `linkpost register` asked for; no secret has a space.
-NOT_RECEIVED = "(asked, not received)"
+NOT_RECEIVED = "(asked and not received)"
 _SHOWN_BELOW = 16
 _END = 4
 # 8.67E+14, and with a comma where that is the decimal point.

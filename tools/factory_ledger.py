@@ -21,13 +21,13 @@ import contextlib
 import datetime
 import json
 import os
-import sys
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from tools import locked_file
 from tools.devices_csv import Triple
 from tools.failures import CommandError
 
@@ -37,8 +37,6 @@ DONE = "done"
 FAILED = "failed"
 RELEASED = "released"
 _STATES = (CLAIMED, WRITTEN, DONE, FAILED, RELEASED)
-# Where Windows locks a byte: far behind the lines, which others may go on reading.
-_LOCK_AT = 1 << 30
 
 
 class LedgerError(CommandError):
@@ -75,15 +73,20 @@ class Ledger:
             is_new = not path.exists()
             # Without a buffer: after a failure it would hold what was not written.
             self._file = open(  # noqa: SIM115  closed by `close`
-                path, "a+b", buffering=0, opener=_open_private
+                path, "a+b", buffering=0, opener=locked_file.open_private
             )
         except OSError as error:
             raise LedgerError(f"--ledger: cannot open {path}: {error.strerror}") from error
         try:
-            _lock_file(self._file.fileno(), path)
+            locked_file.lock(self._file.fileno())
             self._read()
             if is_new:
-                _sync_folder(path.absolute().parent)
+                locked_file.sync_folder(path.absolute().parent)
+        except locked_file.InUse as error:
+            self._file.close()
+            raise LedgerError(
+                f"{path} is in use by another linkpost factory: end that one"
+            ) from error
         except BaseException:
             self._file.close()
             raise
@@ -234,34 +237,3 @@ def _parse(line: bytes) -> dict[str, Any]:
     if record["state"] not in _STATES:
         raise ValueError(f"no such state: {record['state']}")
     return record
-
-
-def _open_private(path: str, flags: int) -> int:
-    """Open a file that is made for its owner only: which device is where is nobody else's."""
-    return os.open(path, flags, 0o600)
-
-
-def _lock_file(descriptor: int, path: Path) -> None:
-    """Keep other factories off this ledger, until it is closed."""
-    try:
-        if sys.platform == "win32":  # not tried
-            import msvcrt
-
-            os.lseek(descriptor, _LOCK_AT, os.SEEK_SET)
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        raise LedgerError(f"{path} is in use by another linkpost factory: end that one") from error
-
-
-def _sync_folder(folder: Path) -> None:
-    if sys.platform == "win32":  # it has no such thing
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

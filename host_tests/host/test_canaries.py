@@ -14,6 +14,7 @@ ALL = (
     canaries.NEW_SECRET,
     canaries.WIFI_PASSWORD,
     canaries.CONSOLE_PASSWORD,
+    canaries.PRODUCT_SECRET,
 )
 FORMS = {
     "plain": lambda text: text.encode(),

@@ -14,7 +14,14 @@ import click
 import pytest
 from audit import Audit
 from bench_board import wait_until
-from canaries import CONSOLE_PASSWORD, SECRET, WIFI_PASSWORD, WRONG_SECRET, find
+from canaries import (
+    CONSOLE_PASSWORD,
+    PRODUCT_SECRET,
+    SECRET,
+    WIFI_PASSWORD,
+    WRONG_SECRET,
+    find,
+)
 from emulator_process import EmulatorProcess
 from every_command import EVERY, World, at_home, board_on_port
 from serial_board import needs_serial_board
@@ -24,12 +31,13 @@ from tools.virtual_board import image, kinds
 
 pytestmark = [needs_serial_board, pytest.mark.timeout(400)]
 
-SECRETS = (SECRET, WRONG_SECRET, WIFI_PASSWORD, CONSOLE_PASSWORD)
+SECRETS = (SECRET, WRONG_SECRET, WIFI_PASSWORD, CONSOLE_PASSWORD, PRODUCT_SECRET)
 ON_CABLE = ("provision", "deploy", "monitor", "status", "outbox", "certs")
 # Which file holds which secrets, by its nature; no other file holds any.
 _TRIPLE_AND_WIFI = {SECRET, WIFI_PASSWORD}
 HOLDERS = {
-    r"emulator\.db(-wal)?": {SECRET},
+    r"emulator\.db(-wal)?": {SECRET, PRODUCT_SECRET, "registered"},
+    r"registered\.csv": {"registered"},
     r"ready\.json": {CONSOLE_PASSWORD},
     r"wrong\.img": {WRONG_SECRET, WIFI_PASSWORD},
     r"(board|serial|serial-2)\.img": {*_TRIPLE_AND_WIFI, "token"},
@@ -101,12 +109,22 @@ def files_on(flash):
 
 
 @pytest.fixture(scope="module")
-def holders(world, tokens):
+def registered(world):
+    """The secrets that `linkpost register` was given."""
+    lines = (world.made / "registered.csv").read_text().splitlines()[1:]
+    found = [line.split(",")[1] for line in lines]
+    assert [len(one) for one in found] == [32, 32]
+    return found
+
+
+@pytest.fixture(scope="module")
+def holders(world, tokens, registered):
     """What each file that a command has made holds, by its name: (secrets, mode)."""
     found = {}
     for name, path in files_of(world):
         data = path.read_bytes()
-        held = {"token" if one in tokens else one for one in find(data, (*SECRETS, *tokens))}
+        kinds_of = dict.fromkeys(tokens, "token") | dict.fromkeys(registered, "registered")
+        held = {kinds_of.get(one, one) for one in find(data, (*SECRETS, *kinds_of))}
         if b"PRIVATE KEY" in data:
             held.add("key")
         if held:
@@ -126,10 +144,10 @@ def test_every_command_is_tried_here():
     assert set(EVERY) == set(every_name())
 
 
-def test_no_process_says_a_secret(world, tokens):
+def test_no_process_says_a_secret(world, tokens, registered):
     said = [*world.said, ("the emulator", world.emulator.log + world.emulator.output)]
     assert len(said) > 25
-    secrets = (*SECRETS, *tokens)
+    secrets = (*SECRETS, *tokens, *registered)
     assert [(what, found) for what, text in said if (found := find(text, secrets))] == []
     # They were on the way to say something: the endings are there, and refusals too.
     text = "\n".join(text for _, text in said)
@@ -137,11 +155,11 @@ def test_no_process_says_a_secret(world, tokens):
         assert words in text
 
 
-def test_no_program_is_given_a_secret_as_an_argument(world, tokens):
+def test_no_program_is_given_a_secret_as_an_argument(world, tokens, registered):
     started = [one for one in world.events if one.name in ("subprocess.Popen", "os.exec")]
     assert len(started) > 5
     # Any user of the machine sees them.
-    secrets = (*SECRETS, *tokens)
+    secrets = (*SECRETS, *tokens, *registered)
     assert [one.value for one in started if find(json.dumps(one.value), secrets)] == []
 
 

@@ -1,0 +1,136 @@
+"""Registering names one after another: what is asked again, what is lost, what ends it all."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from tools import failures
+from tools.failures import CommandError
+from tools.registration import Lost, NotSent, Refused, Registrar, Throttled, failure_of, is_tls
+from tools.secret_list import SecretList
+
+# Each pause is up to twice as long as the one before. Throttling may count per minute or longer.
+_FIRST_S = 1.0
+_LONGEST_S = 60.0
+_TRIES = 8
+_NETWORK_TRIES = 4
+# So many replies lost in a row are no accident: the rest is left alone.
+_LOST_IN_A_ROW = 3
+
+
+class NameFailed(CommandError):
+    """One name got no secret; the others may."""
+
+    def __init__(self, name: str, why: str, *, lost: bool):
+        super().__init__(f"{name}: {why}", failures.REFUSED)
+        self.lost = lost
+
+
+class Registering:
+    """The secrets of a list's names: from the list where they are, else from the platform.
+
+    Args: again: names in the list whose secret was not received are asked for again, because the
+    person has reset those devices; pause: waits that many seconds; note: is told of each pause.
+    """
+
+    def __init__(
+        self,
+        registrar: Registrar,
+        listed: SecretList,
+        ca: Path | None,
+        *,
+        again: bool,
+        pause: Callable[[float], None],
+        note: Callable[[str], None],
+    ):
+        self._registrar = registrar
+        self._listed = listed
+        self._ca = ca
+        self._again = again
+        self._pause = pause
+        self._note = note
+        self._lost_in_a_row = 0
+        self._lock = threading.Lock()
+
+    def secret(self, name: str) -> str:
+        """Return the secret of a name, which is in the list then. One at a time, from any thread.
+
+        Raises: NameFailed; CommandError for what ends the whole run.
+        """
+        with self._lock:
+            if name in self._listed.received:
+                return self._listed.secret_of(name)
+            if name in self._listed.lost and not self._again:
+                raise _lost(name, "in an earlier run")
+            self._listed.reserve(name)
+            secret = self._ask(name)
+            self._listed.put(name, secret)
+            return secret
+
+    def is_lost(self, name: str) -> bool:
+        """Tell whether a secret of the name may have been given out and was not received."""
+        return name in self._listed.lost
+
+    def _ask(self, name: str) -> str:
+        try:
+            secret = self._ask_until_answered(name)
+        except Refused as error:
+            self._listed.take_back(name)
+            raise NameFailed(name, f"refused: {error}", lost=False) from error
+        except Lost as error:
+            self._lost_in_a_row += 1
+            failed = _lost(name, str(error))
+            if self._lost_in_a_row >= _LOST_IN_A_ROW:
+                raise CommandError(
+                    f"{failed}. So were the {self._lost_in_a_row - 1} before it: the rest was not "
+                    "asked for",
+                    failures.NETWORK,
+                ) from error
+            raise failed from error
+        except CommandError:
+            self._listed.take_back(name)
+            raise
+        except BaseException:  # a person stops it: nothing was given out before it was asked for
+            if not self._registrar.has_sent:
+                self._listed.take_back(name)
+            raise
+        self._lost_in_a_row = 0
+        return secret
+
+    def _ask_until_answered(self, name: str) -> str:
+        tries = unsent = 0
+        while True:
+            try:
+                return self._registrar.ask(name)
+            except Throttled as error:
+                tries += 1
+                why = str(error)
+                if tries >= _TRIES:
+                    raise CommandError(
+                        f"{name}: still refused after {tries} times: {why}. Go on later with the "
+                        "same command",
+                        failures.REFUSED,
+                    ) from error
+            except NotSent as error:
+                unsent += 1
+                why = str(error)
+                if is_tls(error) or unsent >= _NETWORK_TRIES:
+                    raise failure_of(error, self._registrar.host, self._ca) from error
+            wait_s = _wait_s(tries + unsent - 1)
+            self._registrar.has_sent = False  # or was answered: nothing was given out
+            self._note(f"{name}: {why}; again in {wait_s:.0f} s")
+            self._pause(wait_s)
+
+
+def _wait_s(count: int) -> float:
+    bound = min(_LONGEST_S, _FIRST_S * 2**count)
+    return random.uniform(bound / 2, bound)  # noqa: S311  two benches shall not come back together
+
+
+def _lost(name: str, why: str) -> NameFailed:
+    return NameFailed(
+        name, f"asked, not received ({why}): reset it in the console, then use --again", lost=True
+    )
