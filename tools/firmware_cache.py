@@ -43,8 +43,8 @@ def firmware_for(board: Board, progress: Progress = lambda done, total: None) ->
                 "written. Delete it to download it again."
             )
         return name, data
-    url = _url_of(board)
-    data = _download(url, progress)
+    url = url_of(board.url)
+    data = download(url, progress)
     _keep(kept, data)
     _keep(
         note,
@@ -66,12 +66,17 @@ def cache_dir() -> Path:
     return Path(platformdirs.user_cache_dir("linkpost", appauthor=False)) / "firmware"
 
 
-def _url_of(board: Board) -> str:
+def url_of(url: str) -> str:
+    """Return where a file is downloaded from: there, or from the mirror that takes its place."""
     base = os.environ.get(URL_VARIABLE)
-    return f"{base.rstrip('/')}/{board.url.rpartition('/')[2]}" if base else board.url
+    return f"{base.rstrip('/')}/{url.rpartition('/')[2]}" if base else url
 
 
-def _download(url: str, progress: Progress) -> bytes:
+def download(
+    url: str, progress: Progress = lambda done, total: None, option: str = "--firmware"
+) -> bytes:
+    """Return what is at that address. Raises: CommandError, which names the option to give a
+    file with that is here already."""
     if not url.startswith(("https://", "http://")):
         raise CommandError(f"{URL_VARIABLE}: {url} is no web address")
     data = bytearray()
@@ -86,7 +91,7 @@ def _download(url: str, progress: Progress) -> bytes:
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", None) or error
         raise CommandError(
-            f"cannot download {url} ({reason}). Download it elsewhere and give it with --firmware",
+            f"cannot download {url} ({reason}). Download it elsewhere and give it with {option}",
             NETWORK,
         ) from error
     if total and len(data) != total:

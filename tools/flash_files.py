@@ -18,16 +18,24 @@ def flash_files(flash: Path) -> Files:
         return _Folder(flash)
     if not flash.exists():
         raise CommandError(f"--flash: there is no {flash}")
+    from tools.chip import flash as chip_flash
     from tools.virtual_board.image import open_image
     from tools.virtual_board.kinds import KINDS
 
     size = flash.stat().st_size
+    if size == chip_flash.FLASH_BYTES:
+        return chip_flash.files_on(flash)
     for kind in KINDS.values():
         if kind.image_bytes == size:
             return _Image(open_image(flash, kind))
     raise CommandError(
         f"--flash: {flash} is no flash image of a board: {size} bytes are none of their sizes"
     )
+
+
+def image_files(file_system: Any) -> Files:
+    """Return the files of a littlefs that is mounted."""
+    return _Image(file_system)
 
 
 class _Folder:

@@ -13,7 +13,7 @@ from pathlib import Path
 from tools import whole_file
 from tools.boards import Board, find_board
 from tools.failures import CommandError
-from tools.firmware_cache import cache_dir
+from tools.firmware_cache import cache_dir, download, url_of
 from tools.firmware_image import check_firmware
 
 BOARD = "RPI_PICO_W"
@@ -21,6 +21,11 @@ ROM_BYTES = 16384
 # Of Raspberry Pi's boot ROM for the RP2040, revision B1.
 ROM_SHA256 = "90b31e108faedfa6bbcfcc33ba05dac61e645108cfbbdc385f8dafc71fde44ae"
 _ROM_NAME = "rp2040-bootrom-b1.bin"
+# The same bytes as words, in the demo of the emulator.
+_ROM_URL = (
+    "https://raw.githubusercontent.com/wokwi/rp2040js/"
+    "7701ee065f50a04380f81361befd754810cb9e28/demo/bootrom.ts"
+)
 _HOW = "linkpost board chip fetch --micropython FILE --bootrom FILE"
 
 
@@ -34,32 +39,47 @@ def chip_cache() -> Path:
     return cache_dir().parent / "chip"
 
 
-def keep_micropython(path: Path) -> Path:
-    """Put a build for the Pico W into the cache. Raises: CommandError for any other file."""
-    data = _read(path, "--micropython")
-    check_firmware(data, chip_board(), path.name)
-    if not version_of(path.name):
+def keep_micropython(path: Path | None) -> Path:
+    """Put a build for the Pico W into the cache: that file, or the version of board.toml.
+
+    Raises: CommandError for any other file, and where it cannot be downloaded (exit code 4).
+    """
+    board = chip_board()
+    if path is None:
+        name = board.url.rpartition("/")[2]
+        data = download(url_of(board.url), option="--micropython")
+    else:
+        name, data = path.name, _read(path, "--micropython")
+    check_firmware(data, board, name)
+    if not version_of(name):
         raise CommandError(
-            f"--micropython: {path.name} does not tell its version: keep the name it was "
-            "downloaded with, such as RPI_PICO_W-20250911-v1.26.1.uf2"
+            f"--micropython: {name} does not tell its version: keep the name it was downloaded "
+            "with, such as RPI_PICO_W-20250911-v1.26.1.uf2"
         )
-    return _keep(path.name, data)
+    return _keep(name if name.startswith(f"{BOARD}-") else f"{BOARD}-{name}", data)
 
 
-def keep_bootrom(path: Path) -> Path:
-    """Put the boot ROM into the cache, from its binary or the .ts of rp2040js' demo."""
-    data = _read(path, "--bootrom")
-    if path.suffix == ".ts":
+def keep_bootrom(path: Path | None) -> Path:
+    """Put the boot ROM into the cache: its binary or the .ts of rp2040js' demo, or downloaded.
+
+    Raises: CommandError for any other file, and where it cannot be downloaded (exit code 4).
+    """
+    if path is None:
+        name, data = _ROM_URL.rpartition("/")[2], download(url_of(_ROM_URL), option="--bootrom")
+    else:
+        name, data = path.name, _read(path, "--bootrom")
+    if name.endswith(".ts"):
         text = data.decode(errors="replace").partition("Uint32Array")[2]
         words = [int(word, 16) for word in re.findall(r"0x([0-9a-fA-F]{1,8})\b", text)]
         data = struct.pack(f"<{len(words)}I", *words)
     if len(data) != ROM_BYTES:
         raise CommandError(
-            f"--bootrom: {path.name} holds {len(data):,} bytes, an RP2040's boot ROM is "
-            f"{ROM_BYTES:,}"
+            f"--bootrom: {name} holds {len(data):,} bytes, the RP2040's boot ROM is {ROM_BYTES:,}"
         )
     if hashlib.sha256(data).hexdigest() != ROM_SHA256:
-        raise CommandError(f"--bootrom: {path.name} is no RP2040 boot ROM, revision B1 (SHA-256)")
+        raise CommandError(
+            f"--bootrom: {name} is not the RP2040's boot ROM of revision B1: its SHA-256 differs"
+        )
     return _keep(_ROM_NAME, data)
 
 

@@ -2,120 +2,221 @@
 
 from __future__ import annotations
 
-import re
+import contextlib
+import json
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 
 from tools import failures
-from tools.board_files import load_config
+from tools.board_files import CA_PREFIX, load_config
 from tools.chip import cache, flash
 from tools.chip.process import ChipProcess
 from tools.chip.repl import ChipRepl
+from tools.chip.run import ChipRun, Wanted
+from tools.chip.serial_command import serial
+from tools.failures import CommandError
+from tools.virtual_board import image
+from tools.virtual_board.endings import (
+    exit_code,
+    stop_on_signals,
+    tell_end,
+    tell_last_line,
+    tell_operations,
+)
+
+HEAP_BYTES = 205_568  # what MicroPython's build for the Pico W has
+
+# For scripts that need no config of their own.
+_TEST_CONFIG = {
+    "endpoint": "localhost:8443",
+    "product_key": "a1B2c3D4e5F",
+    "device_name": "sensor01",
+    "device_secret": "0123456789abcdef",
+    "wifi": {"ssid": "desk", "password": "12345678"},
+}
 
 
 @click.group()
 def chip() -> None:
     """A Pico W on this machine: MicroPython's own build on an emulated RP2040.
 
+    Processor, clock, heap (205,568 bytes), TLS and flash are the real build's; the radio is this
+    computer's network. `linkpost board chip fetch` comes first.
+
     \b
-    Example: linkpost board chip run --config config.json --ca ca.pem --reports 5
+    Example: linkpost board chip run --config config.json --ca ca.pem \\
+                 --flash pico.flash --reports 5
     """
 
 
-_config = click.option("--config", type=click.Path(path_type=Path), help="config.json")
-_ca = click.option("--ca", type=click.Path(path_type=Path), help="PEM file of further CAs.")
-_heap = click.option("--heap", type=click.IntRange(min=16384), help="Total heap in bytes.")
-_tls = click.option(
-    "--tls", type=click.Choice(["chip", "host"]), default="chip", show_default=True
+_config = click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    help="config.json: put the firmware and this config on the board first.",
 )
-_flash = click.option("--flash", "flash_path", type=click.Path(path_type=Path), help="Flash file.")
-_seed = click.option("--seed", type=int, help="Makes os.urandom repeatable.")
+_ca = click.option(
+    "--ca",
+    type=click.Path(path_type=Path),
+    help="With --config: PEM file of CAs to trust beside the platform's own.",
+)
+_heap = click.option(
+    "--heap",
+    type=click.IntRange(16_384, HEAP_BYTES),
+    help="Total heap in bytes: the rest is taken in one block before any import.  "
+    f"[default: {HEAP_BYTES}, the chip's]",
+)
+_tls = click.option(
+    "--tls",
+    type=click.Choice(["chip", "host"]),
+    default="chip",
+    show_default=True,
+    help="Who does TLS: mbedTLS on the chip, or this computer, as on an ESP32, whose TLS lies "
+    "outside the heap.",
+)
+_seed = click.option(
+    "--seed", type=int, help="Make os.urandom give the same bytes in each run with this number."
+)
+_flash = click.option(
+    "--flash",
+    "flash_path",
+    type=click.Path(path_type=Path),
+    help="The board's whole 2 MB flash: a file, made on first use and kept.  [default: a new one "
+    "for each run]",
+)
 
 
 @chip.command()
-@click.option("--micropython", type=click.Path(path_type=Path), help="RPI_PICO_W-*.uf2")
-@click.option("--bootrom", type=click.Path(path_type=Path), help="Binary, or bootrom.ts.")
+@click.option(
+    "--micropython",
+    type=click.Path(path_type=Path),
+    help="A RPI_PICO_W-*.uf2 that is here already; its name tells the version.",
+)
+@click.option(
+    "--bootrom",
+    type=click.Path(path_type=Path),
+    help="The RP2040's boot ROM that is here already: 16,384 bytes, or the bootrom.ts of "
+    "rp2040js' demo.",
+)
 def fetch(micropython: Path | None, bootrom: Path | None) -> int:
-    """Put MicroPython's build and the boot ROM into the cache."""
-    if micropython is not None:
-        print(cache.keep_micropython(micropython))
-    if bootrom is not None:
-        print(cache.keep_bootrom(bootrom))
+    """Put the two files that the chip needs into your cache: downloaded, or given.
+
+    MicroPython's build for the Pico W and the RP2040's boot ROM, revision B1. Neither is part of
+    linkpost.
+
+    \b
+    Example: linkpost board chip fetch
+             linkpost board chip fetch --micropython FILE.uf2 --bootrom bootrom.ts
+    """
+    kept = []
+    if bootrom is not None or micropython is None:
+        kept.append(cache.keep_bootrom(bootrom))
+    if micropython is not None or bootrom is None:
+        kept.append(cache.keep_micropython(micropython))
+    for path in kept:
+        print(path)
+    if not cache.is_complete():
+        missing = "--micropython" if bootrom is not None else "--bootrom"
+        print(f"Next: linkpost board chip fetch {missing} FILE", file=sys.stderr)
     return failures.DONE
 
 
 @chip.command()
-@click.option("--config", required=True, type=click.Path(path_type=Path), help="config.json")
+@click.option(
+    "--image",
+    "image_path",
+    type=click.Path(path_type=Path),
+    help="A .uf2 that `linkpost image RPI_PICO_W --micropython FILE` wrote, onto a new flash.",
+)
+@_config
 @_ca
 @_flash
+@click.option("--reports", type=click.IntRange(min=1), help="Stop after N accepted reports.")
+@click.option("--timeout", type=click.FloatRange(min=0), help="Stop after so many seconds here.")
+@click.option(
+    "--cut-power-at",
+    type=click.IntRange(min=1),
+    help="Cut the power in the middle of flash operation N (programs and erases counted "
+    "together), and end.",
+)
 @_heap
 @_tls
 @_seed
-@click.option("--reports", type=click.IntRange(min=1), help="Stop after N accepted reports.")
-@click.option("--timeout", type=click.FloatRange(min=0), help="Stop after so many seconds.")
 def run(
-    config: Path,
+    image_path: Path | None,
+    config: Path | None,
     ca: Path | None,
     flash_path: Path | None,
+    reports: int | None,
+    timeout: float | None,
+    cut_power_at: int | None,
     heap: int | None,
     tls: str,
     seed: int | None,
-    reports: int | None,
-    timeout: float | None,
 ) -> int:
-    """Run the firmware on the chip's own build."""
-    text, parsed = load_config(config)
-    files = {**flash.firmware_files(parsed, ca), "config.json": text}
-    accepted = 0
-    end = time.monotonic() + timeout if timeout else None
-    with tempfile.TemporaryDirectory() as folder:
-        path = flash_path or Path(folder) / "flash.bin"
-        flash.refresh(path, files)
-        with ChipProcess(
-            path, heap=heap, tls_on_host=tls == "host", seed=seed, real_time=reports is None
-        ) as board:
-            line = b""
-            while True:
-                event = board.next_event(1)
-                if end is not None and time.monotonic() > end:
-                    return failures.TIMEOUT
-                if event is None or "time" in event:
-                    continue
-                if "console" not in event:
-                    print(f"chip: {event}", file=sys.stderr)
-                    if "end" in event:
-                        return failures.NO_BOARD
-                    continue
-                line += event["console"]
-                *lines, line = line.split(b"\n")
-                for one in lines:
-                    shown = one.decode(errors="replace").rstrip()
-                    print(shown, file=sys.stderr, flush=True)
-                    found = re.search(r" I send accepted seq=\d+(?: count=(\d+))?", shown)
-                    accepted += int(found.group(1) or 1) if found else 0
-                if reports is not None and accepted >= reports:
-                    board.off()
-                    reports = 1 << 60
-                    print(f"board: {accepted} accepted")
-                    return failures.DONE
+    """Run the firmware on the chip's own build, until Ctrl-C, --reports or --timeout.
+
+    The log goes to standard error as it comes, its seconds are the chip's. With --reports idle
+    time is skipped; without, it takes as long as on a board. The last line on standard output is
+    as that of `linkpost board run`, and so are the exit codes.
+
+    \b
+    Example: linkpost board chip run --config config.json --ca ca.pem \\
+                 --flash pico.flash --reports 5
+    """
+    if (ca is not None) and config is None:
+        raise CommandError("--ca needs --config; an image has its anchors in it")
+    if config is not None and image_path is not None:
+        raise CommandError("give --config or --image, not both")
+    with _flash_file(flash_path) as path:
+        _fill(path, image_path, config, ca)
+        _check_anchors(path)
+        board = ChipRun(
+            Wanted(reports, timeout, cut_power_at or 0),
+            lambda line: print(line, file=sys.stderr, flush=True),
+        )
+        stop_on_signals(board)
+        with image.in_use(path):
+            outcome = board.run(
+                path,
+                heap=heap,
+                tls_on_host=tls == "host",
+                seed=seed,
+                real_time=reports is None and cut_power_at is None,
+            )
+    code = exit_code(outcome)
+    tell_end(outcome, code)
+    where = "beside it" if heap else "of it"
+    print(
+        f"linkpost: chip time: {board.chip_ms / 1000:.1f} s, in {board.wall_s:.1f} s here; heap: "
+        f"{heap or HEAP_BYTES} bytes, the stand-ins keep {board.kept_by_stand_ins} {where}",
+        file=sys.stderr,
+    )
+    tell_operations(outcome)
+    tell_last_line(outcome)
+    return code
+
+
+chip.add_command(serial)
 
 
 @chip.command(name="exec")
-@click.argument("script", type=click.Path(exists=True, path_type=Path))
-@click.option(
-    "--config", type=click.Path(path_type=Path), help="config.json; puts the firmware on."
-)
+@click.argument("script", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@_config
 @_ca
 @_flash
 @_heap
 @_tls
 @_seed
-@click.option("--timeout", type=float, default=600.0, help="Seconds.")
-def exec_command(
+@click.option(
+    "--timeout", type=click.FloatRange(min=0), default=600.0, show_default=True, help="Seconds."
+)
+def exec_script(
     script: Path,
     config: Path | None,
     ca: Path | None,
@@ -125,41 +226,86 @@ def exec_command(
     seed: int | None,
     timeout: float,
 ) -> int:
-    """Run a script at the chip's raw REPL, with the firmware's files on its flash.
+    """Run a script at the chip's raw REPL, with the firmware on its flash but not started.
 
-    main.py is left out, so nothing runs beside it.
+    Exit code 1 where it raises.
+
+    \b
+    Example: linkpost board chip exec measure.py --heap 81920 --tls host
     """
-    if config is None:
-        parsed = {
-            "endpoint": "localhost:8443",
-            "product_key": "a1B2c3D4e5F",
-            "device_name": "sensor01",
-            "device_secret": "0123456789abcdef",
-            "wifi": {"ssid": "x", "password": "12345678"},
-        }
-        files = flash.firmware_files(parsed, ca)
-    else:
+    text, parsed = b"", _TEST_CONFIG
+    if config is not None:
         text, parsed = load_config(config)
-        files = {**flash.firmware_files(parsed, ca), "config.json": text}
+    files = {
+        **flash.firmware_files(parsed, ca),
+        "config.json": text or json.dumps(parsed).encode(),
+    }
     del files["main.py"]
-    with tempfile.TemporaryDirectory() as folder:
-        path = flash_path or Path(folder) / "flash.bin"
-        flash.refresh(path, files)
-        started = time.monotonic()
-        with ChipProcess(path, heap=heap, tls_on_host=tls == "host", seed=seed) as board:
-            repl = ChipRepl(
-                board,
-                lambda text: print(f"chip: stand-ins kept, heap, free: {text}", file=sys.stderr),
-            )
+    with _flash_file(flash_path) as path:
+        with image.in_use(path):
+            flash.refresh(path, files)
+        began = time.monotonic()
+        with (
+            image.in_use(path),
+            ChipProcess(path, heap=heap, tls_on_host=tls == "host", seed=seed) as board,
+        ):
+            repl = ChipRepl(board, _tell_heap)
             repl.enter()
             _, error = repl.run(script.read_bytes(), timeout, _show)
             board.off()
             while (event := board.next_event(10)) and "end" not in event:
                 pass
-        wall = time.monotonic() - started
-        print(f"chip: {board.chip_ms:.0f} ms of chip, {wall:.1f} s here", file=sys.stderr)
-        sys.stderr.write(error.decode(errors="replace"))
-        return 1 if error else failures.DONE
+    wall_s = time.monotonic() - began
+    print(f"chip: {board.chip_ms:.0f} ms of chip time, {wall_s:.1f} s here", file=sys.stderr)
+    sys.stderr.write(error.decode(errors="replace").replace("\r\n", "\n"))
+    return 1 if error else failures.DONE
+
+
+@contextlib.contextmanager
+def _flash_file(given: Path | None) -> Iterator[Path]:
+    if given is not None:
+        yield given
+        return
+    with tempfile.TemporaryDirectory(prefix="linkpost-chip-") as folder:
+        yield Path(folder) / "flash"
+
+
+def _fill(path: Path, image_path: Path | None, config: Path | None, ca: Path | None) -> None:
+    with image.in_use(path):
+        if config is not None:
+            text, parsed = load_config(config)
+            flash.refresh(path, {**flash.firmware_files(parsed, ca), "config.json": text})
+        elif image_path is not None:
+            if path.exists():
+                raise CommandError(f"{path} is there already: give a new --flash for --image")
+            try:
+                data = image_path.read_bytes()
+            except OSError as error:
+                raise CommandError(
+                    f"--image: cannot read {image_path}: {error.strerror}"
+                ) from error
+            flash.make_from_image(path, image_path.name, data)
+        elif path.exists():
+            flash.mend(path)
+        else:
+            raise CommandError("there is nothing to run: give --config, --image, or a --flash")
+
+
+def _check_anchors(path: Path) -> None:
+    """An emulator's certificate is vouched for by its own CA. Raises: CommandError without one."""
+    files = flash.files_on(path)
+    config: dict[str, Any] = json.loads(files.read("config.json") or b"{}")
+    host = str(config.get("endpoint", "")).removeprefix("https://").partition(":")[0]
+    is_local = host == "localhost" or host.startswith("127.")
+    if is_local and not any(name.startswith(CA_PREFIX) for name in files.files("certs")):
+        raise CommandError(
+            f"the endpoint {host} is an emulator's, whose CA this board does not know: give --ca "
+            "FILE (the emulator prints its name)"
+        )
+
+
+def _tell_heap(note: str) -> None:
+    print(f"chip: stand-ins kept, heap, free: {note}", file=sys.stderr)
 
 
 def _show(data: bytes) -> None:

@@ -7,12 +7,14 @@ from typing import Any
 
 from littlefs import LittleFSError
 
-from tools import whole_file
+from tools import deploy_record, whole_file
 from tools.board_files import files_for
 from tools.chip import cache
 from tools.failures import CommandError
-from tools.firmware_image import uf2_blocks
+from tools.firmware_image import check_firmware, uf2_blocks
+from tools.flash_files import image_files
 from tools.mpy import compile_mpy
+from tools.outbox_copy import Files
 from tools.virtual_board import image
 from tools.virtual_board.kinds import kind_of
 
@@ -50,38 +52,85 @@ def refresh(path: Path, files: dict[str, bytes]) -> None:
     """
     name, uf2 = cache.micropython()
     flash = from_uf2(uf2, name)
-    board = cache.chip_board()
-    start = board.file_system_start
-    content = None
-    if path.exists():
-        content = path.read_bytes()
-        if len(content) != FLASH_BYTES:
-            raise CommandError(
-                f"{path} is no flash of an emulated Pico W ({FLASH_BYTES} bytes): give another "
-                "name, and it is made"
-            )
-        content = content[start:]
+    content = _file_system_on(path) if path.exists() else None
+    start = cache.chip_board().file_system_start
     flash[start:] = file_system(content, files)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    whole_file.replace(path, flash)
+    _write(path, flash)
 
 
-def file_system(content: bytes | None, files: dict[str, bytes]) -> bytes:
-    """Return a file system with these files and the stand-ins; `content` to begin with."""
+def make_from_image(path: Path, name: str, uf2: bytes) -> None:
+    """Make a flash of the .uf2 that `linkpost image` wrote. Raises: CommandError."""
+    board = cache.chip_board()
+    check_firmware(uf2, board, name)
+    flash = from_uf2(uf2, name)
+    start = board.file_system_start
+    if flash[:256] == b"\xff" * 256:
+        raise CommandError(
+            f"{name} is without MicroPython: make it with linkpost image --micropython FILE"
+        )
+    content = bytes(flash[start:])
+    if content == b"\xff" * len(content) or _read(content, deploy_record.PATH) is None:
+        raise CommandError(f"{name} is without linkpost: linkpost image {board.name} makes one")
+    flash[start:] = file_system(content, None)
+    _write(path, flash)
+
+
+def mend(path: Path) -> None:
+    """Put the stand-ins back where a program or a person has written over them."""
+    content = _file_system_on(path)
+    mended = file_system(content, None)
+    if mended != content:
+        with open(path, "r+b") as file:
+            file.seek(cache.chip_board().file_system_start)
+            file.write(mended)
+
+
+def prepare(path: Path) -> None:
+    """Make the flash of a board with nothing on it but MicroPython, where there is none."""
+    if path.exists():
+        mend(path)
+    else:
+        name, uf2 = cache.micropython()
+        flash = from_uf2(uf2, name)
+        flash[cache.chip_board().file_system_start :] = file_system(None, {})
+        _write(path, flash)
+
+
+def file_system(content: bytes | None, files: dict[str, bytes] | None) -> bytes:
+    """Return a file system with the stand-ins, and with exactly these files of ours.
+
+    Args: content: one to begin with, or None. files: None leaves what is on it.
+    """
     kind = kind_of(cache.chip_board())
-    wanted = {**files, **stand_ins()}
+    wanted = stand_ins()
     if content is not None:
-        user = image.read_file(kind, content, "boot.py")
+        user = _read(content, "boot.py")
         if user is not None and not user.startswith(_OURS):
             wanted[f"{FOLDER}/boot.py"] = user
     try:
-        return image.build_image(kind, wanted, content)
+        if files is None and content is not None:
+            made = content
+            for name, data in wanted.items():
+                if _read(made, name) != data:
+                    made = image.add_file(kind, made, name, data)
+            return made
+        return image.build_image(kind, {**(files or {}), **wanted}, content)
     except LittleFSError as error:
         if error.code != LittleFSError.Error.LFS_ERR_NOSPC:
-            raise CommandError("this flash holds no file system of a Pico W") from error
+            raise _no_file_system() from error
         raise CommandError(
-            "the flash is full: the firmware does not fit beside its files"
+            "the flash is full: the firmware does not fit beside its files; give a new --flash"
         ) from error
+
+
+def files_on(path: Path) -> Files:
+    """Return the files of a flash, to look at. Raises: CommandError."""
+    return image_files(image.open_content(kind_of(cache.chip_board()), _file_system_on(path)))
+
+
+def has_app(path: Path) -> bool:
+    """Tell whether there is a program that starts by itself."""
+    return _read(_file_system_on(path), "main.py") is not None
 
 
 def firmware_files(
@@ -93,3 +142,35 @@ def firmware_files(
     return files_for(
         config, chip=board.port, native_digests=version >= (1, 27), ca=ca, program=program
     )
+
+
+def _file_system_on(path: Path) -> bytes:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise CommandError(f"cannot read {path}: {error.strerror}") from error
+    if len(content) != FLASH_BYTES:
+        raise CommandError(
+            f"{path} is no flash of an emulated Pico W ({FLASH_BYTES:,} bytes): give another "
+            "name, and it is made"
+        )
+    return content[cache.chip_board().file_system_start :]
+
+
+def _read(content: bytes, name: str) -> bytes | None:
+    try:
+        return image.read_file(kind_of(cache.chip_board()), content, name)
+    except LittleFSError as error:
+        raise _no_file_system() from error
+
+
+def _no_file_system() -> CommandError:
+    return CommandError("there is no file system of a Pico W on this flash: give a new --flash")
+
+
+def _write(path: Path, flash: bytearray) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        whole_file.replace(path, flash)
+    except OSError as error:
+        raise CommandError(f"cannot write {path}: {error.strerror}") from error

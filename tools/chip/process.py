@@ -7,6 +7,7 @@ import json
 import queue
 import subprocess
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,8 @@ class ChipProcess:
         cut_at: int = 0,
         real_time: bool = False,
         tell_operations: bool = False,
+        asks_at_reset: bool = False,
+        on_event: Callable[[], None] = lambda: None,
     ):
         settings: dict[str, Any] = {
             "flash": str(flash.absolute()),
@@ -41,6 +44,7 @@ class ChipProcess:
             "options": {OPTION_HEAP: heap or 0, OPTION_TLS_ON_HOST: int(tls_on_host)},
             "cutAt": cut_at,
             "tellOperations": tell_operations,
+            "asksAtReset": asks_at_reset,
         }
         if seed is not None:
             settings["seed"] = seed
@@ -49,6 +53,7 @@ class ChipProcess:
         folder = node.installed(node.EMULATOR, "the emulator rp2040js")
         self.events: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self.chip_ms = 0.0
+        self._on_event = on_event
         self._process = subprocess.Popen(  # noqa: S603  our own command
             [node.node(), "run.mjs", json.dumps(settings)],
             cwd=folder,
@@ -71,7 +76,9 @@ class ChipProcess:
             if "console" in event:
                 event["console"] = event["console"].encode("latin-1")
             self.events.put(event)
+            self._on_event()
         self.events.put({"end": "crashed", "code": self._process.wait()})
+        self._on_event()
 
     def next_event(self, timeout: float | None = None) -> dict[str, Any] | None:
         """Return the next event, or None where none came in that many seconds."""
@@ -93,6 +100,10 @@ class ChipProcess:
     def reset(self) -> None:
         """Press the board's reset button."""
         self._order({"reset": True})
+
+    def go_on(self) -> None:
+        """Start the life that a reset has announced, where `asks_at_reset`."""
+        self._order({"goOn": True})
 
     def _order(self, order: dict[str, Any]) -> None:
         if self._process.stdin is None:

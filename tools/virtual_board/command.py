@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from pathlib import Path
 
@@ -11,17 +10,16 @@ import click
 from tools import failures
 from tools.chip.command import chip
 from tools.virtual_board import image, kinds, options, runtimes
+from tools.virtual_board.endings import (
+    exit_code,
+    stop_on_signals,
+    tell_end,
+    tell_last_line,
+    tell_operations,
+)
 from tools.virtual_board.put_files import put_files
 from tools.virtual_board.serial_command import serial
-from tools.virtual_board.supervisor import (
-    CRASHED,
-    INTERRUPTED,
-    POWER_CUT,
-    TIMEOUT,
-    Outcome,
-    Setup,
-    Supervisor,
-)
+from tools.virtual_board.supervisor import Setup, Supervisor
 
 
 @click.group()
@@ -121,35 +119,8 @@ def run(
     with image.in_use(flash):  # a refreshed image is a new file
         outcome = supervisor.run()
     code = exit_code(outcome)
-    if code and outcome.message and outcome.reason != POWER_CUT:
-        print(f"linkpost: {outcome.message}", file=sys.stderr)
+    tell_end(outcome, code)
     if runtime == runtimes.MICROPYTHON:
-        print(
-            f"linkpost: flash operations: {outcome.erases + outcome.programs} "
-            f"({outcome.erases} erases, {outcome.programs} programs, "
-            f"{outcome.programmed_bytes} bytes)",
-            file=sys.stderr,
-        )
-    last_line = outcome.message if outcome.reason == POWER_CUT else str(outcome.counts)
-    print(f"board: {last_line}", flush=True)
+        tell_operations(outcome)
+    tell_last_line(outcome)
     return code
-
-
-def stop_on_signals(supervisor: Supervisor) -> None:
-    """Let Ctrl-C, and a polite kill, stop the board instead of us."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: supervisor.stop())
-
-
-def exit_code(outcome: Outcome) -> int:
-    """Return the exit code of a run, as its help says."""
-    if outcome.reason == TIMEOUT:
-        refused = outcome.last_error == "AuthError"
-        return failures.AUTH_REFUSED if refused else failures.TIMEOUT
-    if outcome.reason == INTERRUPTED:
-        return failures.INTERRUPTED
-    if outcome.reason == POWER_CUT:
-        return failures.NO_BOARD
-    if outcome.reason == CRASHED:
-        return 1
-    return failures.exit_code_of(outcome.error) if outcome.error else failures.DONE

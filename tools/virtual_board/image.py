@@ -65,6 +65,9 @@ def add_file(kind: BoardKind, content: bytes, name: str, data: bytes) -> bytes:
     """Return an image with one more file in it. Raises: LittleFSError where it is full."""
     memory = _Memory(buffer=bytearray(content))
     file_system = LittleFS(memory, **_settings(kind))
+    folder, _, _ = name.rpartition("/")
+    if folder:
+        file_system.makedirs(folder, exist_ok=True)
     with file_system.open(name, "wb") as file:
         file.write(data)
     return bytes(memory.buffer)
@@ -72,7 +75,7 @@ def add_file(kind: BoardKind, content: bytes, name: str, data: bytes) -> bytes:
 
 def read_file(kind: BoardKind, content: bytes, name: str) -> bytes | None:
     """Return a file of an image, or None where it is not there. Raises: LittleFSError."""
-    return _read(LittleFS(_Memory(buffer=bytearray(content)), **_settings(kind)), name)
+    return _read(open_content(kind, content), name)
 
 
 def live_blocks(kind: BoardKind, content: bytes) -> list[int]:
@@ -117,12 +120,17 @@ def refresh_folder(path: Path, files: dict[str, bytes]) -> bool:
 
 def open_image(path: Path, kind: BoardKind) -> LittleFS:
     """Return the image's file system, to look into; what is written there is not kept."""
-    memory = _Memory(buffer=bytearray(_read_host_file(path)))
-    file_system = LittleFS(memory, mount=False, **_settings(kind))
     try:
-        file_system.mount()
+        return open_content(kind, _read_host_file(path))
     except LittleFSError as error:
         raise _not_an_image(path, kind) from error
+
+
+def open_content(kind: BoardKind, content: bytes) -> LittleFS:
+    """Return the file system of an image in memory. Raises: LittleFSError where there is none."""
+    memory = _Memory(buffer=bytearray(content))
+    file_system = LittleFS(memory, mount=False, **_settings(kind))
+    file_system.mount()
     return file_system
 
 

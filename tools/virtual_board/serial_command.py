@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import os
 import signal
 import sys
-import tempfile
 from pathlib import Path
 
 import click
@@ -14,6 +11,7 @@ import click
 from tools import failures
 from tools.virtual_board import image, kinds, options, runtimes
 from tools.virtual_board.put_files import put_files
+from tools.virtual_board.ready import port_name, tell_ready
 from tools.virtual_board.supervisor import Setup
 
 
@@ -89,17 +87,7 @@ def serial(
         prepare_flash(setup)
         if config is not None:
             put_files(setup, config, ca)
-    with tempfile.TemporaryDirectory(prefix="linkpost-port-") as folder:
-        name = (link or Path(folder) / "board").absolute()
-        if name.exists() and not name.is_symlink():
-            raise failures.CommandError(f"--link: {name} is there already: give another name")
-        ready = {
-            "port": str(name),
-            "flash": str(flash.absolute()),
-            "usb": usb,
-            "board": kind_name,
-            "pid": os.getpid(),
-        }
+    with port_name(link) as name:
         serial_board = SerialBoard(
             setup, Wiring(name, usb), note=lambda line: print(f"board: {line}", file=sys.stderr)
         )
@@ -107,12 +95,6 @@ def serial(
             signal.signal(number, lambda *_: serial_board.stop())
         signal.signal(signal.SIGUSR1, lambda *_: serial_board.press_reset())
         serial_board.port.appear()
-        print(name, flush=True)
-        if sys.stderr.isatty():
-            print("board: it has power until Ctrl-C", file=sys.stderr)
-        if ready_file is not None:
-            new = ready_file.with_name(ready_file.name + ".new")
-            new.write_text(json.dumps(ready))
-            new.replace(ready_file)
+        tell_ready(ready_file, name, flash, usb, kind_name)
         serial_board.run()
     return failures.INTERRUPTED

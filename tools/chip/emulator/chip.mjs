@@ -7,10 +7,16 @@ import { RingOscillator } from "./random.mjs";
 import { fastRunner } from "./fast_core.mjs";
 import { NetworkPeripheral } from "./network.mjs";
 
+// rp2040js tells on the console what it does not have, such as the FIFO to the second processor.
+console.warn = () => {};
+
 const FLASH_START = 0x10000000;
-// What the ADC's fifth channel says: 0.706 V of 3.3 V in 12 bits (RP2040 datasheet, 4.9.5).
-const CHIP_AT_27_DEGREES = 876;
 const PERIPHERAL = { rosc: 0x40060, watchdog: 0x40058, network: 0x50400 };
+
+// The temperature sensor's reading, the ADC's fifth channel: 0.706 V of 3.3 V in 12 bits (RP2040
+// data sheet, 4.9.5).
+const TEMPERATURE_CHANNEL = 4;
+const AT_27_DEGREES = 876;
 
 // Why a slice ended.
 export const MORE = "more"; // its share is used up
@@ -38,7 +44,7 @@ export class Chip {
     this.watchdog = mcu.peripherals[PERIPHERAL.watchdog];
     if (parts.scratch) this.watchdog.scratchData.set(parts.scratch);
     this.watchdog.reason = parts.reason ?? 0;
-    mcu.adc.channelValues[4] = CHIP_AT_27_DEGREES;
+    mcu.adc.channelValues[TEMPERATURE_CHANNEL] = AT_27_DEGREES;
     this.isOff = false;
     this.isResetting = false;
     this.watchdog.onWatchdogTrigger = () => {

@@ -4,7 +4,7 @@
 // Bytes of the console travel as Latin-1 text.
 import { openSync, readFileSync, writeSync, fsyncSync } from "node:fs";
 import { createInterface } from "node:readline";
-import { Chip, IDLE, MORE, OFF, RESET } from "./chip.mjs";
+import { Chip, IDLE, OFF, RESET } from "./chip.mjs";
 import { FLASH_BYTES, FlashMemory } from "./flash_memory.mjs";
 import { Network } from "./network.mjs";
 import { randomSource } from "./random.mjs";
@@ -37,6 +37,7 @@ class Board {
     this.operations = { erases: 0, programs: 0, bytes: 0 };
     this.standingSince = null;
     this.timer = null;
+    this.next = null;
     this.resets = 0;
     this.powerOn();
   }
@@ -74,8 +75,6 @@ class Board {
       scratch,
       reason,
     });
-    this.hostStart = performance.now();
-    this.paced = 0;
   }
 
   get nanos() {
@@ -103,7 +102,7 @@ class Board {
       clearTimeout(this.timer);
       this.timer = null;
     }
-    this.later(GATHER_MS);
+    if (!this.next) this.later(GATHER_MS);
   }
 
   #turn() {
@@ -112,8 +111,10 @@ class Board {
     for (let turns = 0; turns < IDLE_TURNS; turns++) {
       const why = this.chip.run(SLICE_NANOS);
       if (why === OFF) return this.end(this.why ?? "off");
-      if (why === RESET) this.#reset();
-      else if (why === IDLE) {
+      if (why === RESET) {
+        this.#reset();
+        if (this.next) return undefined; // until the order to go on
+      } else if (why === IDLE) {
         if (this.#stands()) return undefined;
         if (!this.chip.nanosToAlarm) return undefined; // until something is typed
         const ms = this.#pause();
@@ -157,16 +158,34 @@ class Board {
   }
 
   #reset() {
-    this.resets++;
-    this.report({ reset: this.resets, reason: this.chip.watchdog.reason });
-    this.nanosBefore += this.chip.nanos;
-    this.powerOn(this.chip.watchdog.scratchData, this.chip.watchdog.reason);
+    this.#newLife(this.chip.watchdog.scratchData, this.chip.watchdog.reason);
   }
 
   /** The person's reset: RUN pulled low, all memory but the flash lost. */
   pressReset() {
+    clearTimeout(this.timer);
+    clearImmediate(this.timer);
+    this.timer = null;
+    this.standing = false;
+    if (this.next) return;
+    this.#newLife(undefined, 0);
+    if (!this.next) this.later();
+  }
+
+  #newLife(scratch, reason) {
+    this.resets++;
+    this.next = { scratch: scratch && Uint32Array.from(scratch), reason };
+    this.report({ reset: this.resets, reason });
+    if (!settings.asksAtReset) this.goOn();
+  }
+
+  /** Starts the life that a reset has announced; whoever was asked may have changed the flash. */
+  goOn() {
+    const { scratch, reason } = this.next;
+    this.next = null;
     this.nanosBefore += this.chip.nanos;
-    this.powerOn();
+    if (settings.asksAtReset) this.flash.content = readFileSync(settings.flash);
+    this.powerOn(scratch, reason);
   }
 
   end(why) {
@@ -188,5 +207,9 @@ orders.on("line", (line) => {
   }
   if (order.off) board.end(order.off);
   if (order.reset) board.pressReset();
+  if (order.goOn && board.next) {
+    board.goOn();
+    board.later();
+  }
 });
 orders.on("close", () => board.end("off"));

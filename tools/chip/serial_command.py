@@ -1,0 +1,99 @@
+"""`linkpost board chip serial`: the emulated chip's REPL as a serial port."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+
+import click
+
+from tools import failures
+from tools.board_files import load_config
+from tools.chip import flash as flash_file
+from tools.virtual_board import image
+from tools.virtual_board.ready import port_name, tell_ready
+
+
+@click.command(short_help="Its REPL on a serial port, for mpremote and deploy.")
+@click.option(
+    "--flash",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="The board's whole 2 MB flash: a file, made on first use and kept.",
+)
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    help="config.json: put the firmware and this config on the board first. Without it the flash "
+    "stays as it is; a new one has nothing on it but MicroPython.",
+)
+@click.option(
+    "--ca",
+    type=click.Path(path_type=Path),
+    help="With --config: PEM file of CAs to trust beside the platform's own.",
+)
+@click.option(
+    "--usb",
+    type=click.Choice(["uart", "native"]),
+    default="native",
+    show_default=True,
+    help="The port is the chip's own, away for a second at a hard reset, as a Pico's; or a "
+    "bridge chip's, which stays.",
+)
+@click.option(
+    "--link",
+    type=click.Path(path_type=Path),
+    help="The port's name.  [default: a new one for each run]",
+)
+@click.option(
+    "--ready-file",
+    type=click.Path(path_type=Path),
+    help='Written when the port is there: {"port": ..., "flash": ..., "usb": ..., "board": ..., '
+    '"pid": ...}',
+)
+@click.option(
+    "--seed", type=int, help="Make os.urandom give the same bytes in each run with this number."
+)
+def serial(
+    flash: Path,
+    config: Path | None,
+    ca: Path | None,
+    usb: str,
+    link: Path | None,
+    ready_file: Path | None,
+    seed: int | None,
+) -> int:
+    """MicroPython's own Pico W build on a serial port: provision, deploy, status, mpremote.
+
+    Runs until Ctrl-C, no faster than a board does. The first line on standard output is the
+    port's name; resets are told on standard error. The signal SIGUSR1 presses its reset button.
+
+    \b
+    Example: linkpost board chip serial --flash pico.flash --link /tmp/pico
+             linkpost provision --port /tmp/pico
+    """
+    if sys.platform == "win32":
+        raise failures.CommandError("board chip serial needs pseudo-terminals: Linux or macOS")
+    from tools.chip.serial_board import ChipOnPort
+
+    if ca is not None and config is None:
+        raise failures.CommandError("--ca needs --config")
+    with image.in_use(flash):
+        if config is not None:
+            text, parsed = load_config(config)
+            files = {**flash_file.firmware_files(parsed, ca), "config.json": text}
+            flash_file.refresh(flash, files)
+        else:
+            flash_file.prepare(flash)
+    with port_name(link) as name, image.in_use(flash):
+        board = ChipOnPort(
+            flash, name, usb, lambda line: print(f"board: {line}", file=sys.stderr, flush=True)
+        )
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: board.stop())
+        signal.signal(signal.SIGUSR1, lambda *_: board.press_reset())
+        board.start(seed)
+        tell_ready(ready_file, name, flash, usb, "RPI_PICO_W")
+        board.run()
+    return failures.INTERRUPTED

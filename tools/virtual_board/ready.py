@@ -1,0 +1,44 @@
+"""What `board serial` says when its port is there, whichever board is behind it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from tools.failures import CommandError
+
+
+@contextlib.contextmanager
+def port_name(link: Path | None) -> Iterator[Path]:
+    """Yield the name of the port: that link, or one in a new folder.
+
+    Raises: CommandError where something else has that name.
+    """
+    with tempfile.TemporaryDirectory(prefix="linkpost-port-") as folder:
+        name = (link or Path(folder) / "board").absolute()
+        if name.exists() and not name.is_symlink():
+            raise CommandError(f"--link: {name} is there already: give another name")
+        yield name
+
+
+def tell_ready(ready_file: Path | None, name: Path, flash: Path, usb: str, board: str) -> None:
+    """Print the port's name, and write the ready file where one is wanted."""
+    print(name, flush=True)
+    if sys.stderr.isatty():
+        print("board: it has power until Ctrl-C", file=sys.stderr)
+    if ready_file is not None:
+        ready = {
+            "port": str(name),
+            "flash": str(flash.absolute()),
+            "usb": usb,
+            "board": board,
+            "pid": os.getpid(),
+        }
+        new = ready_file.with_name(ready_file.name + ".new")
+        new.write_text(json.dumps(ready))
+        new.replace(ready_file)
