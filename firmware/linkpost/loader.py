@@ -21,10 +21,14 @@ def load(name: str):
     is heap to spare, and there are threads. Raises: MemoryError where there is no room for it.
     """
     full = "linkpost." + name
+    package, _, last = full.rpartition(".")
     known = full in sys.modules
-    module = __import__(full, None, None, ("",))
-    if not known and sys.implementation.name == "micropython":
-        del sys.modules[full]
-        package, _, last = full.rpartition(".")
-        delattr(sys.modules[package], last)
-    return module
+    try:
+        return __import__(full, None, None, ("",))
+    finally:
+        # Also where memory ran out meanwhile: MicroPython may leave an empty module in its table,
+        # which would be taken for the whole one from then on. Nothing is allocated here.
+        if not known and sys.implementation.name == "micropython":
+            sys.modules.pop(full, None)
+            if hasattr(sys.modules.get(package), last):
+                delattr(sys.modules[package], last)

@@ -4,6 +4,7 @@
     python -m host_tests.power.run --second 20   a larger slice: 20 first cuts of each scenario
     python -m host_tests.power.run --full        every cut, and every second cut during recovery
     python -m host_tests.power.run --mutants     break the outbox on purpose; each must be caught
+    python -m host_tests.power.run --memory      out of memory at every allocation of each call
     python -m host_tests.power.run --replay "slots to a segment" esp32 12:half,3:before
 
 The scenarios run in real MicroPython, on its own littlefs; see cuts.py. Exit code 1 where anything
@@ -18,9 +19,12 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+
+from tools.mpy import compile_mpy
 
 HERE = Path(__file__).parent
 FIRMWARE = HERE.parent.parent / "firmware"
@@ -81,6 +85,43 @@ def cut(scenario: str, chip: str, second: int, firmware: Path = FIRMWARE) -> Out
     return Outcome(scenario, chip, operations, cuts, pairs, lost, output)
 
 
+def starved_calls() -> list[str]:
+    """Return the names of the calls that starved.py knows."""
+    text = (HERE / "starved.py").read_text()
+    return re.findall(r'^    "([a-z ]+)": \(', text.partition("CALLS = ")[2], re.MULTILINE)
+
+
+def starve(call: str, step: int) -> tuple[int, int, str]:
+    """Let one call run out of memory, `step` bytes more each time.
+
+    Returns: how often it did, how often something was lost then, the output.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        # As on a board: byte code, so that loading a module takes what it takes there.
+        for path in (FIRMWARE / "linkpost").rglob("*.py"):
+            target = Path(folder, path.relative_to(FIRMWARE)).with_suffix(".mpy")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(compile_mpy(path.read_bytes(), path.name))
+        process = run_script("starved.py", call, str(step), firmware=Path(folder), heap="4M")
+    output = process.stdout + process.stderr
+    found = re.search(r"tries \d+ out of memory (\d+) lost (\d+)\s*$", process.stdout)
+    return (int(found[1]), int(found[2]), output) if found else (0, 1, output)
+
+
+def starve_all(jobs: int) -> int:
+    """Let each call fail at every allocation, print a table; return 1 where anything was lost."""
+    calls = starved_calls()
+    broken = 0
+    with ThreadPoolExecutor(jobs) as pool:
+        outcomes = pool.map(lambda call: starve(call, 32), calls)
+        for call, (failed, lost, output) in zip(calls, outcomes, strict=True):
+            print(f"{call:26}{failed:7} times out of memory{lost:4} lost", flush=True)
+            if lost:
+                print(output, file=sys.stderr)
+            broken += lost
+    return 1 if broken else 0
+
+
 def table(outcomes: list[Outcome]) -> str:
     """Return the closing table."""
     lines = [
@@ -106,6 +147,7 @@ def main() -> int:
         help="first cuts of a scenario that are cut again, default %(default)s",
     )
     parser.add_argument("--mutants", action="store_true", help="is every broken outbox caught?")
+    parser.add_argument("--memory", action="store_true", help="every allocation fails once")
     parser.add_argument("--replay", nargs=3, metavar=("SCENARIO", "CHIP", "SCHEDULE"))
     parser.add_argument("--only", metavar="SCENARIO", help="this scenario alone")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
@@ -119,6 +161,8 @@ def main() -> int:
         from host_tests.power.mutants import catch_all
 
         return catch_all(arguments.jobs)
+    if arguments.memory:
+        return starve_all(arguments.jobs)
     second = -1 if arguments.full else arguments.second
     work = [
         (scenario, chip)
