@@ -96,7 +96,7 @@ def _modules_for(
         if path.parent.name != "certs"  # a package only for our own wheel
     }
     optional = {module for module in sources if module.startswith(("ports/", "sensors/"))}
-    optional -= {"ports/__init__.py", f"ports/{chip}.py"}
+    optional -= {"ports/__init__.py", f"ports/{chip}.py", f"ports/{chip}_rare.py", "ports/rare.py"}
     optional -= {"sensors/__init__.py", "sensors/building.py"}
     optional -= {f"sensors/{name}.py" for name in _sensor_files(config)}
     if not with_aio:

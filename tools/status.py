@@ -21,7 +21,7 @@ from tools.provision_answers import masked
 from tools.time_words import duration
 
 _CONFIG = "config.json"
-# The firmware's words (ports/base.py) in a sentence.
+# The firmware's words (ports/esp32_rare.py) in a sentence.
 _CAUSES = {
     "power on": "power on",
     "hard": "a reset",

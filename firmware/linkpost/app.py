@@ -5,7 +5,7 @@ and stored all the same. Sampling and sending have a schedule each, and neither 
 a send is cut into requests, joining a network into steps, and readings are taken in between. What
 is needed once a boot is in `lifecycle`, loaded for it.
 
-All times are uptimes in ms, which are plain integers and never wrap (ports/base.py).
+All times are uptimes in ms, which are plain integers and never wrap.
 """
 
 import gc

@@ -22,7 +22,7 @@ def begin(port, log) -> bool:
         _forget_crashes(port)
         log.warning("app", "held: not started", "file", HOLD)
         return False
-    if port.reset_cause() != "deep sleep":  # ports.base.DEEP_SLEEP_WAKE
+    if port.reset_cause() != "deep sleep":
         retained = load("retained").Retained(port)
         if retained.crashes >= CRASHES_MAX:
             log.error(

@@ -48,7 +48,7 @@ def resume(port):
 
     None after any other boot.
     """
-    if port.reset_cause() != "deep sleep":  # ports.base.DEEP_SLEEP_WAKE
+    if port.reset_cause() != "deep sleep":
         return None
     retained = load("retained").Retained(port)
     return retained.sample_in_ms, retained.send_in_ms, retained.attempts

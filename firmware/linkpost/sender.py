@@ -4,7 +4,7 @@ The oldest waiting reading goes first. It is acknowledged when the platform has 
 the outbox moves its cursor once per accepted request. What is refused, and batches: `delivery`.
 What a failure means for the next try: `backoff`. Both are loaded when needed.
 
-All times are uptimes in ms, which are plain integers and never wrap (ports/base.py).
+All times are uptimes in ms, which are plain integers and never wrap.
 """
 
 import gc

@@ -159,6 +159,30 @@ def check_heap_numbers_are_ints(port):
     assert isinstance(port.heap_free(), int) and port.heap_free() >= 0
     largest = port.heap_largest()
     assert largest is None or isinstance(largest, int) and largest > 0
+    free, block = port.tls_memory()
+    assert isinstance(free, int) and free >= 0
+    assert block == largest, (block, largest)
+    heap = port.heap(True)
+    assert heap["total"] >= heap["free"] >= 0, heap
+    if "idf_free" in heap:
+        # MicroPython's heap would grow by its largest block, so that is not looked for.
+        assert heap["idf_free"] >= heap["idf_largest"] == largest
+        assert "largest" not in heap
+    elif heap["total"]:  # CPython has no bound to report
+        assert 0 <= heap["largest"] <= heap["total"], heap
+    assert "largest" not in port.heap()
+
+
+def check_rare_methods_are_let_go_of_with_a_feed(port):
+    port.reset_cause()
+    assert port._rare is not None
+    port.feed()
+    assert port._rare is None
+    try:
+        port.no_such_method()
+    except AttributeError:
+        return
+    raise AssertionError("a method that is not there was found")
 
 
 def check_random_bytes_differ(port):
@@ -217,6 +241,7 @@ CHECKS = (
     check_clock_mark_stays_and_leaves_the_data,
     check_unique_id_is_the_same_bytes,
     check_heap_numbers_are_ints,
+    check_rare_methods_are_let_go_of_with_a_feed,
     check_random_bytes_differ,
     check_chip_temperature_is_possible,
     check_a_pin_that_is_not_there_is_a_value_error,

@@ -80,7 +80,8 @@ def _imports(path: Path) -> set[str]:
             found.add(module)
             found.update(f"{module}.{alias.name}" for alias in node.names)
         elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "load":
-            found.update(f"linkpost.{name.value}" for name in node.args)
+            names = [name.value for name in node.args if isinstance(name, ast.Constant)]
+            found.update(f"linkpost.{name}" for name in names)
     return found
 
 

@@ -52,7 +52,9 @@ def test_files_the_config_does_not_use_are_left_out():
 @pytest.mark.parametrize("chip", ["host", "esp32", "rp2"])
 def test_files_of_a_chip_have_all_that_they_import_at_once(chip):
     files = files_for(chip=chip, byte_code=False)
-    assert {f"lib/linkpost/ports/{name}.py" for name in ("base", chip)} <= files.keys()
+    assert {
+        f"lib/linkpost/ports/{name}.py" for name in ("rare", chip, f"{chip}_rare")
+    } <= files.keys()
     for name, content in files.items():
         folder = PurePosixPath(name).parent
         for dots, module in re.findall(rb"^from (\.+)([\w.]+) import", content, re.MULTILINE):

@@ -71,7 +71,8 @@ class Board:
     def program(self, body):
         app = APP + "".join(f"        {line}\n" for line in body.strip().splitlines())
         library = {"__init__": INIT, "config": CONFIG, "app": app.encode()}
-        for name in ("errors", "ports/__init__", "ports/base", "ports/host"):
+        ports = [f"ports/{name}" for name in ("__init__", "host", "host_rare", "rare")]
+        for name in ("errors", "loader", *ports):
             library[name] = (firmware.package_dir() / f"{name}.py").read_bytes()
         files = {"main.py": MAIN}
         if self.setup.runtime == "micropython":

@@ -1,6 +1,6 @@
 """What the app stands on, without hardware, network or flash: time passes only when it sleeps."""
 
-from linkpost.ports.base import POWER_ON, Port
+from linkpost.ports import Port
 
 
 class Slept(BaseException):
@@ -15,7 +15,7 @@ class FakePort(Port):
     can_deep_sleep = True
     retained_bytes = 12
 
-    def __init__(self, cause=POWER_ON, retained=None, unix_ms=1_800_000_000_000):
+    def __init__(self, cause="power on", retained=None, unix_ms=1_800_000_000_000):
         self.now = 0
         self.fed = 0
         self.longest_unfed_ms = 0
@@ -90,6 +90,27 @@ class FakePort(Port):
 
     def heap_free(self):
         return 100_000
+
+    def heap_largest(self):
+        return None
+
+    def tls_memory(self):
+        return 100_000, None
+
+    def clock_marked(self):
+        return True
+
+    def mark_clock(self, right):
+        pass
+
+    def station(self):
+        return None
+
+    def stop_station(self):
+        pass
+
+    def wifi_rssi(self):
+        return None
 
     def random_bytes(self, length):
         # Fair and repeatable: a counter that walks through all values.

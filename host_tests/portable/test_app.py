@@ -15,7 +15,6 @@ from linkpost.errors import (
     TLSError,
 )
 from linkpost.log import Log
-from linkpost.ports.base import DEEP_SLEEP_WAKE, WATCHDOG_RESET
 from linkpost.retained import Retained
 from linkpost.sensors.system import System
 
@@ -103,7 +102,7 @@ def test_run_samples_at_the_interval_and_sends_each_reading_when_taken():
 
 
 def test_run_boot_stores_a_system_reading_first():
-    board = _Board(until_ms=60_000, port=FakePort(cause=WATCHDOG_RESET)).run()
+    board = _Board(until_ms=60_000, port=FakePort(cause="watchdog")).run()
     first = board.sent()[0]
     assert first["reset_cause"] == "watchdog"
     assert first["dropped"] == 0
@@ -319,7 +318,7 @@ def test_run_deep_sleep_sends_then_sleeps_to_the_next_reading():
 
 def test_run_wake_from_deep_sleep_samples_at_once_and_stores_no_boot_reading():
     first = _Board(interval_s=300, sleep="deep").run()
-    port = FakePort(cause=DEEP_SLEEP_WAKE, retained=first.port.retained())
+    port = FakePort(cause="deep sleep", retained=first.port.retained())
     board = _Board(interval_s=300, sleep="deep", port=port).run()
     readings = board.sent()
     assert len(readings) == 1
@@ -335,7 +334,7 @@ def test_run_backoff_outlives_deep_sleep():
     attempts = []
     sends = 0
     for life in range(12):
-        cause = DEEP_SLEEP_WAKE if life else "power on"
+        cause = "deep sleep" if life else "power on"
         port = FakePort(cause=cause, retained=retained)
         board = _Board(interval_s=20, sleep="deep", port=port, answer=down).run()
         retained = port.retained()

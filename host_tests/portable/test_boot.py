@@ -5,7 +5,6 @@ import os
 from fakes_app import FakePort, Slept
 from linkpost import boot, boot_work
 from linkpost.errors import ConfigError
-from linkpost.ports.base import DEEP_SLEEP_WAKE
 from linkpost.retained import Retained
 
 # What is expected to crash prints a traceback; not here.
@@ -124,7 +123,7 @@ def test_boot_loss_of_power_starts_the_count_over():
 def test_boot_wakes_from_deep_sleep_do_not_count():
     retained = None
     for _ in range(10):
-        port = FakePort(cause=DEEP_SLEEP_WAKE, retained=retained)
+        port = FakePort(cause="deep sleep", retained=retained)
         assert _boots(port, _Start()) == "repl"
         retained = port.retained()
     assert Retained(port).crashes == 0

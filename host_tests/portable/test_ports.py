@@ -4,6 +4,7 @@ import fakes_chip
 import fakes_wifi
 from linkpost import ports
 from linkpost.errors import ConfigError
+from linkpost.ports import rare, rp2
 from linkpost.ports.esp32 import ESP32Port
 from linkpost.ports.host import HostPort
 from linkpost.ports.rp2 import RP2Port
@@ -376,25 +377,66 @@ def test_led_pico_w_named_pin_is_switched():
     assert chip.pins["LED"].level == 0
 
 
-def test_heap_free_esp32_counts_the_block_it_may_grow_by_once():
-    from linkpost.ports import esp32
+class FakeGC:
+    """MicroPython's own figures: 56,000 of heap, 20,000 of it free, and what it could grow by."""
 
-    class FakeGC:
-        @staticmethod
-        def mem_free():
-            return 20_000 + 40_960  # its own, and the largest block of the IDF heap
+    def __init__(self, could_grow_by=0):
+        self.could_grow_by = could_grow_by
+        self.collected = 0
 
-    real = esp32.gc
-    esp32.gc = FakeGC
+    def mem_free(self):
+        return 20_000 + self.could_grow_by
+
+    def mem_alloc(self):
+        return 36_000
+
+    def collect(self):
+        self.collected += 1
+
+
+def with_gc(fake, work):
+    real = rare.gc
+    rare.gc = rp2.gc = fake
     try:
-        assert boot(esp32_chip()).heap_free() == 20_000 + 61_000 + 120
+        return work()
     finally:
-        esp32.gc = real
+        rare.gc = rp2.gc = real
 
 
-def test_heap_largest_esp32_is_the_largest_of_all_regions():
-    assert boot(esp32_chip()).heap_largest() == 40_960
-    assert boot(fakes_chip.RP2Chip()).heap_largest() is None
+def test_heap_esp32_counts_the_block_it_may_grow_by_once():
+    port = boot(esp32_chip())
+    fake = FakeGC(could_grow_by=40_960)  # the largest block of the IDF heap
+    assert with_gc(fake, port.heap_free) == 20_000 + 61_000 + 120
+    assert fake.collected == 1
+    wanted = {"total": 56_000, "free": 20_000, "idf_free": 61_120, "idf_largest": 40_960}
+    assert with_gc(fake, port.heap) == wanted
+    # To look for the largest block would make it grow.
+    assert with_gc(fake, lambda: port.heap(True)) == wanted
+    assert with_gc(fake, port.heap_largest) == 40_960
+    assert with_gc(fake, port.tls_memory) == (61_120, 40_960)
+
+
+def test_heap_rp2_has_one_heap_whose_largest_block_is_looked_for_where_asked():
+    port = boot(fakes_chip.RP2Chip())
+    assert with_gc(FakeGC(), port.heap) == {"total": 56_000, "free": 20_000}
+    assert with_gc(FakeGC(), port.heap_free) == 20_000
+    assert with_gc(FakeGC(), port.heap_largest) is None
+    assert with_gc(FakeGC(), port.tls_memory) == (20_000, None)
+
+    def short_of(limit):
+        def bytearray(size):
+            if size > limit:
+                raise MemoryError
+
+        return bytearray
+
+    for limit in (0, 300, 7_000, 19_999, 20_000):
+        rare.bytearray = short_of(limit)
+        try:
+            largest = with_gc(FakeGC(), lambda: port.heap(True)["largest"])
+        finally:
+            del rare.bytearray
+        assert limit - 256 <= largest <= limit, limit
 
 
 # -- radio ----------------------------------------------------------------------------------------

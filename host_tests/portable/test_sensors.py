@@ -306,6 +306,7 @@ def test_onchip_adc_that_is_stuck_is_an_error():
 def test_system_tells_what_the_board_knows():
     port = rp2_port()
     port.heap_free = lambda: 123_456
+    port.heap_largest = lambda: None
     port.sleep_ms(7_900)
     values = System(port, lambda: {"dropped": 2}).read()
     assert values["reset_cause"] == "power on"

@@ -10,8 +10,7 @@ Rules, and why:
 3. Every wait is bounded and cut into steps; between them the caller feeds the watchdog.
 4. Whatever a driver raises (`errors.DRIVER_ERRORS`) is a try that failed, and told in its words.
 
-The words of the port's `wifi_status()` (ports/base.py) are compared here; numbers of the chips are
-in the port files only.
+The words of the port's `wifi_status()` are compared here; the chips' numbers are in the ports.
 """
 
 from micropython import const

@@ -1,7 +1,5 @@
 """What the board knows about itself: why it started, its version, memory and signal."""
 
-import gc
-
 from ..version import VERSION
 
 
@@ -21,7 +19,6 @@ class System:
 
     def read(self):
         port = self._port
-        gc.collect()  # what can be had, not what has not been collected yet
         values = {
             "reset_cause": port.reset_cause(),
             "version": VERSION,

@@ -4,7 +4,7 @@
 .mpy):
 
     class Sensor:
-        def __init__(self, options, port):    # {"pin": 34}; a `ports.base.Port`
+        def __init__(self, options, port):    # {"pin": 34}; a `ports.Port`
             ...
         def read(self):
             return {"moisture": 41.5}         # number, text or bool by name; raise when it cannot
