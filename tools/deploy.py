@@ -21,12 +21,12 @@ from typing import Any
 
 import click
 
-from tools import deploy_plan, failures, firmware, usb_options
-from tools.board_files import CA_PREFIX, OWNED_FOLDERS, anchors, files_for
+from tools import deploy_plan, failures, firmware, next_step, usb_options
+from tools.board_files import OWNED_FOLDERS, anchors, files_for
 from tools.boards import boards
 from tools.config_check import CHECKED, CONFIG
 from tools.deploy_boot import FirstLines
-from tools.deploy_plan import EDITED, KEPT, MAIN, NONE, OTHER, OURS, Plan
+from tools.deploy_plan import EDITED, KEPT, MAIN, NONE, OTHER, OURS, Plan, is_kept_ca
 from tools.deploy_progress import Progress
 from tools.failures import CommandError
 from tools.usb_board import BoardLost, Identity, OnBoardError, UsbBoard
@@ -41,9 +41,10 @@ _LOOK_ON_S = 1.0
 @click.option(
     "--ca",
     type=click.Path(path_type=Path),
-    help="PEM file of CAs to trust beside the platform's own, e.g. the emulator's. Without it, "
-    "one given in an earlier deploy is taken off the board again.",
+    help="PEM file of CAs to trust beside the platform's own, e.g. the emulator's. It stays on "
+    "the board until another, --no-ca, or `provision` with another endpoint.",
 )
+@click.option("--no-ca", is_flag=True, help="Take the CA of an earlier --ca off the board.")
 @click.option(
     "--replace-main",
     is_flag=True,
@@ -62,6 +63,7 @@ _LOOK_ON_S = 1.0
 def deploy(
     port: str | None,
     ca: Path | None,
+    no_ca: bool,
     replace_main: bool,
     wait_s: float,
     boot_s: float,
@@ -80,9 +82,11 @@ def deploy(
     Example: linkpost deploy --port /dev/ttyUSB0
     Against an emulator: linkpost deploy --ca ca.pem
     """
+    if ca is not None and no_ca:
+        raise click.UsageError("give --ca or --no-ca, not both")
     anchors(ca)  # a --ca that cannot be read: said before a board is stopped
     with UsbBoard(_chosen(port), wait_s, _note) as board:
-        done = _Deployment(board, ca, replace_main).run()
+        done = _Deployment(board, ca, replace_main, keeps_ca=not no_ca).run()
         first = _watch(board, boot_s, done)
     if as_json:
         print(json.dumps({**done, "runs": first.runs}))
@@ -104,9 +108,12 @@ def deploy(
 class _Deployment:
     """One deploy onto a board whose program is stopped."""
 
-    def __init__(self, board: UsbBoard, ca: Path | None, replace_main: bool):
+    def __init__(
+        self, board: UsbBoard, ca: Path | None, replace_main: bool, keeps_ca: bool = True
+    ):
         self._board = board
         self._ca = ca
+        self._keeps_ca = keeps_ca and ca is None
         self._replace_main = replace_main
         self._is_changing = False
         self._keeps_main = False
@@ -176,7 +183,7 @@ class _Deployment:
         if whose == OTHER and not (self._replace_main or self._is_agreed()):
             raise CommandError(
                 "main.py on the board is another program's. Nothing was written. To replace it, "
-                "keeping it as main.old.py: linkpost deploy --replace-main",
+                f"keeping it as main.old.py: {self._again('deploy --replace-main')}",
                 failures.USAGE,
             )
         if whose == NONE:
@@ -212,6 +219,12 @@ class _Deployment:
         """Make the board's files ours, main.py last."""
         board = self._board
         on_board = board.hashes(MAIN, *OWNED_FOLDERS)
+        if self._keeps_ca:
+            kept = [path for path, digest in on_board.items() if is_kept_ca(path, digest)]
+            for path in kept:
+                del on_board[path]
+            if kept:
+                _note("the CA of an earlier --ca stays on the board; --no-ca takes it off")
         plan = deploy_plan.plan(self._files, on_board, keeps_main=self._keeps_main)
         if not plan.is_empty:
             self._check_room(plan)
@@ -220,8 +233,7 @@ class _Deployment:
             # littlefs would free those of an overwritten file only after it is written.
             board.remove(MAIN, *plan.remove, *(path for path in plan.copy if path in on_board))
             for path in plan.remove:
-                no_longer = self._ca is None and path.startswith(CA_PREFIX)
-                _note(f"removed {path}{': no --ca was given' if no_longer else ''}")
+                _note(f"removed {path}")
             self._copy(plan)
             self._compare()
             if plan.writes_main:
@@ -272,6 +284,13 @@ class _Deployment:
                 failures.NO_BOARD,
             )
 
+    def _again(self, words: str) -> str:
+        if self._replace_main:
+            words += " --replace-main"
+        if not self._keeps_ca and self._ca is None:
+            words += " --no-ca"
+        return next_step.command(words, self._board.port, self._ca)
+
     def _full(self, what: str) -> CommandError:
         return CommandError(
             f"The board's flash is full: {what}. Make room (linkpost outbox shows what waits; "
@@ -284,7 +303,7 @@ class _Deployment:
         if self._is_changing:
             _note(
                 "the board is deployed in part: it starts to its REPL, and its config and "
-                "readings are untouched. Repeat: linkpost deploy"
+                f"readings are untouched. Repeat: {self._again('deploy')}"
             )
         elif not isinstance(error, BoardLost):
             with contextlib.suppress(CommandError):

@@ -6,7 +6,8 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
-from tools import deploy_record, firmware
+from tools import deploy_record, firmware, next_step
+from tools.board_files import CA_PREFIX
 from tools.boards import Board
 from tools.config_check import CONFIG, check_config
 from tools.failures import USAGE, CommandError
@@ -61,6 +62,14 @@ def plan(files: dict[str, bytes], on_board: dict[str, str], *, keeps_main: bool)
     return Plan(copy, remove, len(files) - len(copy) - 1, writes_main=not keeps_main)
 
 
+def is_kept_ca(path: str, digest: str) -> bool:
+    """Tell whether a file on the board is the CA of an earlier deploy, and whole.
+
+    Its name has the first digits of its SHA-256: what a cut has left of one does not stay.
+    """
+    return path.startswith(CA_PREFIX) and path == f"{CA_PREFIX}{digest[:8]}.der"
+
+
 def whose_main(content: bytes | None, known: set[str | None]) -> str:
     """Return whose main.py that is; `known` are the hashes of those that we brought."""
     if not content:  # a cut can leave a new file empty
@@ -105,7 +114,9 @@ def parse_config(
     """
     if text is None:
         raise CommandError(
-            f"The board on {port} has no config.json yet. Run first: linkpost provision", USAGE
+            f"The board on {port} has no config.json yet. "
+            f"Run first: {next_step.command('provision', port)}",
+            USAGE,
         )
     firmware.enable_imports()
     from linkpost.config import Config
@@ -118,7 +129,9 @@ def parse_config(
         checked = b"" if board is None else check_config(parsed, board, text)
     except ConfigError as error:
         raise CommandError(
-            f"The board's config.json: {error}. Mend it with: linkpost provision", USAGE
+            f"The board's config.json: {error}. "
+            f"Mend it with: {next_step.command('provision', port)}",
+            USAGE,
         ) from error
     return parsed, checked
 

@@ -13,7 +13,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
-from tools import failures
+from tools import failures, next_step
 from tools.boards import ESP32, Board, boards, find_board
 from tools.esp_flash import Chip, check_chip, flash_esp, read_chip
 from tools.firmware_cache import firmware_for, firmware_from
@@ -61,7 +61,7 @@ def flash(
     inside = look_inside(data, board)
     print(f"{inside} ({name}) is on the {board.chip_name} at {where}, verified.")
     # Files are an image's: with a config in them, and the app.
-    print(f"Next: linkpost {'monitor' if inside.has_files else 'provision'}")
+    print(f"Next: {next_step.command('monitor' if inside.has_files else 'provision', port)}")
     return failures.DONE
 
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shlex
 import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
-from tools import failures, usb_options, whole_file
+from tools import failures, firmware, next_step, usb_options, whole_file
 from tools.authenticate import authenticate
-from tools.board_files import OWNED_FOLDERS, files_for
+from tools.board_files import CA_PREFIX, OWNED_FOLDERS, anchors, files_for
 from tools.board_identity import Identity
 from tools.boards import boards
 from tools.config_check import CHECKED, CONFIG, check_config, dump_config
@@ -98,9 +97,10 @@ def provision(
         if text is not None and existing != config and not (yes or _agrees(existing)):
             raise CommandError("the board's config.json is kept; --yes replaces it")
         if existing != config:
+            _drop_foreign_ca(board, existing, config, ca)
             write_config(board, dump_config(config), checked)
         _report(config, board.port, who.free_bytes)
-        lacks = who.linkpost is not None and _lacks_files(board, who, config)
+        lacks = who.linkpost is not None and _lacks_files(board, who, config, ca)
         if has_radio and not config.get("wifi"):
             _note("there is no `wifi` in it: this board has no other way to the platform")
     print(_next(who, lacks, port, ca))
@@ -111,6 +111,33 @@ def _check_for(who: Identity, config: dict[str, Any]) -> bytes:
     """Check what only the board can tell, where it is one of `boards/`; return what says so."""
     known = boards().get(who.build)
     return b"" if known is None else check_config(config, known)
+
+
+def _drop_foreign_ca(
+    board: UsbBoard, existing: dict[str, Any], config: dict[str, Any], ca: Path | None
+) -> None:
+    """Take the CA of another endpoint off the board: what it was trusted for is gone."""
+    if _place(existing) == _place(config):
+        return
+    folder = CA_PREFIX.partition("/")[0]
+    there = {path for path in board.files(folder) if path.startswith(CA_PREFIX)}
+    foreign = sorted(there - anchors(ca).keys())
+    if foreign:
+        # Before the config is written: cut in between, this is done again.
+        board.remove(*foreign)
+        _note(f"removed {', '.join(foreign)}: trusted for the endpoint that was here before")
+
+
+def _place(config: dict[str, Any]) -> str | None:
+    """Return the endpoint, however it was written; None where there is none that is right."""
+    firmware.enable_imports()
+    from linkpost.config_rules import check_endpoint
+    from linkpost.errors import ConfigError
+
+    try:
+        return str(check_endpoint("endpoint", config.get("endpoint")))
+    except ConfigError:
+        return None
 
 
 def write_config(board: UsbBoard, content: bytes, checked: bytes = b"") -> None:
@@ -274,20 +301,20 @@ def _report(config: dict[str, Any], where: str, free_bytes: int) -> None:
         print(held[0].upper() + held[1:])
 
 
-def _lacks_files(board: UsbBoard, who: Identity, config: dict[str, Any]) -> bool:
-    """Tell whether this config needs a part of the firmware that is not on the board."""
-    needed = files_for(config, chip=who.chip or "", native_digests=who.native_digests)
+def _lacks_files(board: UsbBoard, who: Identity, config: dict[str, Any], ca: Path | None) -> bool:
+    """Tell whether this config needs a file that is not on the board: of the firmware, or a CA."""
+    needed = files_for(config, chip=who.chip or "", native_digests=who.native_digests, ca=ca)
     return not needed.keys() <= board.files("main.py", *OWNED_FOLDERS).keys()
 
 
 def _next(who: Identity, lacks_files: bool, port: str | None, ca: Path | None) -> str:
-    place = f" --port {shlex.quote(port)}" if port else ""
-    deploy = f"linkpost deploy{place}" + (f" --ca {shlex.quote(str(ca))}" if ca else "")
+    deploy = next_step.command("deploy", port, ca)
     if who.linkpost is None:
         return f"Next: {deploy}"
     if lacks_files:
-        return f"Next: {deploy}\nThis config needs parts that are not on the board yet."
-    return f"The board restarts with it. Look on with: linkpost monitor{place}"
+        return f"Next: {deploy}\nThis config needs files that are not on the board yet."
+    monitor = next_step.command("monitor", port)
+    return f"The board restarts with it. Look on with: {monitor}"
 
 
 def _note(line: str) -> None:

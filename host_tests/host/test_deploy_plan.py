@@ -102,13 +102,23 @@ def test_files_for_the_chip_and_config_of_the_board_are_what_it_gets():
     assert content["config.json"] == CONFIG
 
 
-def test_ca_adds_an_anchor_and_a_deploy_without_it_takes_it_off(tmp_path):
-    ca = tmp_path / "ca.pem"
-    trustme.CA().cert_pem.write_to_path(str(ca))
+def test_ca_stays_through_deploys_until_another_or_until_it_is_taken_off(tmp_path):
+    ca, other = tmp_path / "ca.pem", tmp_path / "other.pem"
+    for path in (ca, other):
+        trustme.CA().cert_pem.write_to_path(str(path))
     board = LittlefsBoard({"config.json": CONFIG})
     done = deploy._Deployment(board, ca, False).run()
-    anchors = [path for path in done["copied"] if path.startswith("certs/ca-")]
-    assert len(anchors) == 1
+    (first,) = [path for path in done["copied"] if path.startswith("certs/ca-")]
     done = deploy._Deployment(board, None, False).run()
-    assert done["removed"] == anchors
+    assert (done["copied"], done["removed"]) == ([], [])
+    assert first in board.content()
+    board.write("certs/ca-01234567.der", b"what a cut has left")
+    done = deploy._Deployment(board, None, False).run()
+    assert done["removed"] == ["certs/ca-01234567.der"]
+    assert first in board.content()
+    done = deploy._Deployment(board, other, False).run()
+    assert done["removed"] == [first]
+    (second,) = [path for path in done["copied"] if path.startswith("certs/ca-")]
+    done = deploy._Deployment(board, None, False, keeps_ca=False).run()
+    assert done["removed"] == [second]
     assert done["copied"] == [deploy_record.PATH, "main.py"]

@@ -90,7 +90,7 @@ def test_deploy_as_a_person_sees_it_piped_has_lines_and_no_colours(tmp_path):
     assert "2 removed; it runs" in done.stdout
     assert "copying lib/linkpost/backoff.mpy (" in done.stderr
     assert "removed lib/linkpost/left_over.mpy\n" in done.stderr
-    assert "removed certs/ca-01234567.der: no --ca was given" in done.stderr
+    assert "removed certs/ca-01234567.der\n" in done.stderr
     assert "app started" in done.stderr
     assert "config.json" in listed.stdout, listed.stderr
     assert "\x1b" not in done.stdout + done.stderr

@@ -29,13 +29,14 @@ def firmware_file(tmp_path, name, length=60_000):
 def test_flash_writes_the_firmware_and_says_what_is_next(tmp_path, name):
     path = firmware_file(tmp_path, name)
     with mock_bootloader(chip=boards()[name].chip) as chip:
+        port = chip.url()
         result = run("flash", name, "--port", chip.url(), "--firmware", path)
         assert result.returncode == 0, result.stderr
         # What is in the mock's flash now is what its own verify-flash compares.
         board = boards()[name]
         flash_esp(chip.url(), board, [(board.offset, path)])
     assert "verified" in result.stdout
-    assert "Next: linkpost provision" in result.stdout
+    assert f"Next: linkpost provision --port {port}\n" in result.stdout
     assert "MAC " in result.stderr
     assert "\x1b" not in result.stdout + result.stderr
     assert "%" not in result.stderr

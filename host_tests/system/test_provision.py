@@ -138,7 +138,7 @@ def test_board_that_runs_runs_on_with_the_new_config_or_after_ctrl_c_with_the_ol
         assert on_board(board)["device_secret"] == SECRET
         assert "config.json.new" not in board.files()
         result = run("provision", "--port", board.port, "--from", other, "--yes")
-        assert "This config needs parts" in result.stdout, result.stderr
+        assert "This config needs files" in result.stdout, result.stderr
 
 
 def test_nobody_to_ask_is_said_and_nothing_hangs(tmp_path):
@@ -182,6 +182,42 @@ def test_check_authenticates_for_real_before_anything_is_written(tmp_path):
         untrusted = run("provision", "--port", board.port, "--from", good, "--check", "--yes")
         assert untrusted.returncode == 4
         assert "given with --ca" in untrusted.stderr
+
+
+def test_next_line_is_followed_and_the_ca_stays_until_another_endpoint(tmp_path):
+    with EmulatorProcess() as emulator, serial_board(tmp_path) as board:
+        triple = {
+            "product_key": PRODUCT_KEY,
+            "device_name": DEVICE_NAME,
+            "device_secret": DEVICE_SECRET,
+        }
+        given = write(tmp_path, endpoint=emulator.platform, **triple)
+        provision = ("provision", "--port", board.port, "--from")
+        said = run(*provision, given, "--check", "--ca", emulator.ca).stdout
+        assert said.endswith(
+            f"Next: linkpost deploy --port {shlex.quote(board.port)} --ca "
+            f"{shlex.quote(str(emulator.ca))}\n"
+        )
+        for _ in range(2):  # as that line says, and once more without the CA
+            line = said.rpartition("Next: linkpost ")[2] or f"deploy --port {board.port}"
+            assert run(*shlex.split(line), "--boot-wait", 0).returncode == 0
+            (ca,) = [path for path in board.files() if path.startswith("certs/ca-")]
+            said = ""
+        same = write(
+            tmp_path, "same.json", endpoint=f"https://{emulator.platform}/", interval_s=5, **triple
+        )
+        result = run(*provision, same, "--yes")
+        assert ca in board.files()
+        assert f"linkpost monitor --port {shlex.quote(board.port)}" in result.stdout
+        # Known already: also with the CA named, nothing is missing on the board.
+        other = write(tmp_path, "other.json", endpoint="localhost:9", **triple)
+        result = run(*provision, other, "--yes", "--ca", emulator.ca)
+        assert ca in board.files() and "Next:" not in result.stdout
+        result = run(*provision, given, "--yes")
+        assert f"removed {ca}: trusted for the endpoint that was here" in result.stderr
+        assert ca not in board.files()
+        result = run(*provision, given, "--ca", emulator.ca)
+        assert f"--ca {shlex.quote(str(emulator.ca))}" in result.stdout
 
 
 def test_config_can_go_to_a_file_that_only_its_owner_reads(tmp_path):
