@@ -92,6 +92,6 @@ def main(arguments: list[str] | None = None) -> None:
         code = getattr(error, "exit_code", None)
         if code is None:
             code = failures.exit_code_of(type(error).__name__)
-        if code == 1 and not debug:
+        if code == 1 and not debug and not isinstance(error, failures.CommandError):
             print("linkpost: this is unexpected; --debug shows where it happened", file=sys.stderr)
         sys.exit(code)

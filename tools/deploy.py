@@ -15,7 +15,6 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +24,13 @@ from tools import deploy_plan, failures, firmware, next_step, usb_options
 from tools.board_files import OWNED_FOLDERS, anchors, files_for
 from tools.boards import boards
 from tools.config_check import CHECKED, CONFIG
-from tools.deploy_boot import FirstLines
 from tools.deploy_plan import EDITED, KEPT, MAIN, NONE, OTHER, OURS, Plan, is_kept_ca
 from tools.deploy_progress import Progress
+from tools.deploy_watch import Start, watch
 from tools.failures import CommandError
 from tools.usb_board import BoardLost, Identity, OnBoardError, UsbBoard
 
 _NO_SPACE = 28
-# After the app has said that it runs: long enough for what fails at its first step.
-_LOOK_ON_S = 1.0
 
 
 @click.command()
@@ -57,7 +54,7 @@ _LOOK_ON_S = 1.0
     type=click.FloatRange(min=0),
     default=30.0,
     show_default=True,
-    help="Seconds to wait for the first lines of the new boot; 0: do not.",
+    help="Seconds to wait for the first report of the new boot; 0: do not.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
 def deploy(
@@ -69,14 +66,16 @@ def deploy(
     boot_s: float,
     as_json: bool,
 ) -> int:
-    """Put the firmware on a board over USB, and see it start.
+    """Put the firmware on a board over USB, and see its first report accepted.
 
     Copies what changed, removes what is no longer part, compares hashes, and restarts the board.
     The config, the token, waiting readings and your own files (user/) are not touched; a main.py
     that you edited is kept. Interrupted, the board starts to its REPL: deploy again.
 
     \b
-    Exit codes: 0 it runs, 2 configuration, 6 no sign of the app in time, 7 no board or no answer.
+    Exit codes: 0 the first report is accepted, or a reading stored where that is due later;
+    2 configuration, 3 authentication refused, 4 network or TLS, 5 refused by the service,
+    6 none of it in time, 7 no board or no answer. The board runs on in any case.
 
     \b
     Example: linkpost deploy --port /dev/ttyUSB0
@@ -86,22 +85,15 @@ def deploy(
         raise click.UsageError("give --ca or --no-ca, not both")
     anchors(ca)  # a --ca that cannot be read: said before a board is stopped
     with UsbBoard(_chosen(port), wait_s, _note) as board:
-        done = _Deployment(board, ca, replace_main, keeps_ca=not no_ca).run()
-        first = _watch(board, boot_s, done)
+        deployment = _Deployment(board, ca, replace_main, keeps_ca=not no_ca)
+        done = deployment.run()
+        start = watch(board, boot_s, deployment.config, done["kept_main"])
     if as_json:
-        print(json.dumps({**done, "runs": first.runs}))
-    if first.failure:
-        for line in first.traceback:
-            print(line, file=sys.stderr)
-        raise CommandError(f"everything is copied, but {first.failure}", first.exit_code)
-    if not first.runs and boot_s:
-        raise CommandError(
-            f"everything is copied, but the board said nothing for {boot_s:g} s. "
-            "Look on with: linkpost monitor",
-            failures.TIMEOUT,
-        )
+        print(json.dumps({**done, "runs": start.runs, "report": start.report}))
+    if start.exit_code != failures.DONE:
+        raise CommandError(f"everything is copied, but {start.words}", start.exit_code)
     if not as_json:
-        print(_summary(done, first.runs))
+        print(_summary(done, start))
     return failures.DONE
 
 
@@ -119,6 +111,7 @@ class _Deployment:
         self._keeps_main = False
         self._files: dict[str, bytes] = {}
         self._checked = b""
+        self.config: dict[str, Any] = {}  # the board's, once it was read
 
     def run(self) -> dict[str, Any]:
         """Deploy; return what was done. The board is ready to be restarted."""
@@ -150,11 +143,11 @@ class _Deployment:
                 f"linkpost runs on ESP32 and Pico W; this board is {who}. Nothing was written.",
                 failures.USAGE,
             )
-        config, self._checked = deploy_plan.parse_config(
+        self.config, self._checked = deploy_plan.parse_config(
             self._board.read(CONFIG), self._board.port, boards().get(who.build)
         )
         files = files_for(
-            config,
+            self.config,
             chip=who.chip,
             native_digests=who.native_digests,
             ca=self._ca,
@@ -312,27 +305,6 @@ class _Deployment:
                 self._board.leave_running()
 
 
-def _watch(board: UsbBoard, boot_s: float, done: dict[str, Any]) -> FirstLines:
-    """Restart the board and follow its first lines; they go to standard error."""
-    first = FirstLines()
-    if not boot_s:
-        board.leave_running()
-        return first
-    looks_until: float | None = None
-    for line in board.restart(boot_s):
-        if line is not None and line.strip():
-            print(line, file=sys.stderr)
-            first.take(line)
-            # A person's own main.py may print whatever it likes.
-            first.runs = first.runs or (done["kept_main"] and first.failure is None)
-        now = time.monotonic()
-        if looks_until is None and (first.runs or first.failure):
-            looks_until = now + _LOOK_ON_S
-        if looks_until is not None and now > looks_until:
-            break
-    return first
-
-
 def _chosen(port: str | None) -> str:
     if port is not None:
         return port
@@ -341,14 +313,13 @@ def _chosen(port: str | None) -> str:
     return find_port()
 
 
-def _summary(done: dict[str, Any], runs: bool) -> str:
+def _summary(done: dict[str, Any], start: Start) -> str:
     parts = [f"{len(done['copied'])} files copied", f"{done['unchanged']} unchanged"]
     if done["removed"]:
         parts.append(f"{len(done['removed'])} removed")
     if done["kept_main"]:
         parts.append("your own main.py kept (--replace-main replaces it)")
-    end = "it runs" if runs else "restarted"
-    return f"linkpost {done['version']} is on {done['port']}: {', '.join(parts)}; {end}"
+    return f"linkpost {done['version']} is on {done['port']}: {', '.join(parts)}; {start.words}"
 
 
 def _note(line: str) -> None:

@@ -25,11 +25,6 @@ THEIRS = {
 NOBODY = "localhost:9"  # nothing listens there
 
 
-@pytest.fixture(autouse=True)
-def short_look(monkeypatch):
-    monkeypatch.setattr(deploy, "_LOOK_ON_S", 0.0)
-
-
 def config_in(folder: Path, **changes: object) -> Path:
     return linkpost_command.write_config(folder, NOBODY, **{"interval_s": 1, **changes})
 
@@ -41,8 +36,13 @@ def run_deploy(port: str, *options: object) -> int:
 
 
 def run_deploy_json(capsys, port: str, *options: object) -> dict:
+    """Run the command; return what it says. At NOBODY the first report fails."""
     capsys.readouterr()
-    assert run_deploy(port, "--json", *options) == failures.DONE
+    try:
+        assert run_deploy(port, "--json", *options) == failures.DONE
+    except CommandError as error:
+        assert error.exit_code == failures.NETWORK, error
+        assert "the first report failed: NetworkError" in str(error)
     return json.loads(capsys.readouterr().out)
 
 
@@ -66,9 +66,10 @@ def test_deploy_fresh_reports_and_again_copies_nothing(tmp_path, capsys):
         with serial_board(tmp_path, usb="native", files=files) as board:
             done = run_deploy_json(capsys, board.port, "--ca", emulator.ca)
             assert done["runs"]
+            assert done["report"] == "accepted"
+            assert emulator.messages()
             expected = wanted(config, Path(emulator.ca))
             assert set(done["copied"]) == expected.keys() - {"config.json"}
-            board.wait_until(lambda: bool(emulator.messages()), "report at the platform")
             again = run_deploy_json(capsys, board.port, "--ca", emulator.ca)
             assert again["runs"]
             assert (again["copied"], again["removed"]) == ([], [])
@@ -76,7 +77,7 @@ def test_deploy_fresh_reports_and_again_copies_nothing(tmp_path, capsys):
 
 
 def test_deploy_as_a_person_sees_it_piped_has_lines_and_no_colours(tmp_path):
-    config = config_in(tmp_path)
+    config = config_in(tmp_path, interval_s=0.5)
     with serial_board(tmp_path, config=config) as board:
         with UsbBoard(board.port, 60) as usb:
             usb.write("lib/linkpost/backoff.mpy", b"M\x06")
@@ -84,10 +85,10 @@ def test_deploy_as_a_person_sees_it_piped_has_lines_and_no_colours(tmp_path):
             usb.write("certs/ca-01234567.der", b"0")
         done = linkpost_command.run("deploy", "--port", board.port)
         listed = board.mpremote("fs", "ls")
-    assert done.returncode == failures.DONE, done.stderr
-    assert done.stdout.startswith("linkpost ")
-    assert "3 files copied, " in done.stdout
-    assert "2 removed; it runs" in done.stdout
+    assert done.returncode == failures.NETWORK, done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("linkpost: everything is copied, but the first report failed: Network")
+    assert done.stdout == ""
     assert "copying lib/linkpost/backoff.mpy (" in done.stderr
     assert "removed lib/linkpost/left_over.mpy\n" in done.stderr
     assert "removed certs/ca-01234567.der\n" in done.stderr
@@ -153,10 +154,48 @@ def test_deploy_keeps_a_main_that_was_edited_on_the_board(tmp_path, capsys):
         with UsbBoard(board.port, 60) as usb:
             usb.write("main.py", edited, atomic=True)
             usb.remove("lib/linkpost/led.mpy")
-        done = run_deploy_json(capsys, board.port)
+        done = run_deploy_json(capsys, board.port, "--boot-wait", 5)
         assert done["kept_main"]
+        assert (done["runs"], done["report"]) == (True, None)
         assert "my own way" in board.console
         check_files(board, {**wanted(config), "main.py": edited, "main_loop.py": loop})
+
+
+def test_deploy_of_a_main_that_ends_by_itself_says_its_last_lines(tmp_path, capsys):
+    config = config_in(tmp_path)
+    with serial_board(tmp_path, config=config) as board:
+        with UsbBoard(board.port, 60) as usb:
+            usb.write("main.py", b"import linkpost.version\nprint('measured 21.5')\n", atomic=True)
+        assert run_deploy(board.port) == failures.DONE
+        said = capsys.readouterr().out
+        assert "your main.py ran to its end; it said last: measured 21.5" in said
+        with UsbBoard(board.port, 60) as usb:
+            usb.write("main.py", b"import linkpost.version\nprint(1 // 0)\n", atomic=True)
+        done = linkpost_command.run("deploy", "--port", board.port)
+        assert done.returncode == 1
+        assert "the app stopped: ZeroDivisionError" in done.stderr
+        assert "unexpected" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "words"),
+    [
+        ({"device_secret": "f" * 32}, failures.AUTH_REFUSED, "AuthError: Authentication refused"),
+        ({"topic": "/a1B2c3D4e5F/other01/x"}, failures.REFUSED, "for topic /a1B2c3D4e5F/other01"),
+    ],
+)
+def test_deploy_says_why_the_first_report_was_refused(tmp_path, changes, code, words):
+    with EmulatorProcess() as emulator:
+        config = linkpost_command.write_config(
+            tmp_path, emulator.platform, interval_s=1, **changes
+        )
+        with (
+            serial_board(tmp_path, files={"config.json": config.read_bytes()}) as board,
+            pytest.raises(CommandError, match="the first report failed") as caught,
+        ):
+            run_deploy(board.port, "--ca", emulator.ca)
+    assert caught.value.exit_code == code
+    assert words in str(caught.value)
 
 
 def test_deploy_of_a_config_that_the_board_refuses_shows_the_boards_line(tmp_path):
