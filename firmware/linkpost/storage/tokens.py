@@ -3,13 +3,14 @@
 An overwrite is atomic on littlefs: after a power cut the file is the old one or the new one
 (PLATFORM section 5). Whatever else it may be (missing, empty, cut short, corrupt, of another
 device or format) is no token: the device authenticates, which costs one request.
+
+Loaded for a moment.
 """
 
 import hashlib
 
 from ..errors import StorageError
-from .files import read_bytes
-from .readings import encode_frame, parse_frame
+from ..loader import load
 
 _KIND = 0x54  # "T"; a new layout gets a new kind, and the old one is then no token
 _IDENTITY_BYTES = 16
@@ -34,10 +35,11 @@ class TokenStore:
     def load(self):
         """Return the token (str), or None where there is none that belongs to the identity."""
         try:
-            data = read_bytes(self._path, _FILE_MAX)
-        except StorageError:
+            with open(self._path, "rb") as file:
+                data = file.read(_FILE_MAX)
+        except OSError:
             return None
-        payload = parse_frame(_KIND, data) if data else None
+        payload = load("storage.readings").parse_frame(_KIND, data)
         if payload is None or bytes(payload[:_IDENTITY_BYTES]) != self._identity:
             return None
         try:
@@ -52,8 +54,9 @@ class TokenStore:
 
     def save(self, token: str) -> None:
         """Write the token. Raises: StorageError where the flash refuses."""
+        frame = load("storage.readings").encode_frame(_KIND, self._identity + token.encode())
         try:
             with open(self._path, "wb") as file:
-                file.write(encode_frame(_KIND, self._identity + token.encode()))
+                file.write(frame)
         except OSError as error:
             raise StorageError("cannot write %s (error %s)" % (self._path, error.errno))
