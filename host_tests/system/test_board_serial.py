@@ -386,6 +386,38 @@ def test_board_serial_command_tells_its_port_and_ends_by_ctrl_c(tmp_path):
     assert not os.path.lexists(link)
 
 
+def test_board_serial_command_keeps_its_link_from_another_board(tmp_path):
+    link = tmp_path / "board"
+    serial = ("board", "serial", "--link", link, "--usb", "native", "--flash")
+    with linkpost_command.start(*serial, tmp_path / "one.img") as process:
+        process.stdout.readline()
+        place = os.readlink(link)
+        second = linkpost_command.run(*serial, tmp_path / "two.img")
+        assert second.returncode == 2
+        assert f"{link} is in use by another virtual board: stop that one" in second.stderr
+        assert os.readlink(link) == place
+        process.kill()
+        process.wait()
+    # What a killed one has left is taken over.
+    with linkpost_command.start(*serial, tmp_path / "two.img") as process:
+        assert process.stdout.readline().strip() == str(link)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=WAIT_S)
+        assert process.returncode == 130
+    assert not [path for path in tmp_path.iterdir() if path.suffix != ".img"]
+
+
+def test_board_serial_command_leaves_a_persons_own_link_alone(tmp_path):
+    link, target = tmp_path / "board", tmp_path / "mine"
+    link.symlink_to(target)
+    for _ in range(2):
+        flash = tmp_path / "board.img"
+        result = linkpost_command.run("board", "serial", "--flash", flash, "--link", link)
+        assert (result.returncode, os.readlink(link)) == (2, str(target))
+        assert "is there already" in result.stderr
+        target.mkdir(exist_ok=True)
+
+
 def test_board_serial_command_with_a_file_that_is_no_flash_refuses_it(tmp_path):
     flash = tmp_path / "board.img"
     flash.write_bytes(b"\0" * 5000)

@@ -10,8 +10,6 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tools.failures import CommandError
-
 
 @contextlib.contextmanager
 def port_name(link: Path | None) -> Iterator[Path]:
@@ -19,11 +17,12 @@ def port_name(link: Path | None) -> Iterator[Path]:
 
     Raises: CommandError where something else has that name.
     """
+    from tools.virtual_board.own_link import own_link  # Windows has none, and no boards on ports
+
     with tempfile.TemporaryDirectory(prefix="linkpost-port-") as folder:
         name = (link or Path(folder) / "board").absolute()
-        if name.exists() and not name.is_symlink():
-            raise CommandError(f"--link: {name} is there already: give another name")
-        yield name
+        with own_link(name):
+            yield name
 
 
 def tell_ready(ready_file: Path | None, name: Path, flash: Path, usb: str, board: str) -> None:
