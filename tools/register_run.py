@@ -19,6 +19,10 @@ _TRIES = 8
 _NETWORK_TRIES = 4
 # So many replies lost in a row are no accident: the rest is left alone.
 _LOST_IN_A_ROW = 3
+# Codes that are about one name (docs/protocol.md). Of any other, so many alike in a row are about
+# the product, or its secret.
+_OF_A_NAME = (460, 6100, 6204, 6289)
+_ALIKE_IN_A_ROW = 5
 
 
 class NameFailed(CommandError):
@@ -53,6 +57,7 @@ class Registering:
         self._pause = pause
         self._note = note
         self._lost_in_a_row = 0
+        self._refused_alike: list[int] = []
         self._lock = threading.Lock()
 
     def secret(self, name: str) -> str:
@@ -79,6 +84,7 @@ class Registering:
             secret = self._ask_until_answered(name)
         except Refused as error:
             self._listed.take_back(name)
+            self._note_refusal(name, error)
             raise NameFailed(name, f"refused: {error}", lost=False) from error
         except Lost as error:
             self._lost_in_a_row += 1
@@ -98,7 +104,21 @@ class Registering:
                 self._listed.take_back(name)
             raise
         self._lost_in_a_row = 0
+        self._refused_alike.clear()
         return secret
+
+    def _note_refusal(self, name: str, error: Refused) -> None:
+        alike = self._refused_alike
+        if error.code in _OF_A_NAME or error.code not in alike:
+            alike.clear()
+        if error.code not in _OF_A_NAME:
+            alike.append(error.code)
+        if len(alike) >= _ALIKE_IN_A_ROW:
+            raise CommandError(
+                f"{name} and the {len(alike) - 1} before it are refused alike: {error}. The rest "
+                "was not asked for: check the product's secret and the console",
+                failures.REFUSED,
+            )
 
     def _ask_until_answered(self, name: str) -> str:
         tries = unsent = 0

@@ -415,6 +415,23 @@ def test_three_lost_in_a_row_leave_the_rest_alone(emulator, bench):
     assert {one.device_name for one in read_devices(bench.out)} == set(names)
 
 
+def test_refusals_alike_of_an_unknown_code_leave_the_rest_alone(emulator, bench):
+    names = [f"reg-{next(NUMBERS):05}" for _ in range(8)]
+    emulator.add_names(PRODUCT, names)
+    emulator.fault(endpoint="register", kind="code", code=6999, times=4)
+    done = bench.run(names)
+    assert done.returncode == 5
+    assert done.stdout.count("(6999)") == 4
+    assert len(read_devices(bench.out)) == 4
+    emulator.fault(endpoint="register", kind="code", code=6999)
+    more = [f"reg-{next(NUMBERS):05}" for _ in range(8)]
+    done = bench.run(more)
+    emulator.clear_faults()
+    assert done.returncode == 5
+    assert "the 4 before it are refused alike: error (6999)" in done.stderr
+    assert len(bench.rows()) == 4
+
+
 # -- killed, interrupted, full ------------------------------------------------------
 
 
