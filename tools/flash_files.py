@@ -1,36 +1,47 @@
-"""The files on a virtual board's flash, to look at: an image, or the folder of a CPython one."""
+"""The files on a flash, to look at: a dump or image of it, or the folder of a virtual board."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
 from tools.failures import CommandError
-from tools.outbox_copy import Files
+from tools.outbox_copy import FOLDER, Files
 
 
 def flash_files(flash: Path) -> Files:
-    """Return the files of that image or folder; only read.
+    """Return the files of that dump, image or folder; only read.
 
-    Raises: CommandError for what is neither.
+    A dump is of the whole flash or of the file system alone; where several are found in it, it is
+    the one with an outbox. One that is cut short is told on standard error.
+    Raises: CommandError for what is none.
     """
     if flash.is_dir():
         return _Folder(flash)
-    if not flash.exists():
-        raise CommandError(f"--flash: there is no {flash}")
-    from tools.chip import flash as chip_flash
-    from tools.virtual_board.image import open_image
-    from tools.virtual_board.kinds import KINDS
+    try:
+        dump = flash.read_bytes()
+    except OSError as error:
+        raise CommandError(f"--flash: cannot read {flash}: {error.strerror}") from error
+    from tools.flash_dump import file_systems
 
-    size = flash.stat().st_size
-    if size == chip_flash.FLASH_BYTES:
-        return chip_flash.files_on(flash)
-    for kind in KINDS.values():
-        if kind.image_bytes == size:
-            return _Image(open_image(flash, kind))
-    raise CommandError(
-        f"--flash: {flash} is no flash image of a board: {size} bytes are none of their sizes"
-    )
+    found = file_systems(dump)
+    opened = [(one, _Image(one.system)) for one in found if one.system is not None]
+    if not opened:
+        cut = found and len(dump) < found[-1].end
+        raise CommandError(
+            f"--flash: {flash} is no flash image of a board: in its {len(dump):,} bytes there is "
+            "no file system that can be opened"
+            + (f"; one there would reach to {found[-1].end:,}: read it again" if cut else "")
+        )
+    place, files = next((one for one in opened if one[1].files(FOLDER)), opened[0])
+    if len(dump) < place.end:
+        print(
+            f"linkpost: {flash} ends after {len(dump):,} of {place.end:,} bytes: what is missing "
+            "may hold readings",
+            file=sys.stderr,
+        )
+    return files
 
 
 def image_files(file_system: Any) -> Files:

@@ -14,7 +14,7 @@ from typing import Any
 import click
 from rich.console import Console
 
-from tools import failures, usb_options
+from tools import failures, outbox_forget, outbox_save, usb_options
 from tools.flash_files import flash_files
 from tools.outbox_copy import Contents, Files, Reading, look_into
 from tools.paused_board import paused_board
@@ -27,7 +27,7 @@ _LIMIT = 100
 @click.option(
     "--flash",
     type=click.Path(path_type=Path),
-    help="Look into a virtual board's flash instead: its image, or its folder.",
+    help="Look into a flash dump instead, whole or file system, or a virtual board's flash.",
 )
 @click.option("--quarantined", is_flag=True, help="List what was refused and set aside instead.")
 @click.option(
@@ -37,6 +37,19 @@ _LIMIT = 100
     show_default=True,
     help="List so many of the waiting readings, the oldest first; 0: all.",
 )
+@click.option(
+    "--save",
+    type=click.Path(path_type=Path),
+    help="Write all waiting readings to a new file, for linkpost send --readings.",
+)
+@click.option(
+    "--forget-through",
+    type=click.IntRange(min=1),
+    metavar="SEQ",
+    help="Let the board forget its waiting readings up to this seq: they are elsewhere.",
+)
+@click.option("--stream", help="With --forget-through: only of this stream.")
+@click.option("--yes", is_flag=True, help="With --forget-through: do not ask.")
 @usb_options.wait(75.0)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def outbox(
@@ -44,19 +57,36 @@ def outbox(
     flash: Path | None,
     quarantined: bool,
     limit: int,
+    save: Path | None,
+    forget_through: int | None,
+    stream: str | None,
+    yes: bool,
     wait_s: float,
     as_json: bool,
 ) -> int:
     """List the readings that wait on a board, or with --quarantined those that were set aside.
 
-    The board's app is stopped for that and restarted then. Nothing on its flash is changed.
+    The board's app is stopped for that and restarted then. Nothing on its flash is changed, but
+    by --forget-through. Of a board that has died, --flash takes what esptool or picotool read off
+    its flash.
 
     \b
     Example: linkpost outbox --port /dev/ttyUSB0
-             linkpost outbox --quarantined --flash board.img
+             linkpost outbox --flash dump.bin --save readings.jsonl
     """
     if flash is not None and port is not None:
         raise click.UsageError("give --port or --flash, not both")
+    if forget_through is not None:
+        if flash is not None or save is not None or quarantined:
+            raise click.UsageError("--forget-through is for a board, and goes alone")
+        return outbox_forget.forget_through(port, wait_s, forget_through, stream, yes)
+    if stream is not None or yes:
+        raise click.UsageError("--stream and --yes go with --forget-through")
+    if save is not None:
+        if quarantined:
+            raise click.UsageError("--save takes what waits: leave --quarantined out")
+        with _source(port, flash, wait_s) as source:
+            return outbox_save.save(source, save, as_json)
     waiting = 0 if quarantined else limit or sys.maxsize
     with _source(port, flash, wait_s) as source, Console(stderr=True).status("looking") as status:
         found = look_into(

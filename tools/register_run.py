@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import random
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
 from tools import failures
 from tools.failures import CommandError
+from tools.growing_pause import growing_pause
 from tools.registration import Lost, NotSent, Refused, Registrar, Throttled, failure_of, is_tls
 from tools.secret_list import SecretList
 
@@ -139,15 +139,10 @@ class Registering:
                 why = str(error)
                 if is_tls(error) or unsent >= _NETWORK_TRIES:
                     raise failure_of(error, self._registrar.host, self._ca) from error
-            wait_s = _wait_s(tries + unsent - 1)
+            wait_s = growing_pause(tries + unsent, _FIRST_S, _LONGEST_S)
             self._registrar.has_sent = False  # or was answered: nothing was given out
             self._note(f"{name}: {why}; again in {wait_s:.0f} s")
             self._pause(wait_s)
-
-
-def _wait_s(count: int) -> float:
-    bound = min(_LONGEST_S, _FIRST_S * 2**count)
-    return random.uniform(bound / 2, bound)  # noqa: S311  two benches shall not come back together
 
 
 def _lost(name: str, why: str) -> NameFailed:

@@ -14,6 +14,7 @@ import click
 
 from tools import failures, firmware
 from tools.board_files import anchors, load_config
+from tools.send_readings import send_readings
 from tools.virtual_board import runtimes
 from tools.virtual_board.life import MARK
 
@@ -34,6 +35,11 @@ TOPIC_CHECK = "topic exists in the console and this device may publish to it"
 @click.option("--data", help="The message, as text.")
 @click.option("--file", type=click.Path(path_type=Path), help="The message: 1 to 131072 bytes.")
 @click.option(
+    "--readings",
+    type=click.Path(path_type=Path),
+    help="Deliver the readings of linkpost outbox --save, as that device; goes on where it was.",
+)
+@click.option(
     "--runtime",
     type=click.Choice(runtimes.RUNTIMES),
     default=runtimes.MICROPYTHON,
@@ -46,11 +52,13 @@ def send(
     topic: str | None,
     data: str | None,
     file: Path | None,
+    readings: Path | None,
     runtime: str,
 ) -> int:
     """Publish one message: the check of endpoint and credentials before flashing.
 
-    Prints the message id that the platform gave it.
+    Prints the message id that the platform gave it. With --readings it delivers what a board had
+    waiting: what was accepted stands in a file .sent beside it, so the same command goes on.
 
     \b
     Exit codes: 0 accepted, 2 configuration, 3 authentication refused, 4 network or TLS,
@@ -58,10 +66,14 @@ def send(
 
     \b
     Example: linkpost send --config config.json --data '{"temperature": 21.5}'
+             linkpost send --config config.json --readings readings.jsonl
     """
-    if (data is None) == (file is None):
-        raise click.UsageError("give the message with --data or with --file")
+    if [data, file, readings].count(None) != 2:
+        raise click.UsageError("give the message with --data or with --file, or use --readings")
     text, values = load_config(config)
+    chosen = None if topic is None else _filled(topic, values)
+    if readings is not None:
+        return send_readings(readings, values, ca, chosen)
     with tempfile.TemporaryDirectory(prefix="linkpost-send-") as name:
         folder = Path(name)
         for path, content in anchors(ca).items():
@@ -75,7 +87,7 @@ def send(
         (folder / "config.json").write_bytes(text)
         options = {
             "config": str(folder / "config.json"),
-            "topic": None if topic is None else _filled(topic, values),
+            "topic": chosen,
             "payload": str(payload.absolute()),
             "streams": file is not None,
         }

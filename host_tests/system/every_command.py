@@ -132,6 +132,12 @@ def _send(world: World) -> None:
     ours = ("--ca", world.emulator.ca, "--data", "hello")
     world.run("send", "--config", world.config, *ours)
     wrong = ("send", "--config", world.wrong, *ours)
+    reading = {"device": DEVICE, "stream": "0" * 8, "seq": 1, "time": None, "values": {"n": 1}}
+    readings = world.write("readings.jsonl", json.dumps(reading))
+    rescued = ("send", "--ca", world.emulator.ca, "--readings", readings)
+    ending = f"ends in ..{WRONG_SECRET[-4:]}"
+    world.run("--debug", *rescued, "--config", world.wrong, code=3, words=ending)
+    world.run(*rescued, "--config", world.config, words="1 of 1 readings")
     world.run("--debug", *wrong, code=3, words=f"ends in ..{WRONG_SECRET[-4:]}")
 
 
@@ -207,6 +213,9 @@ def _status(world: World) -> None:
 
 def _outbox(world: World) -> None:
     world.run("outbox", "--port", world.port, "--quarantined", "--json")
+    world.run("outbox", "--port", world.port, "--save", world.made / "readings.jsonl")
+    forgotten = ("--forget-through", 1, "--yes")
+    world.run("outbox", "--port", world.port, *forgotten, words="hing to forget")
 
 
 def _certs(world: World) -> None:

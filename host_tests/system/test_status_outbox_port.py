@@ -114,6 +114,55 @@ def test_outbox_of_a_board_is_listed_and_the_flash_left_as_it_is(tmp_path, usb):
         assert board.files() == files
 
 
+@pytest.mark.parametrize("usb", ["uart", "native"])
+def test_readings_are_saved_from_a_board_and_forgotten_only_when_told(tmp_path, usb):
+    filled = fill_outbox(tmp_path / "filled", waiting=300, accepted=5, refused=2)
+    config = linkpost_command.write_config(tmp_path, NOBODY, interval_s=600)
+    out = tmp_path / "readings.jsonl"
+    files = files_in(tmp_path / "filled")
+    with serial_board(tmp_path, usb=usb, config=config, files=files) as board:
+        ours = ("--port", board.port)
+        saved = run("outbox", "--save", out, *ours)
+        assert saved.returncode == failures.DONE, saved.stderr
+        assert f" readings of {linkpost_command.DEVICE} are in {out}" in saved.stdout
+        # At each start the app has taken one more, behind those.
+        seqs = [json.loads(line)["seq"] for line in out.read_text().splitlines()]
+        assert len(seqs) >= 300
+        assert seqs == list(range(8, 8 + len(seqs)))
+
+        def forget(seq, *more):
+            return run("outbox", "--forget-through", seq, *ours, *more)
+
+        other = forget(107, "--yes", "--stream", "00000000")
+        assert other.returncode == failures.USAGE
+        assert "nothing was forgotten" in other.stderr
+        assert "nothing was forgotten" in forget(10_000, "--yes").stderr
+        assert "asks first" in forget(107).stderr
+        done = forget(107, "--yes", "--stream", filled.stream)
+        assert done.returncode == failures.DONE, done.stderr
+        assert f"Forgotten: 100 waiting readings (stream {filled.stream}, seq 8 to 107)" in (
+            done.stdout
+        )
+        assert asked(board, "outbox", "--limit", 2)["readings"][0]["seq"] == 108
+        assert "what waits begins with seq 108" in forget(107, "--yes").stdout
+        with linkpost_in_terminal("outbox", "--forget-through", 108, *ours) as terminal:
+            terminal.answer("Let the board forget 1 waiting", "n")
+            assert terminal.end() == failures.INTERRUPTED
+        with linkpost_in_terminal("outbox", "--forget-through", 109, *ours) as terminal:
+            terminal.answer("Let the board forget 2 waiting", "y")
+            assert terminal.end() == failures.DONE, terminal.text
+        assert asked(board, "outbox", "--limit", 2)["readings"][0]["seq"] == 110
+
+
+def test_board_without_linkpost_has_nothing_run_on_it(tmp_path):
+    fill_outbox(tmp_path / "filled", waiting=30)
+    with serial_board(tmp_path, files=files_in(tmp_path / "filled")) as board:
+        done = run("outbox", "--forget-through", 3, "--yes", "--port", board.port)
+        assert done.returncode == failures.USAGE
+        assert "run linkpost deploy first" in done.stderr
+        assert asked(board, "outbox")["pending"] == 30
+
+
 def test_outbox_in_a_terminal_is_no_wider_than_it(tmp_path):
     fill_outbox(tmp_path / "filled", waiting=30)
     from linkpost.storage.outbox import Outbox

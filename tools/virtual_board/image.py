@@ -52,7 +52,7 @@ def build_image(kind: BoardKind, files: dict[str, bytes], content: bytes | None 
     Args: content: an image to begin with; None for an empty one.
     Raises: LittleFSError, LFS_ERR_NOSPC where it is full.
     """
-    memory = _Memory(buffer=bytearray(content or b"\xff" * kind.image_bytes))
+    memory = Memory(buffer=bytearray(content or b"\xff" * kind.image_bytes))
     file_system = LittleFS(memory, mount=False, **_settings(kind))
     if content is None:
         file_system.format()
@@ -63,7 +63,7 @@ def build_image(kind: BoardKind, files: dict[str, bytes], content: bytes | None 
 
 def add_file(kind: BoardKind, content: bytes, name: str, data: bytes) -> bytes:
     """Return an image with one more file in it. Raises: LittleFSError where it is full."""
-    memory = _Memory(buffer=bytearray(content))
+    memory = Memory(buffer=bytearray(content))
     file_system = LittleFS(memory, **_settings(kind))
     folder, _, _ = name.rpartition("/")
     if folder:
@@ -86,7 +86,7 @@ def live_blocks(kind: BoardKind, content: bytes) -> list[int]:
     system left in the place of the blank one may be newer (tried: most such images had wrong
     files, or did not mount).
     """
-    memory = _Memory(buffer=bytearray(content))
+    memory = Memory(buffer=bytearray(content))
     file_system = LittleFS(memory, mount=False, **_settings(kind))
     file_system.mount()
     for root, _, names in file_system.walk("/"):
@@ -128,7 +128,7 @@ def open_image(path: Path, kind: BoardKind) -> LittleFS:
 
 def open_content(kind: BoardKind, content: bytes) -> LittleFS:
     """Return the file system of an image in memory. Raises: LittleFSError where there is none."""
-    memory = _Memory(buffer=bytearray(content))
+    memory = Memory(buffer=bytearray(content))
     file_system = LittleFS(memory, mount=False, **_settings(kind))
     file_system.mount()
     return file_system
@@ -158,7 +158,7 @@ def in_use(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-class _Memory(UserContext):
+class Memory(UserContext):
     """An image in memory. The package's own formats a log line for each access; this does not."""
 
     def __init__(self, buffer: bytearray):
