@@ -28,6 +28,8 @@ _HEALTHY_MS = const(60_000)
 # A sleep shorter than this is waited out: falling asleep and waking takes as long.
 _SLEEP_MIN_MS = const(2_000)
 _SLICE_MS = const(100)
+# Want of memory is told, and counted, so often: what takes it may be gone soon.
+_STARVED_MS = const(10_000)
 
 
 class App:
@@ -66,7 +68,8 @@ class App:
         self._due_ms = 0  # the uptime of the next reading
         self._told = False
         self._proven = 0  # 1: it has run for long enough, 2: a report was accepted
-        self._starved = 0  # turns in a row that ended for want of memory
+        self._starved = self._starved_ms = 0  # times without memory in a row; the last one
+        self._sleep = config.sleep
 
     def _clock_was_set(self):
         # Readings of this boot that were stored without a time get theirs.
@@ -217,12 +220,16 @@ class App:
     def _out_of_memory(self):
         # What was to be done is done when it is due again; what was stored waits.
         gc.collect()
+        self._port.sleep_ms(_SLICE_MS)
+        now_ms = self._port.uptime_ms()
+        if self._starved and now_ms - self._starved_ms < _STARVED_MS:
+            return
         self._starved += 1
+        self._starved_ms = now_ms
         try:
             load("backoff").out_of_memory(self._sender, self._starved)
         except MemoryError:
             pass
-        self._port.sleep_ms(_SLICE_MS)
 
     def _rest(self):
         port = self._port
@@ -232,12 +239,12 @@ class App:
             load("lifecycle").prove(port, self.accepted)
             self._proven = proven
         left_ms = min(max(0, self._due_ms - now_ms), self._sender.left_ms())
-        if self._config.sleep == "none" or left_ms < _SLEEP_MIN_MS:
+        if self._sleep == "none" or left_ms < _SLEEP_MIN_MS:
             port.sleep_ms(min(left_ms, _SLICE_MS))
             return
         self._sender.off()
         self._log.debug("app", "sleeping", "ms", left_ms)
-        if self._config.sleep == "deep":
+        if self._sleep == "deep":
             # Before deep sleep only: light sleep keeps RAM, and a cursor for each reading would
             # take rp2's flash over its budget of erases.
             self._outbox.sync()
@@ -245,10 +252,10 @@ class App:
             in_ms = self._sender.due_ms - wake_ms
             load("lifecycle").keep(port, self._due_ms - wake_ms, in_ms, self._sender)
         try:
-            if self._config.sleep == "deep":
+            if self._sleep == "deep":
                 port.deep_sleep(left_ms)
             else:
                 port.light_sleep(left_ms)
         except DRIVER_ERRORS as error:
-            self._log.warning("app", "cannot sleep", "why", error)
-            port.sleep_ms(_SLICE_MS)
+            self._log.warning("app", "cannot sleep, stays awake", "why", error)
+            self._sleep = "none"  # until the next boot

@@ -45,11 +45,18 @@ def stopped(port, log) -> None:
 def crashed(port, log, error) -> None:
     """Show what nobody expected, and wait; the caller resets the board."""
     _show(error)
-    why = ()
+    why = error
     if isinstance(error, MemoryError):
-        why = ("why", load("backoff").memory_words(port))
+        why = load("backoff").memory_words(port)
     log.error(
-        "app", "crashed", "error", type(error).__name__, *why, "reset_in_ms", _RESET_PAUSE_MS
+        "app",
+        "crashed",
+        "error",
+        type(error).__name__,
+        "why",
+        why,
+        "reset_in_ms",
+        _RESET_PAUSE_MS,
     )
     _wait(port, _RESET_PAUSE_MS)
 

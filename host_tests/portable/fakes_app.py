@@ -1,5 +1,10 @@
 """What the app stands on, without hardware, network or flash: time passes only when it sleeps."""
 
+import json
+
+from linkpost.app import App
+from linkpost.config import Config
+from linkpost.log import Log
 from linkpost.ports import Port
 
 
@@ -199,3 +204,68 @@ class FakeClient:
 
     def close(self):
         self.closed += 1
+
+
+class Stop(BaseException):
+    """Ends a run that has no other end."""
+
+
+def app_config(**more):
+    data = {
+        "endpoint": "platform.example",
+        "product_key": "pk1",
+        "device_name": "dev1",
+        "device_secret": "secret",
+        "sensors": [{"type": "simulated"}],
+    }
+    data.update(more)
+    return Config(data)
+
+
+class Board:
+    """An app over fakes that stops after `until_ms`."""
+
+    def __init__(self, until_ms=3_600_000, answer=None, port=None, sensors=(), **config):
+        self.port = port or FakePort()
+        self.client = FakeClient(self.port, self._answer)
+        self.outbox = FakeOutbox()
+        self.lines = []
+        self._until_ms = until_ms
+        self._scripted = answer
+        log = Log(self.port, self._write)
+        self.app = App(
+            app_config(**config),
+            sensors,
+            port=self.port,
+            client=self.client,
+            outbox=self.outbox,
+            log=log,
+        )
+
+    def _write(self, line):
+        self.lines.append(line)
+
+    def _answer(self, payload, number):
+        if self._scripted:
+            self._scripted(payload, number)
+
+    def run(self, reports=None):
+        feed = self.port.feed
+
+        def feed_or_stop():
+            feed()
+            if self.port.now > self._until_ms:
+                raise Stop
+
+        self.port.feed = feed_or_stop
+        try:
+            self.app.run(reports)
+        except (Stop, Slept):
+            pass
+        return self
+
+    def sent(self):
+        return [json.loads(payload) for _, _, payload in self.client.sent]
+
+    def has(self, text):
+        return [line for line in self.lines if text in line]

@@ -2,9 +2,7 @@
 
 import json
 
-from fakes_app import FakeClient, FakeOutbox, FakePort, Slept
-from linkpost.app import App
-from linkpost.config import Config
+from fakes_app import Board, FakePort
 from linkpost.errors import (
     TLS_MEMORY,
     AuthError,
@@ -14,78 +12,12 @@ from linkpost.errors import (
     ThrottledError,
     TLSError,
 )
-from linkpost.log import Log
 from linkpost.retained import Retained
 from linkpost.sensors.system import System
 
 
-class _Stop(BaseException):
-    """Ends a run that has no other end."""
-
-
-def _config(**more):
-    data = {
-        "endpoint": "platform.example",
-        "product_key": "pk1",
-        "device_name": "dev1",
-        "device_secret": "secret",
-        "sensors": [{"type": "simulated"}],
-    }
-    data.update(more)
-    return Config(data)
-
-
-class _Board:
-    """An app over fakes that stops after `until_ms`."""
-
-    def __init__(self, until_ms=3_600_000, answer=None, port=None, sensors=(), **config):
-        self.port = port or FakePort()
-        self.client = FakeClient(self.port, self._answer)
-        self.outbox = FakeOutbox()
-        self.lines = []
-        self._until_ms = until_ms
-        self._scripted = answer
-        log = Log(self.port, self._write)
-        self.app = App(
-            _config(**config),
-            sensors,
-            port=self.port,
-            client=self.client,
-            outbox=self.outbox,
-            log=log,
-        )
-
-    def _write(self, line):
-        self.lines.append(line)
-
-    def _answer(self, payload, number):
-        if self._scripted:
-            self._scripted(payload, number)
-
-    def run(self, reports=None):
-        feed = self.port.feed
-
-        def feed_or_stop():
-            feed()
-            if self.port.now > self._until_ms:
-                raise _Stop
-
-        self.port.feed = feed_or_stop
-        try:
-            self.app.run(reports)
-        except (_Stop, Slept):
-            pass
-        return self
-
-    def sent(self):
-        return [json.loads(payload) for _, _, payload in self.client.sent]
-
-    def has(self, text):
-        return [line for line in self.lines if text in line]
-
-
 def test_run_reports_stops_after_as_many_accepted():
-    board = _Board(interval_s=10).run(reports=3)
+    board = Board(interval_s=10).run(reports=3)
     assert board.app.accepted == 3
     assert [reading["seq"] for reading in board.sent()] == [1, 2, 3]
     assert board.outbox.synced == 1
@@ -93,7 +25,7 @@ def test_run_reports_stops_after_as_many_accepted():
 
 
 def test_run_samples_at_the_interval_and_sends_each_reading_when_taken():
-    board = _Board(until_ms=605_000, interval_s=60).run()
+    board = Board(until_ms=605_000, interval_s=60).run()
     times = [at for at, _, _ in board.client.sent]
     assert board.outbox.next_seq == 13  # the boot's own, and 0, 60, ... 600 s
     assert board.outbox.pending == 0
@@ -102,7 +34,7 @@ def test_run_samples_at_the_interval_and_sends_each_reading_when_taken():
 
 
 def test_run_boot_stores_a_system_reading_first():
-    board = _Board(until_ms=60_000, port=FakePort(cause="watchdog")).run()
+    board = Board(until_ms=60_000, port=FakePort(cause="watchdog")).run()
     first = board.sent()[0]
     assert first["reset_cause"] == "watchdog"
     assert first["dropped"] == 0
@@ -117,13 +49,13 @@ def test_run_driver_that_fails_in_the_first_system_reading_stops_no_board():
         raise RuntimeError("Wifi Unknown Error 0x0101")
 
     port.wifi_rssi = broken
-    board = _Board(until_ms=60_000, port=port).run()
+    board = Board(until_ms=60_000, port=port).run()
     assert board.sent()[0]["error"] == {"system": "RuntimeError: Wifi Unknown Error 0x0101"}
     assert "temperature" in board.sent()[1]
 
 
 def test_run_says_how_long_an_outage_may_last():
-    board = _Board(until_ms=300_000, interval_s=60).run()
+    board = Board(until_ms=300_000, interval_s=60).run()
     (line,) = board.has("an outage may last")
     # 1 MB of readings of about 60 bytes, one a minute: an outbox of that many holds no more.
     hours = int(line.split("hours=")[1].split(" ")[0])
@@ -132,7 +64,7 @@ def test_run_says_how_long_an_outage_may_last():
 
 def test_run_alink_system_readings_carry_the_stream():
     port = FakePort()
-    board = _Board(
+    board = Board(
         until_ms=60_000, port=port, sensors=[System(port)], format="alink", interval_s=10
     ).run()
     assert len(board.sent()) > 5
@@ -146,14 +78,14 @@ def test_run_first_send_is_jittered():
     for start in range(0, 1 << 24, 1 << 20):
         port = FakePort()
         port._random = start
-        board = _Board(until_ms=20_000, port=port).run()
+        board = Board(until_ms=20_000, port=port).run()
         firsts.append(board.client.sent[0][0])
     assert max(firsts) - min(firsts) > 5_000, firsts
     assert max(firsts) < 11_000, firsts
 
 
 def test_run_send_s_apart_lets_readings_wait():
-    board = _Board(until_ms=1_250_000, interval_s=60, send_s=600).run()
+    board = Board(until_ms=1_250_000, interval_s=60, send_s=600).run()
     times = [at for at, _, _ in board.client.sent]
     bursts = [at for i, at in enumerate(times) if i == 0 or at - times[i - 1] > 10_000]
     assert len(bursts) == 3, bursts
@@ -164,7 +96,7 @@ def test_run_outage_goes_on_sampling_with_growing_pauses():
     def down(payload, number):
         raise NetworkError("down", 111)
 
-    board = _Board(until_ms=3_600_000, interval_s=60, answer=down).run()
+    board = Board(until_ms=3_600_000, interval_s=60, answer=down).run()
     assert board.outbox.pending == 62
     # Full jitter up to 300 s: far fewer than one try per reading would be at 2 s, and not none.
     assert 12 <= len(board.client.sent) <= 120, len(board.client.sent)
@@ -177,7 +109,7 @@ def test_run_after_an_outage_drains_everything_in_order():
         if board.port.now < 3_600_000:
             raise NetworkError("down", 111)
 
-    board = _Board(until_ms=5_400_000, interval_s=60, answer=down_for_an_hour)
+    board = Board(until_ms=5_400_000, interval_s=60, answer=down_for_an_hour)
     board.run()
     accepted = [json.loads(p)["seq"] for at, _, p in board.client.sent if at >= 3_600_000]
     assert accepted == list(range(1, len(accepted) + 1))
@@ -190,7 +122,7 @@ def test_run_without_memory_for_tls_resets_with_the_outbox_in_order():
     def starved(payload, number):
         raise TLSError("not enough memory", TLS_MEMORY)
 
-    board = _Board(interval_s=60, answer=starved)
+    board = Board(interval_s=60, answer=starved)
     synced = []
     reset = board.port.reset
 
@@ -209,7 +141,7 @@ def test_run_authentication_refused_is_asked_every_15_minutes_at_most():
     def refused(payload, number):
         raise AuthError(20000, "refused")
 
-    board = _Board(until_ms=7_200_000, interval_s=60, answer=refused).run()
+    board = Board(until_ms=7_200_000, interval_s=60, answer=refused).run()
     assert 5 <= len(board.client.sent) <= 9, len(board.client.sent)
     assert board.outbox.pending == 122
 
@@ -218,12 +150,12 @@ def test_run_throttling_keeps_away_longer_than_an_outage():
     def throttled(payload, number):
         raise ThrottledError(40000, "request too many")
 
-    board = _Board(until_ms=7_200_000, interval_s=60, answer=throttled).run()
+    board = Board(until_ms=7_200_000, interval_s=60, answer=throttled).run()
     assert len(board.client.sent) <= 20, len(board.client.sent)
 
 
 def test_run_drain_of_a_backlog_does_not_stop_sampling():
-    board = _Board(until_ms=60_000, interval_s=1)
+    board = Board(until_ms=60_000, interval_s=1)
     for i in range(500):
         board.outbox.append({"n": i}, None)
     board.run()
@@ -232,7 +164,7 @@ def test_run_drain_of_a_backlog_does_not_stop_sampling():
 
 
 def test_run_interval_0_sends_each_reading_before_the_next():
-    board = _Board(until_ms=5_000, interval_s=0).run()
+    board = Board(until_ms=5_000, interval_s=0).run()
     assert len(board.client.sent) >= 90
     assert board.outbox.pending <= 1
 
@@ -241,7 +173,7 @@ def test_run_interval_0_in_an_outage_does_not_wear_out_the_flash():
     def down(payload, number):
         raise NetworkError("down")
 
-    board = _Board(until_ms=60_000, interval_s=0, answer=down).run()
+    board = Board(until_ms=60_000, interval_s=0, answer=down).run()
     assert board.outbox.pending <= 65
 
 
@@ -255,7 +187,7 @@ class _Broken:
 
 def test_run_sensor_that_fails_gives_an_error_entry():
     for error in (OSError(5), ValueError("bad"), ZeroDivisionError("x")):
-        board = _Board(until_ms=60_000, sensors=(_Broken(error),)).run()
+        board = Board(until_ms=60_000, sensors=(_Broken(error),)).run()
         reading = board.sent()[1]
         assert "temperature" in reading
         assert "_Broken" in reading["error"], reading
@@ -263,7 +195,7 @@ def test_run_sensor_that_fails_gives_an_error_entry():
 
 
 def test_run_flash_that_refuses_is_logged_and_goes_on():
-    board = _Board(until_ms=300_000, interval_s=60)
+    board = Board(until_ms=300_000, interval_s=60)
     store = board.outbox.append
 
     def append(values, unix_ms, uptime_ms=None):
@@ -278,7 +210,7 @@ def test_run_flash_that_refuses_is_logged_and_goes_on():
 
 
 def test_run_watchdog_is_fed_between_all_steps():
-    board = _Board(until_ms=600_000, watchdog_s=8).run()
+    board = Board(until_ms=600_000, watchdog_s=8).run()
     assert board.port.watchdog_ms == 8_000
     assert board.port.longest_unfed_ms <= 1_000, board.port.longest_unfed_ms
 
@@ -287,7 +219,7 @@ def test_run_ctrl_c_leaves_the_outbox_in_order():
     def interrupted(payload, number):
         raise KeyboardInterrupt
 
-    board = _Board(answer=interrupted)
+    board = Board(answer=interrupted)
     try:
         board.app.run()
     except KeyboardInterrupt:
@@ -298,7 +230,7 @@ def test_run_ctrl_c_leaves_the_outbox_in_order():
 
 
 def test_run_light_sleep_between_readings():
-    board = _Board(until_ms=300_000, interval_s=60, sleep="light").run()
+    board = Board(until_ms=300_000, interval_s=60, sleep="light").run()
     assert {kind for kind, _ in board.port.slept} == {"light"}
     assert board.outbox.synced == 1, "at the end only: light sleep keeps RAM"
     assert len(board.client.sent) >= 5
@@ -307,7 +239,7 @@ def test_run_light_sleep_between_readings():
 
 
 def test_run_deep_sleep_sends_then_sleeps_to_the_next_reading():
-    board = _Board(interval_s=300, sleep="deep").run()
+    board = Board(interval_s=300, sleep="deep").run()
     (kind, ms) = board.port.slept[-1]
     assert kind == "deep"
     assert 280_000 < ms <= 300_000
@@ -317,9 +249,9 @@ def test_run_deep_sleep_sends_then_sleeps_to_the_next_reading():
 
 
 def test_run_wake_from_deep_sleep_samples_at_once_and_stores_no_boot_reading():
-    first = _Board(interval_s=300, sleep="deep").run()
+    first = Board(interval_s=300, sleep="deep").run()
     port = FakePort(cause="deep sleep", retained=first.port.retained())
-    board = _Board(interval_s=300, sleep="deep", port=port).run()
+    board = Board(interval_s=300, sleep="deep", port=port).run()
     readings = board.sent()
     assert len(readings) == 1
     assert "temperature" in readings[0]
@@ -336,7 +268,7 @@ def test_run_backoff_outlives_deep_sleep():
     for life in range(12):
         cause = "deep sleep" if life else "power on"
         port = FakePort(cause=cause, retained=retained)
-        board = _Board(interval_s=20, sleep="deep", port=port, answer=down).run()
+        board = Board(interval_s=20, sleep="deep", port=port, answer=down).run()
         retained = port.retained()
         attempts.append(Retained(port).attempts)
         sends += len(board.client.sent)
@@ -357,12 +289,12 @@ def test_run_healthy_boot_clears_the_crash_count():
             if error:
                 raise error
 
-        _Board(until_ms=seconds * 1000, port=port, answer=fails).run()
+        Board(until_ms=seconds * 1000, port=port, answer=fails).run()
         assert Retained(port).crashes == expected, seconds
 
 
 def test_append_and_drain_are_a_loop_of_ones_own():
-    board = _Board()
+    board = Board()
     assert board.app.append({"door": True}) == 1
     board.app.drain(deadline_ms=1_000)
     assert board.app.accepted == 1
@@ -370,7 +302,7 @@ def test_append_and_drain_are_a_loop_of_ones_own():
 
 
 def test_append_refuses_what_a_reading_cannot_carry():
-    board = _Board()
+    board = Board()
     for values in (
         {"seq": 5},
         {"stream": "x"},
@@ -396,7 +328,7 @@ def test_drain_that_fails_says_so_and_keeps_all():
     def down(payload, number):
         raise NetworkError("down")
 
-    board = _Board(answer=down)
+    board = Board(answer=down)
     board.app.append({"door": True})
     try:
         board.app.drain(deadline_ms=1_000)
