@@ -301,6 +301,48 @@ def test_append_and_drain_are_a_loop_of_ones_own():
     assert board.sent()[0]["door"] is True
 
 
+def test_drain_leaves_the_outbox_so_that_nothing_accepted_is_sent_again():
+    board = Board()
+    board.app.append({"door": True})
+    board.app.drain()
+    assert board.outbox.synced == 1
+    board.app.drain()
+    assert board.outbox.synced == 1, "nothing was sent: no flash is written"
+
+    def second_is_refused(payload, number):
+        if number == 2:
+            raise NetworkError("down")
+
+    board = Board(answer=second_is_refused)
+    board.app.append({"door": True})
+    board.app.append({"door": False})
+    try:
+        board.app.drain()
+    except NetworkError:
+        assert (board.outbox.synced, board.app.pending) == (1, 1)
+        return
+    raise AssertionError("no error")
+
+
+def test_close_and_with_leave_everything_in_order():
+    board = Board()
+    with board.app as app:
+        assert app is board.app
+        app.append({"door": True})
+    assert board.outbox.synced == 1
+    assert board.client.closed == 1
+    app.drain()
+    app.close()
+    assert board.client.closed == 2
+    try:
+        with board.app:
+            raise ValueError
+    except ValueError:
+        assert board.client.closed == 3
+        return
+    raise AssertionError("swallowed")
+
+
 def test_append_refuses_what_a_reading_cannot_carry():
     board = Board()
     for values in (
