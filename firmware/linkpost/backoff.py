@@ -10,8 +10,6 @@ That is done once, and remembered in memory that outlives the reset, until a rep
 Where it has not helped, the board says so, goes on storing, and sends at a slow pace.
 """
 
-import gc
-
 from .errors import (
     RETRY_LONG,
     RETRY_NEVER,
@@ -55,10 +53,13 @@ def jitter_ms(bound_ms: int, random_bytes) -> int:
 
 def memory_words(port) -> str:
     """Return what is told of a heap that did not suffice, with its numbers."""
-    gc.collect()
-    words = "out of memory: %d bytes free" % port.heap_free()
-    largest = port.heap_largest()
-    return words if largest is None else "%s, %d in one piece" % (words, largest)
+    heap = port.heap(True)
+    words = "out of memory: %d bytes free" % heap["free"]
+    if "largest" in heap:
+        words += ", %d in one piece" % heap["largest"]
+    if "idf_free" in heap:
+        words += "; beside them %d, %d in one piece" % (heap["idf_free"], heap["idf_largest"])
+    return words
 
 
 def as_linkpost(error, port):

@@ -33,7 +33,12 @@ def tell_start(log, config, port, outbox) -> None:
 
 def tell_room(log, config, port, outbox) -> None:
     """Log what memory there is, and how long an outage may last by the newest reading's size."""
-    log.info("app", "heap", "free", port.heap_free(), "largest", port.heap_largest())
+    heap = port.heap(True)
+    pairs = []
+    for key in ("total", "free", "largest", "idf_free", "idf_largest"):
+        if key in heap:
+            pairs += [key, heap[key]]
+    log.info("app", "heap", *pairs)
     newest = outbox.newest()
     if newest is None or not config.interval_ms:
         return

@@ -32,3 +32,18 @@ def load(name: str):
             sys.modules.pop(full, None)
             if hasattr(sys.modules.get(package), last):
                 delattr(sys.modules[package], last)
+
+
+def keep(name: str):
+    """Return the module `linkpost.<name>`, imported for good, with all that it imports.
+
+    Raises: MemoryError where there is no room; of what was begun nothing is left in the table, so
+    that the next try finds no empty module there.
+    """
+    known = set(sys.modules)
+    try:
+        return __import__("linkpost." + name, None, None, ("",))
+    except MemoryError:
+        for module in [module for module in sys.modules if module not in known]:
+            del sys.modules[module]
+        raise

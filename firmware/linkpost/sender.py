@@ -12,7 +12,7 @@ import gc
 from micropython import const
 
 from .errors import DRIVER_ERRORS, DeadlineError, LinkpostError, RejectedError
-from .loader import load
+from .loader import keep, load
 from .protocol.payloads import ALINK, encode_json
 
 # The first send after a boot waits up to this, or up to `send_s` where that is less: three hundred
@@ -164,9 +164,8 @@ class Sender:
         end_ms = self.port.uptime_ms() + deadline_ms
         try:
             if self.client is None:
-                from .client import Client
-
-                self.client = Client(self.config, port=self.port, log=self.log)
+                client = keep("client").Client
+                self.client = client(self.config, port=self.port, log=self.log)
             # The connection first, while the heap is whole; then what it is to carry.
             self.client.open(deadline_ms)
             if self.config.batch_bytes and reading[0] > self.singly:

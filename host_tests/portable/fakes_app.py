@@ -99,6 +99,9 @@ class FakePort(Port):
     def heap_largest(self):
         return None
 
+    def heap(self, probe=False):
+        return {"total": 200_000, "free": 100_000, "largest": 40_000}
+
     def tls_memory(self):
         return 100_000, None
 

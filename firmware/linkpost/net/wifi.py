@@ -24,6 +24,8 @@ _IDLE_MS = const(3_000)
 # Between disconnect() and connect(), and while powered down.
 _SETTLE_MS = const(500)
 _POWER_DOWN_MS = const(1_000)
+# Between two looks at a driver that is joining: each loads what the port knows of its status.
+_LOOK_MS = const(400)
 # Rule 2.
 _FAILURES_PER_CYCLE = const(3)
 # A driver's first try often fails for nothing, with any of the reasons.
@@ -94,7 +96,7 @@ def _try(port, config, ssid, password, seen):
         port.station().connect(ssid, password or None)
         start_ms = port.uptime_ms()
         while True:
-            yield False
+            yield from _wait(port, _LOOK_MS)
             status = port.wifi_status()
             if not seen or seen[-1] != status:
                 seen.append(status)
