@@ -1,6 +1,6 @@
 """What the board knows about itself: why it started, its version, memory and signal."""
 
-from ..version import VERSION
+from ..loader import load
 
 
 class System:
@@ -21,7 +21,7 @@ class System:
         port = self._port
         values = {
             "reset_cause": port.reset_cause(),
-            "version": VERSION,
+            "version": load("version").VERSION,
             "uptime_s": port.uptime_ms() // 1000,
             "heap_free": port.heap_free(),
             "chip_id": "".join(["%02x" % byte for byte in port.unique_id()]),
