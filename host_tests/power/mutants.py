@@ -31,8 +31,8 @@ MUTANTS: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
     ),
     "the segment is committed after the slot": (
         "backlog.py",
-        '        with open(outbox.segment_path(firsts[-1]), "ab") as file:\n',
-        '        outbox.x = file = open(outbox.segment_path(firsts[-1]), "ab")\n        if 1:\n',
+        '        with open(outbox.segment_path(first), "ab") as file:\n',
+        '        outbox.x = file = open(outbox.segment_path(first), "ab")\n        if 1:\n',
         ("slots to a first segment", "slots to a segment"),
     ),
     "an empty segment is kept": (
@@ -43,14 +43,14 @@ MUTANTS: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
     ),
     "next is one too low": (
         "opening.py",
-        "        outbox.next_seq = next_seq\n",
-        "        outbox.next_seq = max(next_seq - 1, 1)\n",
+        "    outbox.next_seq = next_seq\n",
+        "    outbox.next_seq = max(next_seq - 1, 1)\n",
         ("append",),
     ),
     "next comes from the cursor alone": (
         "opening.py",
-        "        outbox.next_seq = next_seq\n",
-        "        outbox.next_seq = wanted\n",
+        "    outbox.next_seq = next_seq\n",
+        "    outbox.next_seq = wanted\n",
         ("append",),
     ),
     "next comes from segments alone": (
@@ -61,26 +61,26 @@ MUTANTS: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
     ),
     "the riding position is not read": (
         "opening.py",
-        "self._acked, oldest - 1)",
+        "outbox.acked, oldest - 1)",
         "oldest - 1)",
         ("append",),
     ),
     "the riding position is one too far": (
-        "readings.py",
-        "return 0 if lag == _LAG_MAX else seq_of(frame) - 1 - lag",
-        "return 0 if lag == _LAG_MAX else seq_of(frame) - lag",
+        "opening.py",
+        "max(outbox.acked, found - 1 - lag)",
+        "max(outbox.acked, found - lag)",
         ("append", "slots to a first segment"),
     ),
     "the cursor is not written while readings wait": (
         "outbox.py",
-        "            if self.pending or self.firsts:\n                self.sync()\n",
+        "            if self.pending or self.segments:\n                self.sync()\n",
         "",
         ("acknowledge", "acknowledge singly"),
     ),
     "a segment goes before all of it was accepted": (
         "outbox.py",
-        "return self.firsts[1] - 1 if len(self.firsts) > 1 else self.last_in_segments",
-        "return self.firsts[0]",
+        "return self.segments[1][0] - 1 if len(self.segments) > 1 else self.last_in_segments",
+        "return self.segments[0][0]",
         ("acknowledge", "segment removal"),
     ),
     "a dropped segment goes before its count": (

@@ -11,6 +11,7 @@ from ..errors import StorageError
 from .outbox import SLOTS
 from .readings import seq_of
 
+_ENOENT = const(2)
 _ENOSPC = const(28)
 _BLOCK_BYTES = const(4096)
 # A full budget is this many segments: what one drop loses, and what is kept in RAM, depend on it.
@@ -33,6 +34,22 @@ def max_bytes(outbox) -> int:
     return max(outbox.granted_bytes - _QUARANTINE_BYTES, _BYTES_MIN)
 
 
+def store_anyway(outbox, seq: int, frame, error) -> None:
+    """Store a reading whose slot was refused with that OSError. Raises: StorageError."""
+    path = outbox.slot_path(seq)
+    is_made = False
+    while outbox.read_slot(seq) != frame:  # it may be there all the same; then its seq is used
+        try:
+            if error.errno == _ENOENT and not is_made:  # the folder, on the first lap
+                is_made = True
+                os.mkdir(path[:-2])
+            elif error.errno != _ENOSPC or not drop_oldest(outbox):
+                raise StorageError("cannot store a reading (error %s)" % error.errno)
+            outbox.write(path, frame)
+        except OSError as again:
+            error = again
+
+
 def empty_ring(outbox) -> None:
     """Append all slots that wait to the last segment; what is full loses its oldest first.
 
@@ -40,7 +57,7 @@ def empty_ring(outbox) -> None:
     """
     while True:
         try:
-            while outbox.firsts and _is_full(outbox):
+            while outbox.segments and _is_full(outbox):
                 drop_oldest(outbox)
             if _append_slots(outbox):
                 return
@@ -61,24 +78,22 @@ def _append_slots(outbox):
     waiting = _in_slots(outbox)
     frame = next(waiting, None)
     while frame:
-        firsts, sizes = outbox.firsts, outbox.sizes
+        segments = outbox.segments
         if _starts_new(outbox, len(frame)):
-            firsts = firsts + [seq_of(frame)]
-            sizes = sizes + [0]
-        size = sizes[-1]
+            segments = segments + [[seq_of(frame), 0]]
+        first, size = segments[-1]
         room = max_bytes(outbox) - (_used_bytes(outbox) - _whole_blocks(size))
         limit = min(_segment_bytes(outbox), room // _BLOCK_BYTES * _BLOCK_BYTES)
         if size + len(frame) > limit:
             return False
-        with open(outbox.segment_path(firsts[-1]), "ab") as file:
+        with open(outbox.segment_path(first), "ab") as file:
             while frame and size + len(frame) <= limit:
                 file.write(frame)
                 size += len(frame)
                 last = seq_of(frame)
                 frame = next(waiting, None)
-        sizes[-1] = size
-        outbox.sizes = sizes
-        outbox.firsts = firsts
+        segments[-1][1] = size
+        outbox.segments = segments
         outbox.last_in_segments = last
         outbox.is_sound = True
     return True
@@ -94,7 +109,7 @@ def _in_slots(outbox):
 
 def drop_oldest(outbox) -> bool:
     """Drop the oldest segment, counted; return False where there is none. Raises: StorageError."""
-    if not outbox.firsts:
+    if not outbox.segments:
         return False
     _lose(outbox, outbox.last_of_first(), "full, oldest dropped")
     # First the count, then the loss. A flash too full even for this has room afterwards.
@@ -119,7 +134,7 @@ def drop_unreadable(outbox, frame) -> None:
 
 def remove_acknowledged(outbox) -> None:
     """Remove the segments of which nothing waits."""
-    while outbox.firsts and outbox.last_of_first() <= outbox.acked:
+    while outbox.segments and outbox.last_of_first() <= outbox.acked:
         try:
             _remove_first(outbox)
         except OSError as error:  # it is removed at the next opening
@@ -149,9 +164,8 @@ def _lose(outbox, seq, phrase):
 
 def _remove_first(outbox):
     outbox.ahead = ()
-    os.remove(outbox.segment_path(outbox.firsts[0]))
-    outbox.firsts.pop(0)
-    outbox.sizes.pop(0)
+    os.remove(outbox.segment_path(outbox.segments[0][0]))
+    outbox.segments.pop(0)
 
 
 def _is_full(outbox):
@@ -167,9 +181,9 @@ def _is_full(outbox):
 
 def _starts_new(outbox, length):
     # Whether an append of that many bytes begins a new segment.
-    return not (outbox.firsts and outbox.is_sound) or outbox.sizes[-1] + length > _segment_bytes(
-        outbox
-    )
+    if not (outbox.segments and outbox.is_sound):
+        return True
+    return outbox.segments[-1][1] + length > _segment_bytes(outbox)
 
 
 def _segment_bytes(outbox):
@@ -177,7 +191,7 @@ def _segment_bytes(outbox):
 
 
 def _used_bytes(outbox):
-    return sum([_whole_blocks(size) for size in outbox.sizes])
+    return sum([_whole_blocks(size) for _, size in outbox.segments])
 
 
 def _whole_blocks(size):

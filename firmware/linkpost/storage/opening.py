@@ -8,11 +8,14 @@ from micropython import const
 from ..errors import StorageError
 from ..loader import load
 from .outbox import CURSOR, SLOTS
-from .readings import acked_of, encode_frame, parse_frame, seq_of, time_of
+from .readings import encode_frame, parse_frame, seq_of, time_of
 
 _STREAM = const(0x53)
 _COUNTS_BYTES = const(16)
 _BOOT_BYTES = const(10)
+# In a reading's frame (readings.py).
+_LAG = const(7)
+_LAG_MAX = const(255)
 
 
 def open_outbox(outbox, random_bytes) -> str:
@@ -23,7 +26,7 @@ def open_outbox(outbox, random_bytes) -> str:
     try:
         has_cursor = _read_cursor(outbox)
         _find_segments(outbox)
-        is_sure = _Recovery(outbox).run(has_cursor)
+        is_sure = _recover(outbox, has_cursor)
         stream = None
         if is_sure:
             stream = parse_frame(_STREAM, _read(outbox.path + "/stream"))
@@ -31,12 +34,12 @@ def open_outbox(outbox, random_bytes) -> str:
             outbox.warn("position lost, new stream", "next", outbox.next_seq)
         if stream is None or len(stream) != 4:
             stream = random_bytes(4)
-            _write(outbox.path + "/stream", encode_frame(_STREAM, stream))
+            outbox.write(outbox.path + "/stream", encode_frame(_STREAM, stream))
             if not is_sure:
                 outbox.sync()
     except OSError as error:
         raise StorageError("cannot open %s (error %s)" % (outbox.path, error.errno))
-    if outbox.firsts and outbox.last_of_first() <= outbox.acked:
+    if outbox.segments and outbox.last_of_first() <= outbox.acked:
         load("storage.backlog").remove_acknowledged(outbox)
     return "%08x" % struct.unpack("<I", stream)[0]
 
@@ -65,91 +68,82 @@ def _find_segments(outbox):
     for name, size in list_files(folder):
         if name[0] == "s" and len(name) == 9:
             try:
-                found.append((int(name[1:], 16), size))
+                found.append([int(name[1:], 16), size])
             except ValueError:  # not one of ours
                 pass
     found.sort()
     while found and not outbox.last_in_segments:
         segments = load("storage.segments")
-        path = outbox.segment_path(found[-1][0])
-        outbox.last_in_segments, outbox.is_sound = segments.last_seq(path, found[-1][1])
+        first, size = found[-1]
+        path = outbox.segment_path(first)
+        outbox.last_in_segments, outbox.is_sound = segments.last_seq(path, size)
         if not outbox.last_in_segments:
             os.remove(path)
             found.pop()
-    outbox.firsts = [first for first, _ in found]
-    outbox.sizes = [size for _, size in found]
+    outbox.segments = found
 
 
-class _Recovery:
-    """From slots, segments and cursor to the highest seq and the acknowledged position.
+def _recover(outbox, has_cursor):
+    # Sets next_seq and acked. Returns False where some readings may be missing whose seqs cannot
+    # be known: the stream then needs a new id, and all that can be read waits.
+    wanted = next_seq = outbox.next_seq
+    acked = outbox.acked
+    sure = acked < wanted
+    outbox.acked = 0  # now what slots tell of it
+    # A cursor that is as new as the ring, after a clean stop, is all: its last reading is there.
+    if not has_cursor or _look(outbox, wanted - 1) < wanted - 1:
+        highest = broken = 0
+        for slot in range(SLOTS):
+            found = _look(outbox, slot)
+            highest = max(highest, found)
+            broken += found < 0
+        if highest == 0 and (wanted > 1 or broken or outbox.segments):
+            sure = False
+        next_seq = max(highest, outbox.last_in_segments) + 1
+    # The ring goes on for as long as slots hold what can only be newer. One that cannot be read
+    # counts as newer: its seq may have been used.
+    unreadable = []
+    while len(unreadable) < SLOTS:
+        found = _look(outbox, next_seq)
+        if found >= next_seq:
+            next_seq = found
+            unreadable = []
+        elif found >= 0:
+            break
+        else:
+            unreadable.append(next_seq)
+        next_seq += 1
+    if wanted > next_seq:
+        # The cursor knows of readings that cannot be found: the newest ones, lost to damage, or
+        # so many that it cannot be believed.
+        if wanted - next_seq > SLOTS:
+            sure = False
+        else:
+            next_seq = wanted
+    # A seq below the oldest present never waits. Nothing is inferred from the ring where there
+    # are segments: a slot that cannot be read would make it look further on than it is.
+    oldest = outbox.segments[0][0] if outbox.segments else next_seq - SLOTS
+    outbox.next_seq = next_seq
+    outbox.acked = max(acked if sure else 0, outbox.acked, oldest - 1)
+    if unreadable and outbox.sync():
+        # Passed over once, and not at each boot again.
+        for seq in unreadable:
+            os.remove(outbox.slot_path(seq))
+    return sure
 
-    acked: the highest acknowledged seq that any slot looked at so far told of.
-    """
 
-    def __init__(self, outbox):
-        self._outbox = outbox
-        self._acked = 0
-
-    def _look(self, seq):
-        # Returns the seq found in the slot of that seq, 0: nothing there, -1: no reading.
-        frame = self._outbox.read_slot(seq)
-        if not frame:
-            return -1 if frame is None else 0
-        self._acked = max(self._acked, acked_of(frame))
-        self._outbox.newest_unix_ms = max(self._outbox.newest_unix_ms, time_of(frame) or 0)
-        return seq_of(frame)
-
-    def run(self, has_cursor) -> bool:
-        """Set next_seq and acked of the outbox.
-
-        Returns: False where some readings may be missing whose seqs cannot be known: the stream
-            then needs a new id, and all that can be read waits.
-        """
-        outbox = self._outbox
-        firsts = outbox.firsts
-        wanted = next_seq = outbox.next_seq
-        sure = outbox.acked < wanted
-        # A cursor that is as new as the ring, after a clean stop, is all: its last reading is
-        # there.
-        if not has_cursor or self._look(wanted - 1) < wanted - 1:
-            highest = broken = 0
-            for slot in range(SLOTS):
-                found = self._look(slot)
-                highest = max(highest, found)
-                broken += found < 0
-            if highest == 0 and (wanted > 1 or broken or firsts):
-                sure = False
-            next_seq = max(highest, outbox.last_in_segments) + 1
-        # The ring goes on for as long as slots hold what can only be newer. One that cannot be
-        # read counts as newer: its seq may have been used.
-        unreadable = []
-        while len(unreadable) < SLOTS:
-            found = self._look(next_seq)
-            if found >= next_seq:
-                next_seq = found
-                unreadable = []
-            elif found >= 0:
-                break
-            else:
-                unreadable.append(next_seq)
-            next_seq += 1
-        if wanted > next_seq:
-            # The cursor knows of readings that cannot be found: the newest ones, lost to damage,
-            # or so many that it cannot be believed.
-            if wanted - next_seq > SLOTS:
-                sure = False
-            else:
-                next_seq = wanted
-        # A seq below the oldest present never waits. Nothing is inferred from the ring where there
-        # are segments: a slot that cannot be read would make it look further on than it is.
-        oldest = firsts[0] if firsts else next_seq - SLOTS
-        outbox.next_seq = next_seq
-        outbox.acked = max(outbox.acked if sure else 0, self._acked, oldest - 1)
-        if unreadable and outbox.sync():
-            # Passed over once, and not at each boot again.
-            for seq in unreadable:
-                os.remove(outbox.slot_path(seq))
-        return sure
+def _look(outbox, seq):
+    # Returns the seq found in the slot of that seq, 0: nothing there, -1: no reading. Notes what
+    # the slot tells of time, and up to where all was acknowledged when it was written.
+    frame = outbox.read_slot(seq)
+    if not frame:
+        return -1 if frame is None else 0
+    found = seq_of(frame)
+    lag = frame[_LAG]
+    if lag < _LAG_MAX:
+        outbox.acked = max(outbox.acked, found - 1 - lag)
+    outbox.newest_unix_ms = max(outbox.newest_unix_ms, time_of(frame) or 0)
+    return found
 
 
 def list_files(folder: str) -> list:
@@ -183,8 +177,3 @@ def _read(path):
             return file.read(256)
     except OSError:
         return b""
-
-
-def _write(path, data):
-    with open(path, "wb") as file:
-        file.write(data)

@@ -56,12 +56,10 @@ Out of memory (any allocation, so also a module that cannot be loaded) is like a
 place, and the Outbox goes on: what is on flash comes first, attributes follow once it is there.
 """
 
-import os
 import struct
 
 from micropython import const
 
-from ..errors import StorageError
 from ..loader import load
 from .readings import encode_frame, encode_reading, is_reading, seq_of, time_of, values_of
 
@@ -71,7 +69,6 @@ SLOTS = const(24)
 CURSOR = const(0x43)  # the kind of the cursor's frame
 _FOLDERS = const(4)
 _ENOENT = const(2)
-_ENOSPC = const(28)
 
 
 class Outbox:
@@ -101,10 +98,9 @@ class Outbox:
         self.next_seq = 1
         self.acked = self.dropped = self.quarantined = 0
         self.boots = self.cursor = b""
-        # The segments: the first seq and the bytes of each; up to which seq all is in one; whether
-        # the last one ends with a whole reading.
-        self.firsts = []
-        self.sizes = []
+        # The segments, [first seq, bytes]; up to which seq all is in one; whether the last one
+        # ends with a whole reading.
+        self.segments = []
         self.last_in_segments = 0
         self.is_sound = True
         # Readings of a segment behind the one found last, and where there are more (segments.py).
@@ -140,28 +136,18 @@ class Outbox:
             load("storage.backlog").empty_ring(self)
         frame = self._frame
         encode_reading(frame, seq, self.acked, self._boot, unix_ms, uptime_ms, values)
-        path = self.slot_path(seq)
-        is_stored = has_no_folder = False
-        while not is_stored:
-            try:
-                if has_no_folder:
-                    os.mkdir(path[:-2])
-                with open(path, "wb") as file:
-                    file.write(frame)
-                is_stored = True
-            except OSError as error:
-                if error.errno == _ENOENT and not has_no_folder:  # on the first lap
-                    has_no_folder = True
-                elif error.errno == _ENOSPC and load("storage.backlog").drop_oldest(self):
-                    has_no_folder = False
-                elif self.read_slot(seq) == frame:  # there all the same, so its seq is used
-                    is_stored = True
-                else:
-                    raise StorageError("cannot store a reading (error %s)" % error.errno)
+        try:
+            self.write(self.slot_path(seq), frame)
+        except OSError as error:
+            load("storage.backlog").store_anyway(self, seq, frame, error)
         self.next_seq = seq + 1
         if unix_ms is None and uptime_ms is not None:
             self._untimed = seq
         return seq
+
+    def write(self, path, data):
+        with open(path, "wb") as file:
+            file.write(data)
 
     def slot_path(self, seq):
         slot = chr(97 + seq // _FOLDERS % (SLOTS // _FOLDERS))
@@ -223,7 +209,7 @@ class Outbox:
 
     def readings(self):
         """Yield the waiting readings, oldest first; the outbox may change meanwhile."""
-        segments = load("storage.segments") if self.firsts else None
+        segments = load("storage.segments") if self.segments else None
         seq = 0
         while True:
             frame = self.find(seq + 1, segments)
@@ -268,14 +254,14 @@ class Outbox:
         if seq > self.acked:
             self.acked = seq
             # Rule 3: not written where all is well, which is nearly always.
-            if self.pending or self.firsts:
+            if self.pending or self.segments:
                 self.sync()
-            if self.firsts and self.last_of_first() <= seq:
+            if self.segments and self.last_of_first() <= seq:
                 load("storage.backlog").remove_acknowledged(self)
 
     def last_of_first(self):
         """Return the last seq of the first segment."""
-        return self.firsts[1] - 1 if len(self.firsts) > 1 else self.last_in_segments
+        return self.segments[1][0] - 1 if len(self.segments) > 1 else self.last_in_segments
 
     def quarantine(self, seq: int, reason: str = "") -> None:
         """Keep the oldest waiting reading apart: the platform refuses it for its own sake.
@@ -296,8 +282,7 @@ class Outbox:
         cursor = encode_frame(CURSOR, counts + self.boots)
         if cursor != self.cursor:
             try:
-                with open(self.path + "/acked/cursor", "wb") as file:
-                    file.write(cursor)
+                self.write(self.path + "/acked/cursor", cursor)
             except OSError:  # never fatal: without it some readings are sent twice
                 self.warn("position not written")
                 return False

@@ -108,12 +108,6 @@ def seq_of(frame) -> int:
     return struct.unpack_from("<I", frame, _HEADER_BYTES)[0]
 
 
-def acked_of(frame) -> int:
-    """Return a seq up to which all was acknowledged when this was written; 0: not known."""
-    lag = frame[_TIME - 1]
-    return 0 if lag == _LAG_MAX else seq_of(frame) - 1 - lag
-
-
 def time_of(frame, boots=b""):
     """Return when a reading was taken, Unix ms, or None where it is not known.
 

@@ -66,16 +66,16 @@ def find(outbox, seq: int):
 
     What the same read brought of those behind it is left in `outbox.ahead`. Raises: StorageError.
     """
-    firsts = outbox.firsts
-    i = len(firsts) - 1
-    while i > 0 and firsts[i] > seq:
+    segments = outbox.segments
+    i = len(segments) - 1
+    while i > 0 and segments[i][0] > seq:
         i -= 1
     ahead = []
     first, offset, passed = outbox.found
     try:
-        while not ahead and 0 <= i < len(firsts):
-            if first != firsts[i] or seq < passed:
-                first = firsts[i]
+        while not ahead and 0 <= i < len(segments):
+            if first != segments[i][0] or seq < passed:
+                first = segments[i][0]
                 offset = 0
             walk = frames(outbox.segment_path(first), offset)
             size = 0
