@@ -99,6 +99,8 @@ def _modules_for(
     optional -= {"ports/__init__.py", f"ports/{chip}.py", f"ports/{chip}_rare.py", "ports/rare.py"}
     optional -= {"sensors/__init__.py", "sensors/building.py"}
     optional -= {f"sensors/{name}.py" for name in _sensor_files(config)}
+    if chip == "esp32":
+        optional.discard("ports/esp32_heap.py")
     if not with_aio:
         optional.add("aio.py")
     if native_digests:

@@ -52,6 +52,7 @@ def fill(config, data) -> None:
     _take_outbox(config, left)
     config.led_pin = _take(left, "led_pin", None, _pin)
     config.watchdog_s = _take(left, "watchdog_s", None, _seconds)
+    _take(left, "grow_heap", True, _bool)  # looked at before a Config is there: ports/esp32_heap
     for key in sorted(left):
         raise ConfigError(key, "no such key; look at its spelling in the README's table")
 
@@ -139,6 +140,12 @@ def _take(left, key, default, check, prefix=""):
 def _text(key, value):
     if not isinstance(value, str) or not value:
         raise ConfigError(key, "must be a text")
+    return value
+
+
+def _bool(key, value):
+    if not isinstance(value, bool):
+        raise ConfigError(key, "must be true or false")
     return value
 
 

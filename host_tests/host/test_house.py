@@ -58,6 +58,8 @@ _ONLY_IN = {
 _CODE_LINES_MAX = 280
 _LINES_MAX = 400  # rules and reasons at the top of a file are welcome
 _FILES_ONLY_IN = {"storage"}
+# Runs before any room is there.
+_OPENS_A_FILE_ITSELF = {"linkpost/ports/esp32_heap.py"}
 
 
 def _room(path: Path) -> str:
@@ -112,12 +114,14 @@ def test_rooms_keep_what_reaches_outside(path):
         isinstance(node, ast.Call) and getattr(node.func, "id", "") == "open"
         for node in ast.walk(ast.parse(path.read_text()))
     )
-    assert not opens or room in _FILES_ONLY_IN, f"{room} must not open files"
+    may_open = room in _FILES_ONLY_IN or str(path.relative_to(FIRMWARE)) in _OPENS_A_FILE_ITSELF
+    assert not opens or may_open, f"{room} must not open files"
 
 
 def test_ports_and_sensors_are_handed_in():
     for path in MODULES:
-        if _room(path) not in ("ports", "sensors", "app", "client", "boot", "config", "linkpost"):
+        builders = ("main", "app", "client", "boot", "config", "linkpost")
+        if _room(path) not in ("ports", "sensors", *builders):
             assert not _imported_rooms(path) & {"ports", "sensors"}, path
 
 

@@ -220,6 +220,8 @@ BAD = (
     ("outbox.batch_bytes", {"batch_bytes": 131_073}),
     ("outbox.batch", {"batch": 1}),
     ("watchdog_s", "8"),
+    ("grow_heap", "false"),
+    ("grow_heap", 0),
     ("intervall_s", 5),
 )
 
