@@ -29,10 +29,11 @@ $(VENV)/.ready: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
 		{ echo "This Python cannot make environments. On Debian or Ubuntu: apt install python3-venv"; exit 2; }
 	@echo "Setting up .venv: once, a minute or two."
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) tools/install.py $(BIN)/python -m pip install --disable-pip-version-check \
+		--require-hashes -r requirements.txt
 	@# setuptools warns in 400 lines that folders of data could be packages.
-	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 demo: setup  ## Emulator and a virtual board that reports into it; REPORTS=5 ends by itself

@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # as pytest finds these
 from console_browser import DESKTOP, PHONE, launch  # noqa: E402
 from emulator_client import RawClient, auth_fields, encode_auth, encode_publish  # noqa: E402
 from emulator_process import EmulatorProcess  # noqa: E402
+from interruptible import end_quietly  # noqa: E402
 
 _IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
 _PRODUCT = "a1B2c3D4e5F"
@@ -131,4 +132,4 @@ def _settle(page) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_quietly(main)

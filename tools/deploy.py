@@ -153,8 +153,7 @@ class _Deployment:
             ca=self._ca,
             program=self._program(),
         )
-        version = ".".join(map(str, who.micropython))
-        deploy_plan.check_byte_code(files, who.mpy_version, version)
+        deploy_plan.check_micropython(files, who.mpy_version, who.micropython)
         return files
 
     def _program(self) -> bytes:

@@ -90,16 +90,22 @@ def missing_bytes(plan: Plan, sizes: dict[str, int], free_bytes: int) -> int:
     return max(0, (needed - freed) * _BLOCK_BYTES - free_bytes)
 
 
-def check_byte_code(files: dict[str, bytes], board_version: int, micropython: str) -> None:
-    """Raise CommandError where the board cannot load our byte code."""
+def check_micropython(
+    files: dict[str, bytes], byte_code: int, micropython: tuple[int, ...]
+) -> None:
+    """Raise CommandError where the board's MicroPython cannot run these files.
+
+    Args: byte_code: the version that it loads; micropython: (1, 27, 0).
+    """
     for path, data in files.items():
         if path.endswith(".mpy") and data[:2] != bytes((ord("M"), _MPY_VERSION)):
             raise CommandError(f"{path} is not byte code of version {_MPY_VERSION}", 1)
-    if board_version != _MPY_VERSION:
+    if byte_code != _MPY_VERSION or micropython[:2] < firmware.OLDEST_MICROPYTHON:
+        version = ".".join(map(str, micropython))
+        oldest = ".".join(map(str, firmware.OLDEST_MICROPYTHON))
         raise CommandError(
-            f"MicroPython {micropython} on this board loads byte code of version {board_version}, "
-            f"linkpost's is version {_MPY_VERSION}. Nothing was written. "
-            "Put MicroPython 1.25 or newer on it: linkpost flash",
+            f"linkpost does not run on this board's MicroPython {version} (byte code {byte_code}). "
+            f"Nothing was written. Put {oldest} or newer on it: linkpost flash",
             USAGE,
         )
 

@@ -13,6 +13,9 @@ from pathlib import Path
 
 CPYTHON_SHIMS = Path(__file__).parent / "cpython"
 
+# Of MicroPython: TLS sockets have `recv` from there on, by which a dead connection is seen.
+OLDEST_MICROPYTHON = (1, 25)
+
 
 def package_dir() -> Path:
     """Return the folder of the firmware's `linkpost` package."""

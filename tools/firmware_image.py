@@ -14,6 +14,7 @@ from typing import NoReturn
 
 from tools.boards import ESP32, Board, boards
 from tools.failures import CommandError
+from tools.firmware import OLDEST_MICROPYTHON
 
 _ESP_MAGIC = 0xE9
 _ESP_HEADER_BYTES = 24
@@ -87,6 +88,13 @@ def _check_is_micropython(content: bytes, board: Board, name: str) -> None:
         raise CommandError(
             f"{name} is made for an {board.chip_name}, but has no MicroPython in it. Nothing was "
             f"written. MicroPython for it: {board.url}"
+        )
+    found = _BANNER.search(content)
+    version = re.match(rb"v(\d+)\.(\d+)", found[1]) if found else None
+    if version and (int(version[1]), int(version[2])) < OLDEST_MICROPYTHON:
+        raise CommandError(
+            f"{name} is MicroPython {version[0].decode()}; linkpost needs "
+            f"{'.'.join(map(str, OLDEST_MICROPYTHON))} or newer. Nothing was written."
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import os
+import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -34,6 +35,9 @@ from tools.image_build import (
 from tools.json_files import read_object
 
 _SIZES_MB = (2, 4, 8, 16, 32)
+# In the folder while its images are being made.
+_UNFINISHED = ".unfinished"
+_IGNORE_CTRL_C = (signal.SIGINT, signal.SIG_IGN)
 _TRIPLE = ("product_key", "device_name", "device_secret")
 
 
@@ -90,7 +94,6 @@ def image(
     )
     configs = configs_of(config, csv_path)
     check_config(configs[0][1], board)
-    _make_folder(out)
     base = base_image(layout, configs[0][1], ca)
     names = file_names([triple for triple, _ in configs], layout.suffix)
     tasks = [
@@ -98,11 +101,11 @@ def image(
         for (triple, data), name in zip(configs, names, strict=True)
     ]
     entries = []
-    with _bar(len(tasks)) as advance, _pool(len(tasks)) as run:
+    with _new_folder(out), _bar(len(tasks)) as advance, _pool(len(tasks)) as run:
         for entry in run(_make_one, tasks):
             entries.append(entry)
             advance()
-    _write_manifest(out, layout, entries)
+        _write_manifest(out, layout, entries)
     many = "1 image" if len(entries) == 1 else f"{len(entries)} images"
     print(f"{many} and manifest.json are in {out}: {_contents(layout)}")
     first = "" if layout.micropython else f"linkpost flash {board.name}, then "
@@ -142,8 +145,12 @@ def _pool(count: int) -> Iterator[Run]:
     if workers < 2:
         yield map
         return
-    with ProcessPoolExecutor(workers) as pool:
+    # Ctrl-C reaches them too; it is ours to end them.
+    pool = ProcessPoolExecutor(workers, initializer=signal.signal, initargs=_IGNORE_CTRL_C)
+    try:
         yield lambda work, tasks: pool.map(work, tasks, chunksize=4)
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 @contextmanager
@@ -158,15 +165,37 @@ def _bar(total: int) -> Iterator[Callable[[], None]]:
         yield lambda: progress.advance(task)
 
 
-def _make_folder(out: Path) -> None:
+@contextmanager
+def _new_folder(out: Path) -> Iterator[None]:
+    """Make the folder; what is cut short leaves no image, as each holds a secret.
+
+    A folder in which a killed run has left its mark is emptied and used again.
+    """
+    is_new = not out.exists()
     try:
-        out.mkdir(parents=True, mode=0o700)
-    except FileExistsError as error:
-        if not out.is_dir() or any(out.iterdir()):
-            raise CommandError(f"--out: {out} is there already; give a new folder") from error
+        out.mkdir(parents=True, mode=0o700, exist_ok=True)
+        if (out / _UNFINISHED).exists():
+            _empty(out)
+        if any(out.iterdir()):
+            raise CommandError(f"--out: {out} is there already; give a new folder")
         out.chmod(0o700)
+        (out / _UNFINISHED).touch()
     except OSError as error:
         raise CommandError(f"--out: cannot make {out}: {error.strerror}") from error
+    try:
+        yield
+    except BaseException:
+        _empty(out)
+        if is_new:
+            out.rmdir()
+        raise
+    (out / _UNFINISHED).unlink()
+
+
+def _empty(out: Path) -> None:
+    """Remove what a run has made; the mark last, for a next time where this is cut short."""
+    for path in sorted(out.iterdir(), key=lambda path: path.name == _UNFINISHED):
+        path.unlink()
 
 
 def _write_manifest(out: Path, layout: Layout, entries: list[dict[str, Any]]) -> None:

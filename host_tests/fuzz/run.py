@@ -13,8 +13,9 @@ import hashlib
 import os
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+from host_tests.interruptible import end_quietly, workers
 
 _ROOT = Path(__file__).parent.parent.parent
 CORPUS = Path(__file__).parent / "corpus"
@@ -95,7 +96,7 @@ def main() -> int:
     def one(name: str) -> tuple[str, int, str]:
         return fuzz(name, options.seconds, options.runs)
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with workers(os.cpu_count() or 1) as pool:
         for target, code, text in pool.map(one, names):
             stats = [line for line in text.splitlines() if "number_of_executed_units" in line]
             runs = stats[0].split()[-1] if stats else "?"
@@ -107,4 +108,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_quietly(main)

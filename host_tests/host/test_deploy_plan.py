@@ -44,8 +44,9 @@ def board_that_is(monkeypatch, **changes) -> tuple[LittlefsBoard, dict[str, byte
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"mpy_version": 5, "micropython": (1, 18, 0)}, "1.18.0 .* version 5.* linkpost flash"),
-        ({"mpy_version": 0}, "version 0"),
+        ({"mpy_version": 5, "micropython": (1, 18, 0)}, "1.18.0 .byte code 5.* linkpost flash"),
+        ({"mpy_version": 0}, "byte code 0"),
+        ({"micropython": (1, 24, 1)}, "1.24.1 .*Put 1.25 or newer"),
         ({"platform": "esp8266", "machine": "ESP module with ESP8266"}, "ESP8266"),
     ],
 )

@@ -159,3 +159,12 @@ def test_whole_image_is_said_to_have_files_too(name):
     whole = device_image(layout, base, b"{}")
     check_firmware(whole, board, "x")
     assert str(look_inside(whole, board)) == "MicroPython v1.27.0 with a file system"
+
+
+@pytest.mark.parametrize("name", sorted(ALL))
+def test_micropython_that_is_too_old_is_refused(name):
+    data = firmware_of(ALL[name]).replace(b"MicroPython v1.27.0", b"MicroPython v1.24.1")
+    with pytest.raises(CommandError, match="v1.24; linkpost needs 1.25 or newer. Nothing"):
+        check_firmware(data, ALL[name], "x")
+    data = firmware_of(ALL[name]).replace(b"MicroPython v1.27.0", b"MicroPython v1.25.0")
+    check_firmware(data, ALL[name], "x")

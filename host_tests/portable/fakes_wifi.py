@@ -12,6 +12,7 @@ class Air:
 
     def __init__(self, **points):
         self.points = points
+        self.reason = 0  # of an ESP32's driver, whatever is tried
         self.flukes = 0  # so many tries fail with a reason that is not true
         self.scan_ms = 2_400  # until a driver knows that there is no such access point
         self.refuse_ms = 4_000  # until it knows that the password is wrong
@@ -120,6 +121,8 @@ class ESP32Station(_Station):
         if self._ssid is None:
             return 1000
         tries = self.settings.get("reconnects", 0)
+        if self._air.reason and tries:
+            return self._air.reason
         reason, try_ms = {
             "not found": (201, self._air.scan_ms),
             "wrong password": (15, self._air.refuse_ms),

@@ -152,6 +152,22 @@ def test_connect_two_tries_with_two_reasons_tells_the_better_one():
         assert port.station().connects == ["lab", "lab"]
 
 
+def test_connect_refused_for_its_security_or_signal_says_what_to_change():
+    for reason, words in (
+        (210, "has a security that this board does not take. Set it to WPA2, or WPA2 and WPA3."),
+        (211, "has a security that this board does not take. Set it to WPA2, or WPA2 and WPA3."),
+        (212, "is too weak here. Move the board or the access point, turn its antenna."),
+        (200, "is too weak here. Move the board or the access point, turn its antenna."),
+        (203, "failed (reason 203)."),
+    ):
+        air = lab_air()
+        air.reason = reason
+        port = boot(fakes_chip.ESP32Chip, air)
+        error = refused(Wifi(port, [LAB]), port)
+        assert str(error) == 'Wi-Fi "lab" ' + words, error
+        assert error.errno == reason
+
+
 def test_connect_no_dhcp_says_so():
     for chip in BOTH:
         port = boot(chip, fakes_wifi.Air(lab=("opensesame", False)))

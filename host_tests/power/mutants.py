@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from host_tests.interruptible import workers
 from host_tests.power.run import CHIPS, FIRMWARE, cut
 
 _STORAGE = Path("linkpost/storage")
@@ -157,7 +157,7 @@ def catch_all(jobs: int) -> int:
     """Try every mutant, print what caught each; return 1 where one lived."""
     names = list(MUTANTS)
     alive = 0
-    with ThreadPoolExecutor(jobs) as pool:
+    with workers(jobs) as pool:
         for name, caught in zip(names, pool.map(catch, names), strict=True):
             print(f"{name:52}{caught or 'NOT CAUGHT'}", flush=True)
             alive += not caught

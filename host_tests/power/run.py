@@ -20,10 +20,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from host_tests.interruptible import end_quietly, workers
 from tools.mpy import compile_mpy
 
 HERE = Path(__file__).parent
@@ -112,7 +112,7 @@ def starve_all(jobs: int) -> int:
     """Let each call fail at every allocation, print a table; return 1 where anything was lost."""
     calls = starved_calls()
     broken = 0
-    with ThreadPoolExecutor(jobs) as pool:
+    with workers(jobs) as pool:
         outcomes = pool.map(lambda call: starve(call, 32), calls)
         for call, (failed, lost, output) in zip(calls, outcomes, strict=True):
             print(f"{call:26}{failed:7} times out of memory{lost:4} lost", flush=True)
@@ -170,7 +170,7 @@ def main() -> int:
         for chip in CHIPS
         if arguments.only in (None, scenario)
     ]
-    with ThreadPoolExecutor(arguments.jobs) as pool:
+    with workers(arguments.jobs) as pool:
         outcomes = []
         for outcome in pool.map(lambda pair: cut(*pair, second), work):
             outcomes.append(outcome)
@@ -183,4 +183,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_quietly(main)

@@ -4,15 +4,17 @@ import hashlib
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
 from emulator_process import DEVICE_NAME, DEVICE_SECRET, PRODUCT_KEY, EmulatorProcess
 from firmware_files import firmware_of, partition
-from linkpost_command import run
+from linkpost_command import run, start
 
 from tools.boards import ESP32, boards
 from tools.devices_csv import Triple
@@ -361,3 +363,58 @@ def test_images_of_names_that_differ_by_case_alone_are_files_everywhere(tmp_path
         (t.key, f"{t.product_key}.{t.device_name}".replace(":", "_").replace("@", "_"))
         for t in triples
     }
+
+
+def image_of_many(tmp_path):
+    """Start the command on two hundred devices; wait until some images are there."""
+    arguments = ["image", "RPI_PICO_W", "--config", template(tmp_path), "--out", tmp_path / "out"]
+    started = start(*arguments, "--csv", devices(tmp_path, 200))
+    return arguments, started
+
+
+def wait_for_images(folder):
+    end = time.monotonic() + 60
+    while not folder.is_dir() or len(list(folder.glob("*.uf2"))) < 20:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
+def test_image_on_ctrl_c_leaves_no_secret_and_starts_again(tmp_path):
+    out = tmp_path / "out"
+    arguments, started = image_of_many(tmp_path)
+    with started as process:
+        wait_for_images(out)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+        output, errors = process.communicate(timeout=60)
+    assert (process.returncode, output, errors.strip()) == (130, "", "")
+    assert not out.exists()
+    assert run(*arguments, "--csv", devices(tmp_path, 3)).returncode == 0
+    assert len(list(out.iterdir())) == 4
+
+
+@pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
+def test_image_killed_is_done_again_in_its_folder(tmp_path):
+    out = tmp_path / "out"
+    arguments, started = image_of_many(tmp_path)
+    with started as process:
+        wait_for_images(out)
+        os.killpg(process.pid, signal.SIGKILL)
+    assert run(*arguments, "--csv", devices(tmp_path, 3)).returncode == 0
+    assert sorted(path.suffix for path in out.iterdir()) == [".json", ".uf2", ".uf2", ".uf2"]
+    # A finished one is nobody's to empty.
+    again = run(*arguments, "--csv", devices(tmp_path, 3))
+    assert again.returncode == 2
+    assert "give a new folder" in again.stderr
+
+
+def test_image_that_fails_leaves_nothing_in_a_folder_that_was_there(tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    csv = tmp_path / "devices.csv"
+    long = "n" * 32
+    csv.write_text(f"ProductKey,DeviceName,DeviceSecret\na1,sensor01,s\na1,{long},s\n")
+    config = template(tmp_path, topic="/{product_key}/" + "{device_name}/" * 6)
+    result = run("image", "RPI_PICO_W", "--config", config, "--csv", csv, "--out", out)
+    assert result.returncode == 2, result.stdout
+    assert list(out.iterdir()) == []

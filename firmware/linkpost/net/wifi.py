@@ -34,12 +34,14 @@ _TRIES = const(2)
 # What is told of a network, and which of two tries' reasons tells more: the earlier one here.
 _REASONS = (
     ("wrong password", "refused the password. Upper and lower case matter"),
+    ("security", "has a security that this board does not take. Set it to WPA2, or WPA2 and WPA3"),
+    ("weak", "is too weak here. Move the board or the access point, turn its antenna"),
     ("not found", "not found. 5 GHz only? This chip needs 2.4 GHz"),
     ("no address", "joined, but it gave no address (DHCP)"),
     ("failed", "failed"),
     ("", "did not answer"),  # joining, idle
 )
-_ENDS = ("not found", "wrong password", "failed")
+_ENDS = ("not found", "wrong password", "security", "weak", "failed")
 
 
 def join(port, config, log, failures: int):
@@ -150,7 +152,11 @@ def _rssi(port):
 
 def _reason(ssid, seen, code):
     word, text = [reason for reason in _REASONS if reason[0] in seen or not reason[0]][0]
-    if word == "failed" and isinstance(code, Exception):
-        out = isinstance(code, MemoryError)
-        text += " (%s)" % ("out of memory" if out else str(code) or type(code).__name__)
+    if word == "failed":
+        if isinstance(code, Exception):
+            out = isinstance(code, MemoryError)
+            code = "out of memory" if out else str(code) or type(code).__name__
+        elif code is not None:
+            code = "reason %s" % code
+        text += " (%s)" % code if code else ""
     return 'Wi-Fi "%s" %s.' % (ssid, text)

@@ -18,6 +18,12 @@ _REASONS = {
     # point's side, 204 from ours.
     15: "wrong password",
     204: "wrong password",
+    # WIFI_REASON_NO_AP_FOUND_... of ESP-IDF: there, with a security that is not taken: 210 by what it
+    # offers (WPA3 only), 211 below the least one. 212, or no beacon any more: too weak.
+    210: "security",
+    211: "security",
+    212: "weak",
+    200: "weak",
 }
 # Tries of the driver per connect(). Its default is for ever, and then status() says "joining" for
 # ever too, whatever the reason; and of several only the last one's reason is kept, which after a
@@ -91,7 +97,8 @@ def _power_down(port):
 
 def wifi_status(port) -> str:
     """Return what the station is doing: "idle", "joining", "no address", "up", "not found",
-    "wrong password" or "failed", the same words on every port; never raises."""
+    "wrong password", "security", "weak" or "failed", the same words on every port; never raises.
+    """
     station = port.station()
     try:
         code = station.status()
