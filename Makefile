@@ -14,7 +14,7 @@ PORT ?=
 OPTIONS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test browser power wear soak contract bench bench-check check lint types \
+.PHONY: help setup demo test browser power wear soak test-chip test-board bench bench-check check lint types \
 	screenshots emulator send board boards flash provision deploy monitor status outbox register image factory certs fleet fuzz audit deploy-cuts \
 	lock clean
 
@@ -66,8 +66,11 @@ deploy-cuts: setup  ## A deploy cut at every byte (hours); CUTS=257 for every 25
 audit: setup  ## Known vulnerabilities of what is pinned (asks the internet)
 	$(BIN)/pip-audit --require-hashes --disable-pip -r requirements.txt
 
-contract: setup  ## What the firmware expects of a port, on the board at PORT=...
-	$(BIN)/mpremote connect $(or $(PORT),auto) run host_tests/contract/port_contract.py
+test-chip: setup  ## All tests on the chip's own build, emulated; an hour, and it may be stopped
+	LINKPOST_REQUIRE_CHIP=1 LINKPOST_CHIP=all $(BIN)/python -m pytest -q host_tests/chip --timeout=3600
+
+test-board: setup  ## Portable tests and port contract on the real board at PORT=...
+	$(BIN)/python -m host_tests.board_tests $(or $(PORT),auto)
 
 bench: setup  ## What linkpost costs, beside MicroPython's requests: a table, and build/bench.json
 	$(BIN)/linkpost bench $(OPTIONS)

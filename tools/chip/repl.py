@@ -12,10 +12,21 @@ from tools.failures import NO_BOARD, TIMEOUT, CommandError
 class ChipRepl:
     """A raw REPL on a board that is not running a program, or is stopped by Ctrl-C."""
 
-    def __init__(self, chip: ChipProcess, on_note: Callable[[str], None] = lambda text: None):
+    def __init__(
+        self,
+        chip: ChipProcess,
+        on_note: Callable[[str], None] = lambda text: None,
+        on_event: Callable[[], None] = lambda: None,
+    ):
         self._chip = chip
         self._on_note = on_note
+        self._on_event = on_event
         self._buffer = b""
+
+    @property
+    def heard(self) -> bytes:
+        """What came that no answer has taken yet: of a script that did not end."""
+        return self._buffer
 
     def enter(self, timeout_s: float = 60) -> None:
         """Stop what runs and enter the raw REPL."""
@@ -53,6 +64,7 @@ class ChipRepl:
             event = self._chip.next_event(max(0.0, deadline - time.monotonic()))
             if event is None:
                 raise CommandError(f"the chip did not answer within {timeout_s:.0f} s", TIMEOUT)
+            self._on_event()
             if "console" in event:
                 self._buffer += event["console"]
             elif "note" in event:
