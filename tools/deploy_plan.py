@@ -104,8 +104,8 @@ def check_micropython(
         version = ".".join(map(str, micropython))
         oldest = ".".join(map(str, firmware.OLDEST_MICROPYTHON))
         raise CommandError(
-            f"linkpost does not run on this board's MicroPython {version} (byte code {byte_code}). "
-            f"Nothing was written. Put {oldest} or newer on it: linkpost flash",
+            f"linkpost does not run on this board's MicroPython {version} (byte code {byte_code})."
+            f" Nothing was written. Put {oldest} or newer on it: linkpost flash",
             USAGE,
         )
 

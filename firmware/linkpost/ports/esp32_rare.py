@@ -18,8 +18,8 @@ _REASONS = {
     # point's side, 204 from ours.
     15: "wrong password",
     204: "wrong password",
-    # WIFI_REASON_NO_AP_FOUND_... of ESP-IDF: there, with a security that is not taken: 210 by what it
-    # offers (WPA3 only), 211 below the least one. 212, or no beacon any more: too weak.
+    # ESP-IDF's WIFI_REASON_NO_AP_FOUND_...: there, with a security that is not taken, 210 by what
+    # it offers (WPA3 only), 211 below the least one; 212, or no beacon any more: too weak.
     210: "security",
     211: "security",
     212: "weak",
