@@ -463,6 +463,49 @@ def test_quarantine_is_bounded_and_counts_all():
         assert len(names) <= 2
 
 
+def test_quarantine_leaves_the_files_of_others_alone():
+    names = ("qualities", "q-0000001", "quarantine.txt", "q1")
+    with Flash() as flash:
+        outbox = flash.open()
+        for name in names:
+            flash.write("backlog/" + name, b"mine")
+        for seq in range(1, 200):
+            fill(outbox, 1)
+            outbox.quarantine(seq)
+        for name in names:
+            assert flash.read("backlog/" + name) == b"mine", name
+
+
+def test_quarantine_beside_a_file_without_a_reading_keeps_the_reading():
+    for rest in (b"", b"\x52\x10", b"?" * 5000):
+        with Flash() as flash:
+            outbox = flash.open()
+            fill(outbox, 3)
+            flash.write("backlog/q00000001", rest)
+            outbox.quarantine(1)
+            outbox.quarantine(2)
+            for opened in (outbox, flash.open()):
+                assert [reading[0] for reading in opened.quarantined_readings()] == [1, 2], rest
+
+
+def test_quarantine_on_failing_flash_is_an_error_and_the_reading_waits():
+    with Flash() as flash:
+        outbox = flash.open()
+        fill(outbox, 3)
+        os.rename(flash.file("backlog"), flash.file("elsewhere"))
+        try:
+            outbox.quarantine(1)
+        except StorageError:
+            pass
+        else:
+            raise AssertionError("no error")
+        os.rename(flash.file("elsewhere"), flash.file("backlog"))
+        check(outbox, (1, 2, 3))
+        outbox.quarantine(1)
+        check(outbox, (2, 3))
+        assert outbox.quarantined == 1
+
+
 # Time
 
 

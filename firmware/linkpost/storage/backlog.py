@@ -63,6 +63,7 @@ def empty_ring(outbox) -> None:
                 return
         except OSError as error:
             if error.errno != _ENOSPC:
+                outbox.is_sound = False  # who knows what the last segment ends with
                 raise StorageError("cannot store readings (error %s)" % error.errno)
         if not drop_oldest(outbox):
             # The flash is full of other things. The ring goes on alone.

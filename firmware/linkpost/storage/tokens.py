@@ -9,12 +9,14 @@ Loaded for a moment.
 
 import hashlib
 
+from micropython import const
+
 from ..errors import StorageError
 from ..loader import load
 
-_KIND = 0x54  # "T"; a new layout gets a new kind, and the old one is then no token
-_IDENTITY_BYTES = 16
-_FILE_MAX = 1024
+_KIND = const(0x54)  # "T"; a new layout gets a new kind, and the old one is then no token
+_IDENTITY_BYTES = const(16)
+_FILE_MAX = const(1024)
 
 
 class TokenStore:
