@@ -40,7 +40,7 @@ async def _publish(client, order):
     try:
         return {"id": await asyncio.wait_for(call, order["cancel_s"])}
     except asyncio.TimeoutError:  # noqa: UP041  MicroPython has no other name for it
-        return {"cancelled": True, "connected": client._transport.connected}
+        return {"cancelled": True, "connected": client._connection.phase != 0}
 
 
 async def _together(client, order):
@@ -52,7 +52,7 @@ async def _with_a_block(client, order):
     async with client:
         await client.open()
         found = await client.publish_file(order["topic"], order["path"])
-    return {"id": found, "connected": client._transport.connected}
+    return {"id": found, "connected": client._connection.phase != 0}
 
 
 async def _run(client, order):

@@ -121,7 +121,7 @@ def _look_at_board(port: str, update: bool) -> dict[str, Any]:
 def _hashes_on(board: UsbBoard) -> dict[str, str]:
     """Return the hash of each anchor that the board's firmware trusts, by file name."""
     firmware.enable_imports()
-    from linkpost.client import ANCHOR_FOLDERS
+    from linkpost.storage.anchors import ANCHOR_FOLDERS
 
     found: dict[str, str] = {}
     for path, digest in board.hashes(*reversed(ANCHOR_FOLDERS)).items():

@@ -4,16 +4,18 @@
     from linkpost.aio import Client
 
     async def main():
-        async with Client(Config.load("config.json")) as client:
-            await client.publish("/pk/dn/user/update", b'{"door":true}')
+        async with Client(Config.load()) as client:
+            await client.report({"temperature": 21.5})
+            await client.publish("/pk/dn/user/update", {"door": True})
 
-Session, parser, transport and token are those of the blocking client, so is every decision; here
-stands only how to wait. Other tasks go on meanwhile, except in what cannot be cut into steps:
+The blocking client's policy, connection and token, and so every decision, are used as they are;
+here stands only how to wait. Other tasks go on meanwhile, except in what cannot be cut into steps:
 
     the name    `getaddrinfo` blocks until a name server has answered; with two that are silent,
                 up to 14 s on rp2. An endpoint that is an address needs none.
     handshake   a few calls into mbedTLS, each whole: 0.8 s on an RP2040.
-    flash       the anchors at the first connection, a token that is new, each chunk of a file.
+    NTP         in `report`, where the clock is not known to be right: 6 s at most.
+    flash       an anchor at the first connection, a token that is new, each chunk of a file.
 
 How it waits: it looks after the socket, sleeps, and looks again, 1, 3, 7, 15, then every 20 ms.
 So it learns of a reply at most 20 ms late, and at most as late as it had waited already. Waiting
@@ -25,18 +27,12 @@ It is loaded where it is imported, never by `import linkpost`.
 """
 
 import asyncio
-import gc
 
 from micropython import const
 
 from .client import Client as BlockingClient
-from .client import length_of
-from .clock import Deadline
-from .errors import LinkpostError
-from .net.blocking import time_left
-from .net.transport import READY
-from .protocol.session import DONE, SEND_AUTH, SEND_TOPIC
-from .storage.files import open_file
+from .client import measured
+from .loader import load
 
 # The longest sleep between two looks at the socket, at deadline and watchdog.
 _SLICE_MS = const(20)
@@ -53,8 +49,8 @@ class Client(BlockingClient):
     The message may have arrived all the same, as after a deadline.
     """
 
-    def __init__(self, config, port=None, tokens=None, transport=None, log=None):
-        super().__init__(config, port, tokens, transport, log)
+    def __init__(self, config, port=None, tokens=None, connection=None, log=None):
+        super().__init__(config, port, tokens, connection, log)
         self._turn = asyncio.Lock()
 
     async def publish(self, topic: str, payload, deadline_ms: int = 30_000):
@@ -65,20 +61,17 @@ class Client(BlockingClient):
 
         Raises: as the blocking client's, and `asyncio.CancelledError`.
         """
-        length = length_of(payload)
+        payload, length = measured(payload)
         async with self._turn:
-            session = self._session
-            action = session.publish(topic, length)
-            deadline = Deadline(self._port, deadline_ms)
-            try:
-                while action == SEND_AUTH or action == SEND_TOPIC:  # noqa: SIM109
-                    action = await self._perform(action, payload, length, deadline)
-            except BaseException:
-                self._transport.close()
-                raise
-            if action != DONE:
-                raise session.error
-            return session.message_id
+            return await self._run(self._publishing(topic, payload, length), deadline_ms)
+
+    async def report(self, values: dict, deadline_ms: int = 60_000):
+        """Send one reading to the config's topic; see the blocking client.
+
+        Raises: as the blocking client's, and `asyncio.CancelledError`.
+        """
+        async with self._turn:
+            return await self._run(self._reporting(values), deadline_ms)
 
     async def publish_file(self, topic: str, path: str, deadline_ms: int = 60_000):
         """Publish a file on flash, 1 to 131072 bytes, as one message; return as `publish` does.
@@ -86,7 +79,7 @@ class Client(BlockingClient):
         Raises: as the blocking client's, and `asyncio.CancelledError`. Reading it blocks, a chunk
         of 2816 bytes at a time.
         """
-        with open_file(path) as file:
+        with load("storage.files").open_file(path) as file:
             return await self.publish(topic, file, deadline_ms)
 
     async def open(self, deadline_ms: int = 30_000) -> None:  # type: ignore[override]
@@ -95,11 +88,7 @@ class Client(BlockingClient):
         Raises: NetworkError, TLSError; `asyncio.CancelledError`.
         """
         async with self._turn:
-            try:
-                await self._open(Deadline(self._port, deadline_ms))
-            except BaseException:
-                self._transport.close()
-                raise
+            await self._run(self._opening(), deadline_ms)
 
     async def close(self) -> None:  # type: ignore[override]
         """Close the connection, if one is kept, once the publish that is going on is done.
@@ -107,7 +96,10 @@ class Client(BlockingClient):
         The next publish opens a new one. To end one at once, cancel its task.
         """
         async with self._turn:
-            self._transport.close()
+            self._connection.close()
+
+    def __enter__(self):
+        raise TypeError("use: async with")
 
     async def __aenter__(self):
         return self
@@ -115,53 +107,40 @@ class Client(BlockingClient):
     async def __aexit__(self, *details):
         await self.close()
 
-    async def _perform(self, action, payload, length, deadline):
-        reply = self._reply
-        transport = self._transport
-        reply.clear()
+    async def _run(self, steps, deadline_ms):
+        port = self._port
+        connection = self._connection
+        end_ms = port.uptime_ms() + deadline_ms
+        slept_ms = 0
         try:
-            if self._session.wait_ms:
-                await self._pause(self._session.wait_ms, deadline)
-            await self._open(deadline)
-            end, body = self._request(action, payload, length)
-            transport.begin(self._buffer, end, body, length)
-            await self._drive(deadline, transport.write_step)
-            await self._drive(deadline, transport.read_step, reply)
-            return self._answered()
-        except LinkpostError as error:
-            return self._failed(error)
+            # Where the peer is faster than we are, nothing ever waits: a task that publishes in a
+            # loop would keep the others out for good.
+            await self._sleep(0)
+            while True:
+                port.feed()
+                left_ms = end_ms - port.uptime_ms()
+                if left_ms <= 0:
+                    raise connection.late(deadline_ms)
+                want = next(steps)
+                if want <= 0:
+                    await self._pause(min(-want, left_ms))
+                    slept_ms = 0
+                    continue
+                # What is there already waits for one round of the others, however fast it comes.
+                slept_ms = 0 if connection.poll(want, 0) else min(2 * slept_ms + 1, _SLICE_MS)
+                await self._sleep(min(slept_ms, left_ms))
+        except StopIteration as stop:
+            return stop.value
+        finally:
+            steps.close()
 
-    async def _open(self, deadline):
-        transport = self._transport
-        if not transport.alive():
-            gc.collect()
-            # Not begun when the time is over: the name alone may take 14 s, which nothing ends.
-            time_left(transport, deadline, transport.feed)
-            await self._drive(deadline, transport.connect_step)
-
-    async def _pause(self, ms, deadline):
-        end = Deadline(self._port, min(ms, deadline.left_ms()))
+    async def _pause(self, ms):
         while True:
-            left_ms = end.left_ms()
-            if not left_ms:
+            await self._sleep(min(ms, _SLICE_MS))
+            ms -= _SLICE_MS
+            if ms <= 0:
                 return
             self._port.feed()
-            await self._sleep(min(left_ms, _SLICE_MS))
-
-    async def _drive(self, deadline, step, *arguments):
-        """Take a step again and again until it is READY; before each, other tasks go on."""
-        transport = self._transport
-        # Where the peer is faster than we are, no step ever waits: a fresh report was three of
-        # them, and a task that publishes in a loop would have kept the others out for good.
-        await self._sleep(0)
-        ms = 0
-        want = step(*arguments)
-        while want != READY:
-            left_ms = time_left(transport, deadline, transport.feed)
-            # What is there already waits for one round of the others, however fast the peer is.
-            ms = 0 if transport.poll(want, 0) else min(2 * ms + 1, _SLICE_MS)
-            await self._sleep(min(ms, left_ms))
-            want = step(*arguments)
 
     async def _sleep(self, ms):
         # MicroPython has `sleep_ms` as well, CPython has not.

@@ -1,95 +1,96 @@
-"""`Client.publish`: one message to the platform, over verified TLS, with the token it keeps."""
+"""`Client`: messages to the platform over verified TLS, with the token it keeps.
 
-import gc
+    from linkpost import Client, Config
 
-from .clock import Deadline
-from .errors import RETRY_NEVER, ConfigError, LinkpostError, StorageError
+    with Client(Config.load()) as client:
+        client.report({"temperature": 21.5})                   # joins the Wi-Fi of the config
+        client.publish("/pk/dn/user/update", {"door": True})   # where there is a network already
+
+The policy stands in `_publishing`, top to bottom. It and all it calls are generators that yield
+what they wait for, a mask to poll for or minus the ms of a pause, and know nothing of how: `drive`
+waits blocking, `linkpost.aio` beside other tasks. Whatever is raised, a deadline or Ctrl-C too,
+leaves the connection closed, except a refusal that was read whole.
+"""
+
+from micropython import const
+
+from .errors import LinkpostError, NetworkError, ServiceError, StorageError
+from .loader import load
 from .log import Log
-from .net.blocking import connect, exchange
-from .net.transport import Transport
-from .protocol.http import Reply
-from .protocol.payloads import PAYLOAD_MAX_BYTES
-from .protocol.replies import TOKEN_MAX
-from .protocol.session import DONE, SEND_AUTH, SEND_TOPIC, Credentials, Session, head_max_bytes
-from .protocol.topics import TOPIC_MAX_BYTES
-from .storage.files import list_names, open_file, read_bytes
-from .storage.tokens import TokenStore
+from .net.connection import CLOSED, Connection
+from .protocol.reply import message_id, parse, read
 
-# Bodies up to this leave in one write, so one TLS record, with their head.
-_SMALL_BODY_BYTES = 1024
-_ANCHOR_MAX_BYTES = 4096
-# Where deploy puts them, and where `mip install` can.
-ANCHOR_FOLDERS = ("certs", "lib/linkpost/certs")
-# Waits are cut into slices of this, to feed the watchdog between them.
-_SLICE_MS = 500
+# A request up to this, head and body, leaves in one write, so one TLS record; the reply comes into
+# the same buffer. The longest head (a token of 512 characters, a host of 253) has 1060.
+_BUFFER_BYTES = const(2048)
+_PAYLOAD_MAX_BYTES = const(131_072)  # as `protocol.payloads` has it
+# At most this long between two looks at deadline and watchdog, ms. rp2's watchdog ends at 8388.
+_SLICE_MS = const(200)
+# Pause before a message that met 30001 is sent once more, ms; between two looks at the Wi-Fi.
+_RETRY_PAUSE_MS = const(2000)
+_JOIN_STEP_MS = const(100)
+
+# The codes that decide here; `protocol.refusals` has the others.
+_TOKEN_EXPIRED = const(20001)
+_TOKEN_UNKNOWN = const(20003)
+_PUBLISH_ERROR = const(30001)
 
 
 class Client:
-    """Publishes messages for one device.
+    """Publishes messages for one device, one at a time; usable in `with`, which closes it.
 
-    Args: config; port, tokens (`load`/`save`), transport and log are found where not given.
-    Memory: about 4 KB beside the TLS socket, allocated once.
+    Args: config; port, tokens (`load`/`save`), connection and log are found where not given.
+    Memory: 2 KB, once, beside the connection.
     """
 
-    def __init__(self, config, port=None, tokens=None, transport=None, log=None):
+    def __init__(self, config, port=None, tokens=None, connection=None, log=None):
         if port is None:
             from .ports import detect
 
             port = detect()
         self._port = port
+        self._config = config
         self._log = log or Log(port)
-        credentials = Credentials(
-            config.host_header,
-            config.product_key,
-            config.device_name,
-            config.device_secret,
-            config.client_id,
-            config.sign_method,
+        self._tokens = tokens
+        self._buffer = bytearray(_BUFFER_BYTES)
+        self._connection = connection or Connection(
+            config.host, config.port_number, port, _anchors
         )
-        self._tokens = tokens or TokenStore(
-            "token",
-            (config.product_key, config.device_name, config.device_secret, config.endpoint),
-        )
-        self._session = Session(credentials, self._tokens.load())
-        self._transport = transport or Transport(
-            config.host, config.port_number, read_anchors, port
-        )
-        self._reply = Reply()
-        head_max = head_max_bytes(credentials, TOPIC_MAX_BYTES, TOKEN_MAX)
-        self._buffer = bytearray(head_max + _SMALL_BODY_BYTES)
+        self._token = self._store().load()
+        self._topic = self._head = None  # the head up to its length, for `_topic` and `_token`
+        self._date = None
+        self._replaced = self._warned = False
+        self._link = None
+
+    # -- for callers; `linkpost.aio` has each of these with `await` -------------------------------
 
     def publish(self, topic: str, payload, deadline_ms: int = 30_000):
         """Publish one message; return its id: a str of all digits, or None if none was given.
 
-        Args: topic, with a leading slash; payload, bytes, 1 to 131072, or an object with
-        `readinto` and a length (`len()`, or `seek` and `tell`) that streams from flash. A message
-        may have to be sent twice (a dead token), so the object needs `seek(0)` for that.
-        deadline_ms bounds all of it: connection, authentication, re-send.
+        Args: topic, with a leading slash; payload, 1 to 131072 bytes, or a str (UTF-8), a dict or
+        list (JSON), or an object with `readinto` and a length (`len()`, or `seek` and `tell`) that
+        streams from flash. A message may have to be sent twice (a dead token), so the object needs
+        `seek(0)` for that. deadline_ms bounds all of it: connection, authentication, re-send.
 
         Raises: ConfigError before anything is sent; else the LinkpostError whose `retry` says
         what to do with the message.
         """
-        length = length_of(payload)
-        session = self._session
-        action = session.publish(topic, length)
-        deadline = Deadline(self._port, deadline_ms)
-        try:
-            while action == SEND_AUTH or action == SEND_TOPIC:  # noqa: SIM109
-                action = self._perform(action, payload, length, deadline)
-        except BaseException:
-            self._transport.close()
-            raise
-        if action != DONE:
-            raise session.error
-        return session.message_id
+        return self._run(self._publishing(topic, *measured(payload)), deadline_ms)
 
-    def open(self, deadline_ms: int = 30_000) -> None:
-        """Open the connection, unless one that is kept is still alive.
+    def report(self, values: dict, deadline_ms: int = 60_000):
+        """Send one reading to the config's topic, in its format; return as `publish` does.
 
-        `publish` does this by itself. Done before a payload is built, it finds the heap whole:
-        the TLS buffers need a contiguous 17 KB on rp2. Raises: NetworkError, TLSError.
+        On a board that has just started it joins the config's Wi-Fi first, and sets the clock, by
+        NTP where that answers: certificates have dates. The time of the reading is now, null while
+        the clock is not known to be right; there is no seq and no stream, and with `alink` the
+        message's id is random.
+
+        Nothing is stored: a reading that was not accepted is gone unless the caller keeps it.
+        `App` is for those who want it kept.
+
+        Raises: ConfigError for a name or value that a reading cannot carry; else as `publish`.
         """
-        self._open(Deadline(self._port, deadline_ms))
+        return self._run(self._reporting(values), deadline_ms)
 
     def publish_file(self, topic: str, path: str, deadline_ms: int = 60_000):
         """Publish a file on flash, 1 to 131072 bytes, as one message; return as `publish` does.
@@ -97,125 +98,222 @@ class Client:
         Memory: one chunk of 2816 bytes, whatever the file's size. Raises: as `publish`, and
         StorageError where the file cannot be read.
         """
-        with open_file(path) as file:
+        with load("storage.files").open_file(path) as file:
             return self.publish(topic, file, deadline_ms)
 
-    def date(self):
-        """Return the Date header of the last reply (over verified TLS), or None."""
-        return self._reply.date()
+    def open(self, deadline_ms: int = 30_000) -> None:
+        """Open the connection, unless one that is kept is still alive.
+
+        `publish` does this by itself. Done before a payload is built, it finds the heap whole:
+        the TLS buffers need a contiguous 17 KB on rp2. Raises: NetworkError, TLSError.
+        """
+        self._run(self._opening(), deadline_ms)
 
     def close(self) -> None:
         """Close the connection, if one is kept. The next publish opens a new one."""
-        self._transport.close()
+        self._connection.close()
 
-    # The asyncio client (`aio`) has `_perform`, `_open` and `_pause` of its own, which await; the
-    # rest it shares.
-
-    def _perform(self, action, payload, length, deadline):
-        reply = self._reply
-        reply.clear()
+    def date(self):
+        """Return the Date header of the last reply (over verified TLS), or None."""
         try:
-            if self._session.wait_ms:
-                self._pause(self._session.wait_ms, deadline)
-            self._open(deadline)
-            end, body = self._request(action, payload, length)
-            exchange(self._transport, self._buffer, end, body, length, reply, deadline)
-            return self._answered()
-        except LinkpostError as error:
-            return self._failed(error)
+            return None if self._date is None else str(self._date, "utf-8")
+        except ValueError:  # UnicodeError is one
+            return None
 
-    def _open(self, deadline):
-        if not self._transport.alive():
-            gc.collect()
-            connect(self._transport, deadline)
+    def __enter__(self):
+        return self
 
-    def _request(self, action, payload, length):
-        # Returns how much of the buffer to send, and the body that streams behind it. A small body
-        # joins its head in the buffer. A second send of the same message starts at the payload's
-        # beginning again.
-        end = self._session.request_into(action, self._buffer)
-        body = None
-        if action == SEND_TOPIC:
-            if hasattr(payload, "readinto"):
-                body = payload
+    def __exit__(self, *details):
+        self.close()
+
+    # -- the policy -------------------------------------------------------------------------------
+
+    def _publishing(self, topic, payload, length):
+        """Yield what is waited for until a message is accepted; return its id.
+
+        Rules (PROTOCOL.md, "What to do with each code"):
+          1. A dead token (20001, 20002, 20003) is dropped; then one authentication and one
+             re-send. Where the fresh token is refused as well it is kept: it is no deader than
+             the next.
+          2. 30001 is tried once more, after a pause.
+          3. A kept connection that fails before the first byte of the reply is replaced, once. The
+             peer may close an idle one at any time, and did not read a request that met its close.
+          4. Everything else that is not code 0 is raised, with the token kept.
+        So a message costs at most two authentications and four requests on topics, in any world.
+        """
+        if self._head is None or topic != self._topic:
+            load("protocol.topics").check_topic(topic)
+            self._topic = topic
+            self._head = None
+        renewed = retried = self._replaced = False
+        try:
+            while True:
+                if self._token is None:
+                    yield from self.authenticating()
+                tree = yield from self._sending(payload, length)
+                code = tree["code"]
+                if code == 0:
+                    return message_id(tree)
+                if _TOKEN_EXPIRED <= code <= _TOKEN_UNKNOWN and not renewed:
+                    renewed = True
+                    self._token = self._head = None
+                elif code == _PUBLISH_ERROR and not retried:
+                    retried = True
+                    yield -_RETRY_PAUSE_MS
+                else:
+                    raise load("protocol.refusals").of_topic(tree, topic)
+        except ServiceError:
+            raise  # the connection is in step
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def authenticating(self):
+        """Yield what is waited for until the platform has given a token."""
+        request = load("protocol.signing").encode_auth_request(self._config)
+        end = len(request)
+        self._buffer[:end] = request
+        request = None  # not held through the handshake
+        tree = yield from self._exchanging(end, None, 0)
+        self._token = load("protocol.refusals").token_of(tree, self._config.device_secret)
+        try:
+            self._store().save(self._token)
+        except StorageError as error:
+            # It is in RAM: this boot goes on with it, the next one authenticates.
+            self._log.warning("store", "token not kept", "error", error)
+
+    def _sending(self, payload, length):
+        if self._head is None:
+            self._head = (
+                "POST /topic%s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/octet-stream\r\n"
+                "password: %s\r\nContent-Length: "
+                % (self._topic, self._config.host_header, self._token)
+            ).encode()
+        head = self._head + b"%d\r\n\r\n" % length
+        end = len(head)
+        self._buffer[:end] = head
+        if not hasattr(payload, "readinto") and end + length <= _BUFFER_BYTES:
+            self._buffer[end : end + length] = payload
+            return (yield from self._exchanging(end + length, None, 0))
+        return (yield from self._exchanging(end, payload, length))
+
+    def _exchanging(self, end, body, length):
+        """Send what the buffer holds up to `end`, and the body behind it; return the reply."""
+        connection = self._connection
+        while True:
+            reused = connection.alive() and connection.kept
+            try:
+                if connection.phase == CLOSED:
+                    yield from self._opening()
                 if hasattr(body, "seek"):
                     body.seek(0)
-            elif length <= len(self._buffer) - end:
-                self._buffer[end : end + length] = payload
-                end += length
-            else:
-                body = _BytesBody(payload)
-        return end, body
+                yield from connection.request(self._buffer, end)
+                if body is not None:
+                    yield from load("net.streaming").send(connection, body, length)
+                yield 0  # a peer may be faster than we are: others have their turn all the same
+                status, keeps, self._date, data = yield from read(connection.receive, self._buffer)
+                break
+            except NetworkError as error:
+                connection.close()
+                # Not another class: a deadline has passed for the next try as well.
+                if (
+                    not reused
+                    or connection.answered
+                    or self._replaced
+                    or type(error) is not NetworkError
+                ):
+                    raise
+                self._replaced = True
+        connection.done(keeps)
+        if status != 200:
+            raise load("protocol.refusals").of_status(status)
+        return parse(data)
 
-    def _answered(self):
-        session = self._session
-        action = session.answer(self._reply)
-        if not self._reply.keep_alive:
-            self._transport.close()
-        if session.token_changed:
-            session.token_changed = False
-            try:
-                self._tokens.save(session.token)
-            except StorageError as error:
-                # It is in RAM: this boot goes on with it, the next one authenticates.
-                self._log.warning("store", "token not kept", "error", error)
-        return action
+    def _opening(self):
+        connection = self._connection
+        if connection.alive():
+            return
+        yield from connection.connect()
+        if connection.tight is None:
+            self._warned = False
+        elif not self._warned:
+            self._warned = True
+            free, block = connection.tight
+            self._log.warning("send", "little memory for TLS", "free", free, "block", block)
 
-    def _failed(self, error):
-        transport = self._transport
-        reused = transport.reused
-        transport.close()
-        return self._session.failed(error, self._reply.started, reused)
+    def _reporting(self, values):
+        link = self._link
+        if link is None:
+            from .link import Link
 
-    def _pause(self, ms, deadline):
-        port = self._port
-        ms = min(ms, deadline.left_ms())
-        while ms > 0:
+            link = self._link = Link(self._config, self._port, self._log)
+        while not link.step():
+            yield -_JOIN_STEP_MS
+        payload = load("protocol.bodies").encode_report(
+            self._config, link.unix_ms(), values, self._port.random_bytes(3)
+        )
+        try:
+            found = yield from self._publishing(self._config.topic, payload, len(payload))
+        except LinkpostError as error:
+            link.failed(error)
+            raise
+        link.succeeded(self.date())
+        return found
+
+    def _store(self):
+        config = self._config
+        return self._tokens or load("storage.tokens").TokenStore(
+            "token",
+            (config.product_key, config.device_name, config.device_secret, config.endpoint),
+        )
+
+    def _run(self, steps, deadline_ms):
+        return drive(steps, self._connection, self._port, deadline_ms)
+
+
+def drive(steps, connection, port, deadline_ms):
+    """The blocking driver: wait for what a generator yields, until it returns; return that.
+
+    It feeds the watchdog. One deadline is over all of it: a slow peer or a retry cannot reset it.
+    Raises: what the generator raises, and DeadlineError, with the connection closed.
+    """
+    end_ms = port.uptime_ms() + deadline_ms
+    try:
+        while True:
             port.feed()
-            port.sleep_ms(min(ms, _SLICE_MS))
-            ms -= _SLICE_MS
+            left_ms = end_ms - port.uptime_ms()
+            if left_ms <= 0:
+                raise connection.late(deadline_ms)
+            want = next(steps)
+            if want > 0:
+                connection.poll(want, min(left_ms, _SLICE_MS))
+            want = -min(-want, left_ms)
+            while want < 0:
+                port.feed()
+                port.sleep_ms(min(-want, _SLICE_MS))
+                want += _SLICE_MS
+    except StopIteration as stop:
+        return stop.value
+    finally:
+        steps.close()
 
 
-class _BytesBody:
-    """Bytes as a body that streams, without a copy of them."""
-
-    def __init__(self, data):
-        self._view = memoryview(data)
-        self._at = 0
-
-    def readinto(self, buffer):
-        count = min(len(buffer), len(self._view) - self._at)
-        buffer[:count] = self._view[self._at : self._at + count]
-        self._at += count
-        return count
+def _anchors():
+    return load("storage.anchors")
 
 
-def read_anchors():
-    """Yield the trust anchors on flash, DER, one at a time."""
-    for folder in ANCHOR_FOLDERS:
-        for name in list_names(folder):
-            if name.endswith(".der"):
-                yield read_bytes(folder + "/" + name, _ANCHOR_MAX_BYTES)
-
-
-def length_of(payload) -> int:
-    """Return how many bytes a payload has. Raises: ConfigError where it cannot be published."""
+def measured(payload):
+    """Return (bytes or an object with readinto, its length). Raises: ConfigError."""
     if hasattr(payload, "readinto"):
         if hasattr(payload, "__len__"):
             length = len(payload)
         else:
             payload.seek(0, 2)
             length = payload.tell()
-    elif isinstance(payload, (bytes, bytearray, memoryview)):
-        length = len(payload)
     else:
-        raise _refused("must be bytes, or an object with readinto and a length")
-    if not 1 <= length <= PAYLOAD_MAX_BYTES:
-        raise _refused("has %d bytes; 1 to %d are possible" % (length, PAYLOAD_MAX_BYTES))
-    return length
-
-
-def _refused(message):
-    error = ConfigError("payload", message)
-    error.retry = RETRY_NEVER
-    return error
+        if not isinstance(payload, (bytes, bytearray, memoryview)):
+            payload = load("protocol.bodies").encode(payload)
+        length = len(payload)
+    if not 1 <= length <= _PAYLOAD_MAX_BYTES:
+        raise load("protocol.bodies").refused_length(length)
+    return payload, length

@@ -21,10 +21,9 @@ from tools import firmware
 firmware.enable_imports()
 
 from linkpost.config import Config  # noqa: E402
-from linkpost.errors import ConfigError, ProtocolError, StorageError  # noqa: E402
+from linkpost.errors import ConfigError, LinkpostError, ProtocolError, StorageError  # noqa: E402
 from linkpost.net.ntp import parse_reply  # noqa: E402
-from linkpost.protocol.http import BODY_MAX_BYTES, Reply  # noqa: E402
-from linkpost.protocol.replies import TOKEN_MAX, Answer  # noqa: E402
+from linkpost.protocol import refusals, reply  # noqa: E402
 from linkpost.storage.outbox import Outbox  # noqa: E402
 from linkpost.storage.tokens import TokenStore  # noqa: E402
 
@@ -42,37 +41,50 @@ _IDENTITY = ("a1B2c3D4e5F", "sensor01", "0123456789abcdef", "localhost")
 
 def http_reply(data: bytes) -> None:
     """A reply as it comes from the socket: whole, and once more a byte at a time."""
-    results = []
-    for pieces in ([data], [data[i : i + 1] for i in range(len(data))]):
-        reply = Reply()
+    results: list[tuple[int, bytes] | None] = []
+    for size in (len(data) or 1, 1):
+        pieces = [data[i : i + size] for i in range(0, len(data), size)]
+
+        def receive(view, pieces=pieces):
+            yield 1
+            if not pieces:
+                return 0
+            piece = pieces[0][: len(view)]
+            pieces[0] = pieces[0][len(piece) :]
+            if not pieces[0]:
+                pieces.pop(0)
+            view[: len(piece)] = piece
+            return len(piece)
+
+        steps = reply.read(receive, bytearray(2048))
         try:
-            for piece in pieces:
-                if reply.feed(piece):
-                    break
-            if not reply.done:
-                reply.eof()
-            # Not keep_alive: what comes behind the reply is seen only when it is there.
-            results.append((reply.status, bytes(reply.body[: reply.length])))
+            while True:
+                next(steps)
+        except StopIteration as stop:
+            status, _, date, body = stop.value
+            # Not whether it is kept: what comes behind the reply is seen only when it is there.
+            results.append((status, body))
+            assert date is None or len(date) == 29
+            assert len(body) <= reply.BODY_MAX_BYTES
         except ProtocolError:
             results.append(None)
-        assert reply.length <= BODY_MAX_BYTES
     assert results[0] == results[1], "how it is cut changes what it says"
 
 
 def json_reply(data: bytes) -> None:
     """The body of a reply."""
-    answer = Answer()
     try:
-        answer.parse(data, len(data))
+        tree = reply.parse(data[: reply.BODY_MAX_BYTES])
     except ProtocolError:
         return
-    assert isinstance(answer.code, int)
-    if answer.message_id is not None:
-        assert 1 <= len(answer.message_id) <= 64
-        assert answer.message_id.replace("-", "0").isalnum()
+    assert type(tree["code"]) is int and 0 <= tree["code"] <= 999_999_999
     with contextlib.suppress(ProtocolError):
-        assert answer.token is None or len(answer.token) <= TOKEN_MAX
-        assert isinstance(answer.message, str)
+        found = reply.message_id(tree)
+        assert found is None or 1 <= len(found) <= 64
+        assert found is None or found.replace("-", "0").isalnum()
+    refusals.words(tree).encode()
+    with contextlib.suppress(LinkpostError):
+        assert len(refusals.token_of(tree, "secret")) <= refusals.TOKEN_MAX
 
 
 def token_file(data: bytes) -> None:

@@ -1,8 +1,8 @@
-"""Fakes under a `Client`, blocking or asyncio: transport, tokens, clock, and what a peer says."""
+"""Fakes under a `Client`, blocking or asyncio: connection, tokens, clock, and what a peer says."""
 
 from linkpost.config import Config
-from linkpost.errors import StorageError
-from linkpost.net import transport as transport_module
+from linkpost.errors import DeadlineError, StorageError
+from linkpost.net.connection import CLOSED, CONNECTING, HANDSHAKE, READ, SENDING, SENT, WRITE
 
 TOPIC = "/pk1/dev1/user/update"
 CONFIG = Config(
@@ -66,79 +66,92 @@ class Tokens:
         self.token = token
 
 
-class Transport:
-    """Takes one reply (bytes) or error per request; keeps what was sent.
+class Connection:
+    """Takes one reply (bytes) or error per request, or both in turn; keeps what was sent.
 
-    Each step waits first, `waits` times; `is_ready` is what a look at the socket then says. A
-    `port` given has its time go by while a look waits.
+    Connecting, sending and receiving wait first, `waits` times each; `is_ready` is what a look at
+    the socket then says. A `port` given has its time go by while a look waits.
     """
-
-    host = "platform.example"
-    phase = 0
 
     def __init__(self, *replies, waits=0, is_ready=True, port=None):
         self.replies = list(replies)
         self.sent = []
         self.connects = 0
-        self.connected = False
-        self.reused = False
+        self.phase = CLOSED
+        self.kept = self.answered = False
+        self.tight = None
         self.dies_idle = False
         self.looks = 0
         self._waits = waits
-        self._left = waits
         self._is_ready = is_ready
         self._port = port
-        self._used = False
+        self._sending = b""
+        self._coming = b""
+        self._then = None  # what is raised behind it
 
-    def _waited(self):
-        self._left -= 1
-        if self._left >= 0:
-            return False
-        self._left = self._waits
-        return True
+    @property
+    def connected(self):
+        return self.phase > CONNECTING
 
-    def connect_step(self):
-        if not self._waited():
-            return transport_module.WANT_WRITE
-        self.connects += 1
-        self.connected = True
-        self._used = False
-        return transport_module.READY
-
-    def begin(self, head, length, body, body_bytes=0):
-        assert self.connected, "sent over a connection that is closed"
-        self.reused = self._used
-        self._used = True
-        sent = bytes(head[:length])
-        if body is not None:
-            chunk = bytearray(1000)
-            left = body_bytes
-            while left:
-                count = body.readinto(memoryview(chunk)[: min(left, len(chunk))])
-                assert count, "the body ended short"
-                sent += bytes(chunk[:count])
-                left -= count
-        self.sent.append(sent)
-
-    def write_step(self):
-        return transport_module.READY if self._waited() else transport_module.WANT_WRITE
-
-    def read_step(self, reply):
-        if not self._waited():
-            return transport_module.WANT_READ
-        answer = self.answer()
-        if isinstance(answer, BaseException):
+    def connect(self):
+        self.phase = CONNECTING
+        try:
+            for _ in range(self._waits):
+                yield WRITE
+        except BaseException:
             self.close()
-            raise answer
-        reply.feed(answer)
-        return transport_module.READY
+            raise
+        self.connects += 1
+        self.phase = HANDSHAKE
+
+    def request(self, source, length):
+        self.answered = False
+        self._sending = self._coming = b""
+        if self.phase == CLOSED:
+            yield from self.connect()
+        yield from self.send(source, length)
+
+    def send(self, source, length):
+        assert self.connected, "sent over a connection that is closed"
+        for _ in range(self._waits):
+            yield WRITE
+        self.phase = SENDING
+        self._sending += bytes(source[:length])
+
+    def receive(self, view):
+        self.phase = SENT
+        if self._sending:
+            self.sent.append(self._sending)
+            self._sending = b""
+            for _ in range(self._waits):
+                yield READ
+            self._coming = self.answer()
+            if isinstance(self._coming, tuple):
+                self._coming, self._then = self._coming
+            elif isinstance(self._coming, BaseException):
+                self._coming, self._then = b"", self._coming
+        if not self._coming and self._then is not None:
+            then, self._then = self._then, None
+            self.close()
+            raise then
+        self.answered = True
+        piece = self._coming[: len(view)]
+        self._coming = self._coming[len(piece) :]
+        view[: len(piece)] = piece
+        return len(piece)
 
     def answer(self):
         """Return the reply to what was sent last."""
         return self.replies.pop(0)
 
+    def done(self, keeps):
+        self.kept = keeps
+        if not keeps:
+            self.close()
+
     def alive(self):
-        self.connected = self.connected and not self.dies_idle
+        if self.kept and self.dies_idle:
+            self.close()
         return self.connected
 
     def poll(self, want, ms):
@@ -148,19 +161,19 @@ class Transport:
         return self._is_ready
 
     def wait_for_nothing(self):
-        """Let no further step wait."""
-        self._left = self._waits = 0
+        """Let nothing wait any more."""
+        self._waits = 0
 
-    def feed(self):
-        if self._port is not None:
-            self._port.feed()
+    def late(self, ms):
+        self.close()
+        return DeadlineError("not within %d ms" % ms)
 
     def close(self):
-        self.connected = False
-        self._left = self._waits
+        self.phase = CLOSED
+        self.kept = False
 
 
-class Platform(Transport):
+class Platform(Connection):
     """Answers as the platform does: a token for /auth, and messages only with the newest one."""
 
     def __init__(self, waits=0, is_ready=True):
@@ -182,7 +195,13 @@ class Platform(Transport):
 
 
 class Log:
+    def __init__(self):
+        self.warnings = []
+
     def warning(self, *arguments):
+        self.warnings.append(arguments)
+
+    def info(self, *arguments):
         pass
 
 

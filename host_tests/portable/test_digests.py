@@ -133,7 +133,6 @@ def test_hmac_pure_digests_rfc_2202_vectors_match():
     native = hmac_module.hashlib
     hmac_module.hashlib = _NoDigests
     try:
-        assert not hmac_module.has_native("md5")
         assert isinstance(hmac_module.digest_class("sha1")(), SHA1)
         _check_hmac()
     finally:

@@ -5,7 +5,7 @@ import errno
 import fakes_chip
 from linkpost import errors
 from linkpost.net import failures
-from linkpost.protocol import advice
+from linkpost.protocol import refusals
 from test_link import World
 
 
@@ -15,13 +15,13 @@ def tls_words(sentence):
 
 
 def test_authentication_refused_has_the_order_of_checks():
-    words = str(errors.AuthError(20000, advice.refused("0123456789abcdefghijklmnopqrWXYZ")))
+    words = str(errors.AuthError(20000, refusals.refused("0123456789abcdefghijklmnopqrWXYZ")))
     assert words == (
         "Authentication refused. Check in this order: endpoint belongs to this device's instance; "
         "product_key; device_name; device_secret (ends in ..WXYZ); device enabled (20000)"
     )
     # Of a short secret, four characters would be too much.
-    assert "ends in" not in advice.refused("12345678901WXYZ")
+    assert "ends in" not in refusals.refused("12345678901WXYZ")
 
 
 def test_unknown_anchor_names_the_two_commands():
@@ -65,7 +65,7 @@ def test_name_not_found_says_what_to_look_at():
 
 
 def test_throttled_says_how_to_ask_less():
-    words = str(errors.ThrottledError(40000, advice.throttled("too many requests")))
+    words = str(errors.ThrottledError(40000, refusals.throttled("too many requests")))
     assert words.startswith("too many requests: ")
     for key in ("interval_s", "send_s", "outbox.batch_bytes", "40000"):
         assert key in words

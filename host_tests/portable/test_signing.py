@@ -2,7 +2,7 @@
 
 import json
 
-from linkpost.protocol import hmac as hmac_module
+from linkpost.protocol import signing
 from linkpost.protocol.signing import choose_method, encode_auth_body, encode_content, sign
 
 # PROTOCOL.md, Signature: secret, fields, content, md5, sha1.
@@ -93,15 +93,15 @@ class _Nothing:
 
 
 def test_choose_method_auto_takes_the_first_native_digest():
-    native = hmac_module.hashlib
+    native = signing.hashlib
     try:
         for hashlib, expected in (
             (native, "hmacmd5"),
             (_OnlySHA1, "hmacsha1"),
             (_Nothing, "hmacmd5"),
         ):
-            hmac_module.hashlib = hashlib
+            signing.hashlib = hashlib
             assert choose_method("auto") == expected, hashlib
             assert choose_method("hmacsha1") == "hmacsha1"
     finally:
-        hmac_module.hashlib = native
+        signing.hashlib = native

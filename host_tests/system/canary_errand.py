@@ -109,7 +109,6 @@ def merged(data, changes):
 def main(options):
     from linkpost import App, Client, Config
     from linkpost.aio import Client as AioClient
-    from linkpost.protocol.session import SEND_AUTH, Credentials, Session
     from linkpost.storage.tokens import TokenStore
 
     config = Config.load("config.json")
@@ -120,13 +119,8 @@ def main(options):
     store.save(token)
     client = Client(config, tokens=store)
     app = App(config, client=client)
-    credentials = Credentials(
-        config.host_header, config.product_key, config.device_name, config.device_secret,
-        config.client_id, config.sign_method,
-    )  # fmt: skip
-    session = Session(credentials, token)
-    show("objects", config, client, app, store, credentials, session, AioClient(config))
-    for owner in (client, app, session):
+    show("objects", config, client, app, store, AioClient(config))
+    for owner in (client, app, client._connection):
         for value in owner.__dict__.values():
             if hasattr(value, "__dict__"):
                 show("part", value)
@@ -134,8 +128,6 @@ def main(options):
     show_bad_configs(data)
     fail("topic", client.publish, "/" + "x" * 200, b"x")
     fail("payload", client.publish, config.topic, b"")
-    session.publish(config.topic, 5)
-    fail("small buffer", session.request_into, SEND_AUTH, bytearray(10))
     fail("token file", TokenStore("no/such/folder", (config.device_secret,)).save, token)
 
     show_wifi(data["wifi"]["password"])

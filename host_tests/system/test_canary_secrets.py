@@ -94,7 +94,7 @@ def run_errand(emulator, folder, runtime):
 def test_objects_and_errors_of_the_firmware_show_no_secret(emulator, tmp_path, runtime):
     said, token = run_errand(emulator, tmp_path, runtime)
     # All of it was there to be seen: objects, errors of each class, their tracebacks, the log.
-    for name in ("Config", "Client", "App", "Session", "TokenStore", "Credentials", "Transport"):
+    for name in ("Config", "Client", "App", "TokenStore", "Connection"):
         assert re.search(rf"<(\S+\.)?{name} object at ", said), name
     for name in ("Config", "Auth", "Network", "TLS", "Storage", "DNS"):
         assert f": {name}Error\n" in said, name

@@ -5,7 +5,7 @@ import ssl
 
 import pytest
 import trustme
-from tls_server import Authority, Peer, answer_all, self_signed, tls_1_1_only
+from tls_server import Authority, Peer, answer_all, answer_once, self_signed, tls_1_1_only
 from transport_errand import both_runtimes, errand
 
 DAY = datetime.timedelta(days=1)
@@ -126,18 +126,58 @@ def test_no_anchor_is_refused_before_anything_is_opened(runtime, authority):
         assert peer.connections == []
 
 
+@pytest.fixture
+def garbage(tmp_path):
+    path = tmp_path / "garbage.der"
+    path.write_bytes(b"\x30\x82 this is no certificate")
+    return path
+
+
 @both_runtimes
-def test_anchor_that_is_no_der_is_refused_before_anything_is_opened(
-    runtime, authority, anchor, tmp_path
-):
-    garbage = tmp_path / "garbage.der"
-    garbage.write_bytes(b"\x30\x82 this is no certificate")
+def test_anchor_that_is_no_der_is_refused_before_anything_is_opened(runtime, authority, garbage):
     with Peer(authority.context(), answer_all) as peer:
-        result = errand(runtime, peer.port, [anchor, garbage])
+        result = errand(runtime, peer.port, [garbage])
         assert result["error"] == "TLSError"
         assert result["reason"] == "no anchor"
-        assert "anchor 2" in result["message"]
+        assert "garbage.der" in result["message"]
         assert peer.connections == []
+
+
+@both_runtimes
+def test_anchor_that_is_no_der_does_not_keep_the_right_one_from_its_turn(
+    runtime, authority, anchor, garbage, strangers
+):
+    with Peer(authority.context(), answer_all) as peer:
+        result = errand(runtime, peer.port, [strangers[0], garbage, anchor])
+        assert result["requests"] == 1, result
+    result = refused(runtime, authority.context(), [*strangers, garbage])
+    # The one that a person can mend is what is told at the end.
+    assert "garbage.der" in result["message"]
+
+
+@both_runtimes
+def test_anchor_that_verified_is_the_first_to_be_tried_from_then_on(
+    runtime, authority, anchor, strangers
+):
+    with Peer(authority.context(), answer_once) as peer:
+        result = errand(runtime, peer.port, [*strangers, anchor], times=3, pause_s=0.2)
+        assert result["requests"] == 3, result
+        # Three strangers first, once; each of them saw to it that nothing was sent.
+        assert len(peer.connections) == 6
+        assert sum(len(c.requests) for c in peer.connections[:3]) == 0
+
+
+@both_runtimes
+def test_all_anchors_are_tried_under_the_one_deadline(runtime, authority, strangers):
+    def slow(connection):
+        connection.pause(0.5)
+        connection.handshake()
+
+    with Peer(authority.context(), slow) as peer:
+        result = errand(runtime, peer.port, strangers, deadline_ms=1200)
+        assert result["error"] == "DeadlineError", result
+        assert 1200 <= result["ms"] < 3000
+        assert len(peer.connections) == 3
 
 
 @both_runtimes

@@ -245,7 +245,8 @@ def test_peer_that_says_more_than_its_reply_is_not_asked_again(runtime, authorit
 
     with Peer(authority.context(), chatty) as peer:
         result = errand(runtime, peer.port, anchors, times=2, pause_s=0.2)
-        assert result["alive"] == [False], result
+        # Noticed with the reply where it came in the same record, else when it is looked at.
+        assert not any(result["alive"]), result
         assert result["reused"] == [False, False]
 
 

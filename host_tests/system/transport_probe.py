@@ -9,12 +9,12 @@ import os
 import sys
 import time
 
-from linkpost.clock import Deadline
+from linkpost.client import drive
 from linkpost.errors import LinkpostError, NetworkError, TLSError
-from linkpost.net.blocking import connect, exchange
-from linkpost.net.transport import Transport
+from linkpost.net import streaming
+from linkpost.net.connection import CLOSED, Connection
 from linkpost.ports.host import HostPort
-from linkpost.protocol.http import Reply
+from linkpost.protocol.reply import read
 
 
 class CountingPort(HostPort):
@@ -59,23 +59,38 @@ class Payload:
         return count
 
 
+class Anchors:
+    """Trust anchors in memory, tried in their order; the one that verified goes to the front."""
+
+    def __init__(self, names):
+        self._found = []
+        for name in names:
+            with open(name, "rb") as file:
+                self._found.append((name.split("/")[-1], file.read()))
+
+    def read(self, k):
+        return self._found[k] if k < len(self._found) else None
+
+    def keep(self, name):
+        self._found.sort(key=lambda anchor: anchor[0] != name)
+
+
 def run(spec):
     """Do what `spec` says; return what came of it, ready for JSON."""
     port = CountingPort()
-    anchors = [_read(name) for name in spec["anchors"]]
-    transport = Transport(spec.get("host", "localhost"), spec["port"], lambda: iter(anchors), port)
+    anchors = Anchors(spec["anchors"])
+    connection = Connection(spec.get("host", "localhost"), spec["port"], port, lambda: anchors)
     result = {"requests": 0, "reused": [], "alive": []}
-    reply = None
     start = port.ticks_ms()
     try:
         for _ in range(spec.get("times", 1)):
-            reply = Reply()
-            if transport.connected:
+            if connection.phase != CLOSED:
                 time.sleep(spec.get("pause_s", 0))
-                result["alive"].append(transport.alive())
-            _request(transport, spec, reply, Deadline(port, spec.get("deadline_ms", 10000)))
+                result["alive"].append(connection.alive())
+            reused = connection.kept
+            drive(_request(connection, spec), connection, port, spec.get("deadline_ms", 10000))
             result["requests"] += 1
-            result["reused"].append(transport.reused)
+            result["reused"].append(reused)
     except (LinkpostError, MemoryError, KeyboardInterrupt, OSError, ValueError) as error:
         result["error"] = type(error).__name__
         result["message"] = str(error)
@@ -83,27 +98,26 @@ def run(spec):
         # MicroPython gives every exception an errno, its first argument.
         known = isinstance(error, (NetworkError, TLSError))
         result["errno"] = error.errno if known else None
-        result["started"] = reply is not None and reply.started
-        result["open"] = transport.connected or transport._socket is not None
+        result["started"] = connection.answered
+        result["open"] = connection.phase != CLOSED or connection._socket is not None
     result["ms"] = port.ticks_diff(port.ticks_ms(), start)
     result["feeds"] = port.feeds
     result["longest_ms"] = port.longest_ms
-    transport.close()
+    connection.close()
     return result
 
 
 def churn(spec):
     """Open, ask and close `churn` times whatever happens; return heap and open files over time."""
     port = CountingPort()
-    transport = Transport("localhost", spec["port"], [_read(spec["anchors"][0])], port)
-    reply = Reply()
+    anchors = Anchors(spec["anchors"])
+    connection = Connection("localhost", spec["port"], port, lambda: anchors)
     result = {"requests": 0, "failures": 0, "heap": [], "files": []}
     for i in range(spec["churn"]):
-        reply.clear()
         try:
-            _request(transport, spec, reply, Deadline(port, 10000))
+            drive(_request(connection, spec), connection, port, 10000)
             result["requests"] += 1
-            transport.close()
+            connection.close()
         except LinkpostError:
             result["failures"] += 1
         if i % 6 == 5:
@@ -113,27 +127,26 @@ def churn(spec):
     return result
 
 
-def _request(transport, spec, reply, deadline):
-    if not transport.connected:
-        connect(transport, deadline)
+def _request(connection, spec):
     length = spec.get("body", 0)
     head = b"POST /x HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % length
     body = None
-    streamed = 0
     if spec.get("streamed"):
         body = Payload(length, spec.get("fault"))
-        streamed = length
     else:
         head += b"x" * length
     # The head counts only up to its length; what lies behind it must not leave.
     buffer = bytearray(head + b"behind")
     gc.collect()
-    exchange(transport, buffer, len(head), body, streamed, reply, deadline)
-
-
-def _read(name):
-    with open(name, "rb") as file:
-        return file.read()
+    try:
+        yield from connection.request(buffer, len(head))
+        if body is not None:
+            yield from streaming.send(connection, body, length)
+        reply = yield from read(connection.receive, bytearray(2048))
+        connection.done(reply[1])
+    except BaseException:
+        connection.close()
+        raise
 
 
 if __name__ == "__main__":

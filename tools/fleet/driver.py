@@ -5,117 +5,117 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import socket
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from tools import firmware
+from tools.authenticate import NoTokens
 
 firmware.enable_imports()
 
+import tls  # noqa: E402
 from linkpost.aio import Client  # noqa: E402
 from linkpost.errors import LinkpostError  # noqa: E402, F401  for the boards
-from linkpost.net import transport as net_transport  # noqa: E402
-from linkpost.net.blocking import time_left  # noqa: E402
-from linkpost.net.transport import READY, WANT_READ, Transport  # noqa: E402
-from linkpost.net.trust import make_context  # noqa: E402, F401  for those who make boards
-from linkpost.protocol.session import SEND_AUTH  # noqa: E402
+from linkpost.net.connection import READ, Connection  # noqa: E402
 
-_READ_BYTES = 4096
-_resolve = net_transport.resolve
+
+def make_context(anchors: Iterable[bytes]) -> Any:
+    """Return a context for all boards: a board has one root at a time, here all fit at once."""
+    context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
+    context.verify_mode = tls.CERT_REQUIRED
+    for der in anchors:
+        context.load_verify_locations(der)
+    return context
 
 
 @functools.lru_cache(maxsize=16)
-def _resolved(host: str, port_number: int, port: Any) -> tuple[Any, ...]:
-    return tuple(_resolve(host, port_number, port))
+def _resolved(host: str, port_number: int) -> tuple[Any, ...]:
+    return tuple(socket.getaddrinfo(host, port_number, 0, socket.SOCK_STREAM))
 
 
-def _resolve_once(host: str, port_number: int, port: Any) -> list[Any]:
-    """A board asks for its name at each connect, and waits; a thousand in one loop must not."""
-    return list(_resolved(host, port_number, port))
+class _OneRoot:
+    """The anchors of a connection whose context is made already: there is no other to try."""
+
+    def read(self, k: int) -> None:
+        return None
 
 
-class _Transport(Transport):
-    """The transport of one board of many: they share a context, and a name is resolved once."""
+class _Connection(Connection):
+    """The connection of one board of many: they share a context, and a name is resolved once."""
 
     def __init__(self, host: str, port_number: int, context: Any, port: Any):
-        super().__init__(host, port_number, (), port)
-        self._context = context
+        super().__init__(host, port_number, port, _OneRoot)
+        self._shared = context
+        self.opened = 0
+
+    def connect(self, untrusted: Exception | None = None) -> Iterator[int]:
+        self.opened += 1
+        self.context = self._shared
+        return super().connect(untrusted)
+
+    def _resolve(self) -> list[Any]:
+        # A board asks at each connect, and waits; a thousand in one loop must not.
+        try:
+            return list(_resolved(self.host, self._port_number))
+        except OSError:
+            return super()._resolve()  # the board's own error
 
     def fileno(self) -> int:
         return self._socket.fileno()
-
-    def read_step(self, reply: Any) -> int:
-        """As the board's, but not byte by byte: only mbedTLS needs that, and here it is costly."""
-        try:
-            while True:
-                try:
-                    data = self._tls.recv(_READ_BYTES)
-                except (OSError, ValueError) as error:
-                    raise self._explained(error) from error
-                if data is None:
-                    return WANT_READ
-                if not data:
-                    # The end, which the board's own step knows what to make of.
-                    return super().read_step(reply)
-                if reply.feed(data):
-                    self._used = True
-                    return READY
-        except BaseException:
-            self.close()
-            raise
-
-
-class _NoFlash:
-    """Where a light board keeps its token: nowhere but in its session."""
-
-    def load(self) -> None:
-        return None
-
-    def save(self, token: str) -> None:
-        pass
 
 
 class Publisher(Client):
     """The asyncio client of one light board; it waits for the socket instead of looking after it.
 
-    Args: config, a checked Config; context, from `net.trust.make_context`; port, a `HostPort`.
+    Args: config, a checked Config; context, from `make_context`; port, a `HostPort`.
     Attributes: authentications, connections: how many were tried.
     """
 
     def __init__(self, config: Any, context: Any, port: Any):
-        net_transport.resolve = _resolve_once
-        transport = _Transport(config.host, config.port_number, context, port)
-        super().__init__(config, port, _NoFlash(), transport)
+        connection = _Connection(config.host, config.port_number, context, port)
+        super().__init__(config, port, NoTokens(), connection)
         self.authentications = 0
-        self.connections = 0
+
+    @property
+    def connections(self) -> int:
+        return self._connection.opened
 
     def cut(self) -> None:
         """Close the connection at once, from outside the loop too."""
-        self._transport.close()
+        self._connection.close()
 
-    def _request(self, action: int, payload: Any, length: int) -> Any:
-        self.authentications += action == SEND_AUTH
-        return super()._request(action, payload, length)
+    def authenticating(self) -> Iterator[int]:
+        self.authentications += 1
+        return super().authenticating()
 
-    async def _open(self, deadline: Any) -> None:
-        # The heap of a board is cleared before it connects; that of a thousand takes too long.
-        if not self._transport.alive():
-            self.connections += 1
-            await self._drive(deadline, self._transport.connect_step)
-
-    async def _drive(self, deadline: Any, step: Any, *arguments: Any) -> None:
-        while (want := step(*arguments)) != READY:
-            left_ms = time_left(self._transport, deadline, self._transport.feed)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(left_ms / 1000):
-                    await self._ready(want)
+    async def _run(self, steps: Iterator[int], deadline_ms: int) -> Any:
+        port, connection = self._port, self._connection
+        end_ms = port.uptime_ms() + deadline_ms
+        try:
+            while True:
+                left_ms = end_ms - port.uptime_ms()
+                if left_ms <= 0:
+                    raise connection.late(deadline_ms)
+                want = next(steps)
+                if want > 0:
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(left_ms / 1000):
+                            await self._ready(want)
+                elif want < 0:
+                    await asyncio.sleep(min(-want, left_ms) / 1000)
+        except StopIteration as stop:
+            return stop.value
+        finally:
+            steps.close()  # type: ignore[attr-defined]
 
     async def _ready(self, want: int) -> None:
         loop = asyncio.get_running_loop()
         ready = loop.create_future()
-        number = self._transport.fileno()
+        number = self._connection.fileno()
         add, remove = (
             (loop.add_reader, loop.remove_reader)
-            if want == WANT_READ
+            if want == READ
             else (loop.add_writer, loop.remove_writer)
         )
         add(number, _settle, ready)

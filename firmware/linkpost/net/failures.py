@@ -33,6 +33,11 @@ _CERT_VERIFY_FAILED = const(-0x2700)
 _ALLOC_FAILED = (0x2880, 0x3F80, 0x4D80, 0x5180, 0x6180, 0x7F00)  # X509 PK ECP MD CIPHER SSL
 _LOW_ALLOC_FAILED = (0x10, 0x6A)  # MPI ASN1
 
+# The same without a module's number, un-negated as MicroPython does with all below 256; 141 is
+# PSA's. No socket of a chip says these numbers in a handshake.
+_BARE_ALLOC_FAILED = (0x10, 0x6A, 0x8D)
+_EAI_MEMORY = -203  # lwIP's netdb.h, negated as esp32 raises it
+
 # mbedTLS says why in text only (library/x509.c), several lines where several things are wrong.
 # The order is what matters first: who it is, for whom it is, then when.
 _CERTIFICATE = (
@@ -56,11 +61,10 @@ _NETWORK = (
     (errno.ECONNABORTED, "broke the connection off"),
     (errno.ETIMEDOUT, "does not answer"),
     (errno.EHOSTUNREACH, "cannot be reached: is the network up?"),
-    (errno.ENOBUFS, "was not reached, for want of network buffers"),
-    (errno.ENOMEM, "was not reached, for want of memory"),
+    (errno.ENOBUFS, "was not reached: no network buffers are free"),
 )
 
-# By Transport.phase.
+# By Connection.phase.
 _PHASES = (
     "was not reached",
     "did not accept the connection",
@@ -70,10 +74,12 @@ _PHASES = (
 )
 
 
-def dns_error(error, host: str) -> DNSError:
-    """Return what `getaddrinfo` raised as a DNSError."""
+def dns_error(error, host: str):
+    """Return what `getaddrinfo` raised as a DNSError, or a TLSError where memory ran out."""
     # The chips raise OSError(-2) and the like, the unix port OSError("[addrinfo error -2]").
     number = error.args[0] if error.args and isinstance(error.args[0], int) else None
+    if number in (_EAI_MEMORY, errno.ENOMEM):
+        return no_memory(host, number, None)
     return DNSError(
         "The name %s was not found (%s). Check the endpoint, letter by letter, and that this "
         "network reaches the internet" % (host, error),
@@ -81,15 +87,42 @@ def dns_error(error, host: str) -> DNSError:
     )
 
 
-def network_error(error, host: str) -> NetworkError:
-    """Return an OSError of a socket as a NetworkError; None: the name has no address."""
+def network_error(error, host: str):
+    """Return an OSError of a socket as a NetworkError; None: the name has no address.
+
+    A TLSError where memory ran out.
+    """
     if error is None:
         return NetworkError("%s has no address" % host)
     number = error.errno
+    if number == errno.ENOMEM:
+        return no_memory(host, number, None)
     for known, words in _NETWORK:
         if number == known:
             return NetworkError("%s %s (errno %s)" % (host, words, number), number)
     return NetworkError("The connection to %s failed: %s" % (host, error), number)
+
+
+def closed(host: str) -> NetworkError:
+    """Return the error of a peer that closed where its reply should have begun."""
+    return NetworkError("%s closed the connection before it answered" % host, errno.ECONNRESET)
+
+
+def no_memory(host: str, number, memory) -> TLSError:
+    """Return the error of too little memory for TLS, whoever noticed.
+
+    Args: number, what was raised, or None; memory, (free bytes, largest block or None) as they
+    were before the handshake, or None where nobody can tell.
+    """
+    message = "Out of memory for TLS to %s" % host
+    if memory is not None:
+        message += ": %d bytes free" % memory[0]
+        if memory[1] is not None:
+            message += ", %d of them in one piece" % memory[1]
+    message += ". It takes 33000, 17000 of them in one piece"
+    if number is not None:
+        message += " (error %s)" % number
+    return TLSError(message, TLS_MEMORY, number)
 
 
 def deadline_error(host: str, phase: int, ms: int) -> DeadlineError:
@@ -97,11 +130,18 @@ def deadline_error(host: str, phase: int, ms: int) -> DeadlineError:
     return DeadlineError("%s %s within %d ms" % (host, _PHASES[phase], ms), errno.ETIMEDOUT)
 
 
-def bad_anchor(number: int) -> TLSError:
-    """Return the error of the trust anchor of that number, from 1, which mbedTLS refused."""
+def bad_anchor(anchor, error, host: str, memory) -> TLSError:
+    """Return the error of a trust anchor, (name, DER bytes), that mbedTLS refused.
+
+    Where memory is short and the file is a whole certificate by its length, it is memory.
+    """
+    name, der = anchor
+    whole = len(der) > 4 and der[0] == 0x30 and len(der) == 4 + (der[2] << 8 | der[3])
+    number = error.errno if isinstance(error, OSError) else None
+    if number == errno.ENOMEM or (memory is not None and whole):
+        return no_memory(host, number, memory)
     return TLSError(
-        "Trust anchor %d in /certs cannot be used: a file there holds one certificate, in DER"
-        % number,
+        "Trust anchor %s cannot be used: a file there holds one certificate, in DER" % name,
         TLS_NO_ANCHOR,
     )
 
@@ -114,24 +154,32 @@ def no_anchor() -> TLSError:
     )
 
 
-def tls_error(error, host: str, handshaken: bool, unix_ms: int):
+def tls_error(error, host: str, handshaken: bool, unix_ms: int, memory=None):
     """Return what the TLS object raised: a NetworkError or a TLSError.
 
-    Args: error, OSError or ValueError; handshaken, the connection was in use already: then no
-    certificate is in question, and a TLS failure is a broken connection; unix_ms, the board's
-    clock, which the words show where dates matter.
+    Args: error, OSError, ValueError or MemoryError; handshaken, the connection was in use
+    already: then no certificate is in question, and a TLS failure is a broken connection;
+    unix_ms, the board's clock, which the words show where dates matter; memory, as `no_memory`
+    has it, where it was short before the handshake: "not trusted" and EIO are then what mbedTLS
+    says when an allocation fails.
     """
+    if isinstance(error, MemoryError):
+        return no_memory(host, None, memory)
     if not isinstance(error, OSError):
-        return _certificate_error(str(error), host, unix_ms)
+        answer = _certificate_error(str(error), host, unix_ms)
+        if memory is not None and answer.reason == TLS_UNTRUSTED:
+            return no_memory(host, None, memory)
+        return answer
     number = error.errno
     if not isinstance(number, int):
         number = 0
     if number == errno.ENOMEM or _is_memory(-number):
-        return TLSError(
-            "Not enough memory for TLS to %s: it takes 23 KB, 17 KB of them in one piece" % host,
-            TLS_MEMORY,
-            number,
-        )
+        return no_memory(host, number, memory)
+    if not handshaken and (
+        number in _BARE_ALLOC_FAILED
+        or (memory is not None and number in (errno.EIO, _CERT_VERIFY_FAILED))
+    ):
+        return no_memory(host, number, memory)
     if number == _CONN_EOF:
         return NetworkError("%s closed the connection during the handshake" % host, number)
     if number > -256 or handshaken:

@@ -2,29 +2,48 @@
 
 import tls
 
+from ..errors import TLS_MEMORY
 from ..loader import load
 
 
-def make_context(anchors):
-    """Return an `SSLContext` that accepts only a peer vouched for by one of `anchors`.
+def make_context(der: bytes):
+    """Return an `SSLContext` that accepts only a peer vouched for by that root.
 
-    Args: an iterable of DER certificates (bytes), or a callable that gives one; they may be
-    dropped afterwards, mbedTLS has its own copy.
-    Raises: TLSError where there is none, or one of them is no certificate.
-    Memory: 2 KB and 1.2 KB for each anchor, on rp2 of the heap.
+    Args: one certificate, DER; it may be dropped afterwards, mbedTLS has its own copy.
+    Raises: ValueError, OSError where it is no certificate or memory ran out: mbedTLS says the
+    same of both. Memory: 3 to 5 KB, on rp2 of the heap.
     """
     context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
     context.verify_mode = tls.CERT_REQUIRED  # type: ignore[attr-defined]
-    count = 0
-    for der in anchors() if callable(anchors) else anchors:
-        count += 1
-        try:
-            # One call for each: of several in one piece only the first would count.
-            context.load_verify_locations(der)
-        except (OSError, ValueError):
-            # mbedTLS says the same when memory ran out. Going on without would then leave out
-            # an anchor until the next boot, so this context is thrown away.
-            raise load("net.failures").bad_anchor(count)
-    if count == 0:
-        raise load("net.failures").no_anchor()
+    context.load_verify_locations(der)
     return context
+
+
+def load_root(connection, error) -> None:
+    """Give the connection a context with its root `connection.root`, or the next that can be used.
+
+    Raises: `error`, where it is not None and there is no other; TLSError for the last that cannot
+    be used, for want of memory at once. The next time then begins with the first again.
+    """
+    connection.context = None
+    connection.context_bytes = 0
+    before = connection.port.tls_memory()
+    while True:
+        anchor = connection.anchors().read(connection.root)
+        if anchor is None:
+            connection.root = 0
+            raise error or load("net.failures").no_anchor()
+        try:
+            connection.context = make_context(anchor[1])
+        except (OSError, ValueError) as raised:
+            error = load("net.failures").bad_anchor(
+                anchor, raised, connection.host, connection.tight
+            )
+            if error.reason == TLS_MEMORY:
+                raise error
+            connection.root += 1
+            continue
+        connection.root_name = anchor[0]
+        if before is not None:
+            connection.context_bytes = max(0, before[0] - connection.port.tls_memory()[0])
+        return

@@ -7,14 +7,9 @@ from ..loader import load
 _BLOCK = 64  # bytes, of both digests
 
 
-def has_native(digest: str) -> bool:
-    """Tell whether this chip's hashlib has the digest ("md5" or "sha1")."""
-    return hasattr(hashlib, digest)
-
-
 def digest_class(digest: str):
     """Return what makes a new hash object with `update` and `digest`: native, or ours."""
-    if has_native(digest):
+    if hasattr(hashlib, digest):
         return getattr(hashlib, digest)
     # Deployed only to boards that need it.
     if digest == "md5":

@@ -8,13 +8,14 @@ ALINK = "alink"
 PAYLOAD_MAX_BYTES = 131_072
 
 
-def encode_json(stream: str, seq: int, unix_ms, values: dict) -> str:
+def encode_json(stream, seq, unix_ms, values: dict) -> str:
     """Return one reading: {"stream", "seq", "time" (Unix ms or null), ...values in order of name}.
 
-    `values` may hold "error": {sensor name: why}.
+    `values` may hold "error": {sensor name: why}. Without a stream (None) the first two are left
+    out: such a reading was never stored.
     """
-    time = "null" if unix_ms is None else unix_ms
-    parts = ['{"stream":"%s","seq":%d,"time":%s' % (stream, seq, time)]
+    head = "{" if stream is None else '{"stream":"%s","seq":%d,' % (stream, seq)
+    parts = ['%s"time":%s' % (head, "null" if unix_ms is None else unix_ms)]
     for name in sorted(values):
         parts.append(json.dumps(name) + ":" + json.dumps(values[name]))
     return ",".join(parts) + "}"

@@ -2,7 +2,7 @@
 
 Runs on the unix port, against an emulator that may have been told to drip. Another task does
 nothing but come again at once: how long it had to wait is what linkpost kept to itself. Told apart
-by where the transport was before and after: what touches the handshake is whole inside mbedTLS.
+by where the connection was before and after: what touches the handshake is whole inside mbedTLS.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from linkpost.errors import LinkpostError
 from linkpost.ports.host import HostPort
 
 OPTIONS = json.loads(os.getenv("LINKPOST_OPTIONS"))
-# As Transport.phase: closed, connecting (with look-up and anchors), handshake, sending, sent.
+# As Connection.phase: closed, connecting (with look-up and anchors), handshake, sending, sent.
 _CONNECTING = 1
 _HANDSHAKE = 2
 
@@ -24,19 +24,19 @@ _HANDSHAKE = 2
 async def main():
     config = Config(OPTIONS["config"])
     client = Client(config, port=HostPort())
-    transport = client._transport
+    connection = client._connection
     longest = {"connect": 0, "handshake": 0, "request": 0}
     rounds = 0
 
     async def look():
         nonlocal rounds
         while True:
-            phase = transport.phase
+            phase = connection.phase
             at = time.ticks_us()
             await asyncio.sleep(0)
             us = time.ticks_diff(time.ticks_us(), at)
             rounds += 1
-            phases = phase, transport.phase
+            phases = phase, connection.phase
             if _HANDSHAKE in phases:
                 name = "handshake"
             elif phases[1] == _CONNECTING:

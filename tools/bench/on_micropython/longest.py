@@ -1,6 +1,6 @@
-"""The longest single call into the transport while a peer drips. Prints one JSON object, in us.
+"""The longest single call into the connection while a peer drips. Prints one JSON object, in us.
 
-Runs on the unix port, against an emulator that was told to drip. Each step of the transport is one
+Runs on the unix port, against an emulator that was told to drip. Each step of the client is one
 call that nothing interrupts: no deadline, no watchdog is looked after meanwhile.
 """
 
@@ -8,55 +8,47 @@ import json
 import os
 import time
 
-from linkpost.client import read_anchors
+from linkpost.client import Client
 from linkpost.config import Config
 from linkpost.errors import LinkpostError
-from linkpost.net.transport import READY, Transport
+from linkpost.net.connection import CONNECTING, HANDSHAKE
 from linkpost.ports.host import HostPort
-from linkpost.protocol.http import Reply
-from linkpost.protocol.session import Credentials, Session
 
 OPTIONS = json.loads(os.getenv("LINKPOST_OPTIONS"))
 
 
+class NoTokens:
+    """It authenticates each time."""
+
+    def load(self):
+        return None
+
+
 def main():
-    config = Config(OPTIONS["config"])
-    port = HostPort()
-    session = Session(
-        Credentials(
-            config.host_header,
-            config.product_key,
-            config.device_name,
-            config.device_secret,
-            config.client_id,
-            config.sign_method,
-        )
-    )
-    transport = Transport(config.host, config.port_number, read_anchors, port)
-    buffer = bytearray(2048)
-    reply = Reply()
-    action = session.publish(config.topic, 1)
+    client = Client(Config(OPTIONS["config"]), port=HostPort(), tokens=NoTokens())
+    connection = client._connection
     started = time.ticks_ms()
     longest = {"connect": 0, "handshake and send": 0, "receive": 0}
-
-    def drive(name, step, *arguments):
-        while time.ticks_diff(time.ticks_ms(), started) < OPTIONS["ms"]:
-            at = time.ticks_us()
-            want = step(*arguments)
-            longest[name] = max(longest[name], time.ticks_diff(time.ticks_us(), at))
-            if want == READY:
-                return True
-            transport.poll(want, 50)
-        return False
-
+    steps = client.authenticating()
     try:
-        if drive("connect", transport.connect_step):
-            transport.begin(buffer, session.request_into(action, buffer))
-            if drive("handshake and send", transport.write_step):
-                drive("receive", transport.read_step, reply)
+        while time.ticks_diff(time.ticks_ms(), started) < OPTIONS["ms"]:
+            phase = connection.phase
+            at = time.ticks_us()
+            want = next(steps)
+            us = time.ticks_diff(time.ticks_us(), at)
+            name = "receive"
+            if phase <= CONNECTING:
+                name = "connect"
+            elif phase <= HANDSHAKE:
+                name = "handshake and send"
+            longest[name] = max(longest[name], us)
+            if want > 0:
+                connection.poll(want, 50)
+    except StopIteration:
+        pass
     except LinkpostError as error:
         longest["error"] = type(error).__name__
-    transport.close()
+    connection.close()
     print(json.dumps(longest))
 
 

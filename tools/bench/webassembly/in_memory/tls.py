@@ -58,12 +58,13 @@ class _Connection:
             platform.requests += 1
         return count
 
-    def readinto(self, buffer, count):
+    def readinto(self, buffer, count=None):
         if self._at == len(self._answer):
             return None
-        buffer[0] = self._answer[self._at]
-        self._at += 1
-        return 1
+        piece = self._answer[self._at : self._at + (len(buffer) if count is None else count)]
+        buffer[: len(piece)] = piece
+        self._at += len(piece)
+        return len(piece)
 
     def close(self):
         pass

@@ -1,0 +1,400 @@
+"""One TLS connection to the platform: generators that yield what they wait for, READ, WRITE or 0.
+
+A timeout on the socket does not bound a TLS call: mbedTLS loops inside one C call for as long as
+a peer drips bytes. So the socket never blocks, a generator goes on as far as it can, and whoever
+drives it (`client.drive`, `linkpost.aio`) looks after deadline and watchdog in between. A driver
+may go on early: it is then told the same once more.
+
+Rules:
+  1. The peer is verified, always: chain, host name and dates. There is no switch. One root is
+     loaded at a time, the one that verified last; where it does not vouch for the peer the others
+     are tried in turn. Not one byte of a request goes to a peer that no root vouches for.
+  2. Whatever is raised closes the connection. A TLS object is never used again after an error:
+     mbedTLS keeps the error, not what was lost with it.
+  3. mbedTLS reads through a gate, and goes on inside one call for as long as there is something.
+     The gate gives it a share: 21 MB of warnings, which it ignores, held one call for 7 s. And it
+     is open for the first byte of a record only, the rest is read with the gate shut: so a short
+     read means the end of that record, never that a close_notify behind it was swallowed.
+  4. MicroPython shows the end of a handshake only by accepting the first byte to send. So the
+     handshake runs in the first `send`, which until then waits for the peer: polled for writing,
+     the socket was ready 13,899 times in one handshake; for reading, twice.
+  5. No collection between connect and reply: it sets the allocator's search back to the start,
+     and each of mbedTLS' allocations then searches all that is kept (half of a handshake). One
+     before it; the threshold is back once the reply is here or the connection is closed.
+"""
+
+import errno
+import gc
+import io
+import select
+import socket
+
+from micropython import const
+
+from ..errors import TLS_MEMORY, TLS_UNTRUSTED, TLSError
+from ..loader import load
+
+READ = const(1)  # select.POLLIN and POLLOUT, the same on every chip and desktop
+WRITE = const(4)
+
+# `Connection.phase`; `failures` has a word for each, in this order.
+CLOSED = const(0)
+CONNECTING = const(1)  # TCP
+HANDSHAKE = const(2)
+SENDING = const(3)
+SENT = const(4)
+
+# Each message of the handshake is a write: without this the second waits for the ACK of the first.
+# The same numbers on lwIP and every desktop; the unix port has no names for them.
+_IPPROTO_TCP = const(6)
+_TCP_NODELAY = const(1)
+# Of a connect under way. Numbers differ by chip, names do not; EWOULDBLOCK is Windows' word.
+_WOULD_BLOCK = getattr(errno, "EWOULDBLOCK", errno.EAGAIN)
+_NOT_YET = (errno.EINPROGRESS, errno.EAGAIN, errno.ENOTCONN, _WOULD_BLOCK)
+# mbedTLS reads a record in two. The longest flight of an honest peer is 5 records, so a call that
+# is cut short costs one more poll and nothing else.
+_READS = const(16)
+_NAME_MS = const(15_000)  # two name servers that do not answer
+# Memory for TLS, bytes, without a root loaded: what `wrap_socket` and handshake cannot do without,
+# and what is comfortable. Measured on a plain ESP32.
+_LEAST_BLOCK = const(17_000)
+_LEAST_FREE = const(33_000)
+_GOOD_BLOCK = const(24_000)
+_GOOD_FREE = const(56_000)
+
+
+class Gate(io.IOBase):
+    """The socket as mbedTLS sees it; `left` is how many reads it may still do, 0: shut.
+
+    Nothing may be raised through mbedTLS' frames, which would not tidy up: an OSError is given
+    back as its number, anything else (Ctrl-C, no memory) is kept in `raised`.
+    """
+
+    def __init__(self, sock):
+        self._socket = sock
+        self.left = 0
+        self.raised = None
+
+    def readinto(self, buffer):
+        if self.left == 0:
+            return None  # as if nothing were there yet
+        self.left -= 1
+        try:
+            return self._socket.readinto(buffer)
+        except BaseException as error:
+            return self._number_of(error)
+
+    def write(self, buffer):
+        try:
+            return self._socket.write(buffer)
+        except BaseException as error:
+            return self._number_of(error)
+
+    def _number_of(self, error):
+        # MicroPython's OSError has whatever came first as its errno.
+        if isinstance(error, OSError) and isinstance(error.errno, int):
+            return -error.errno
+        self.raised = error
+        return -errno.EIO
+
+    def ioctl(self, request, argument):
+        return 0  # the connection closes the socket itself, and polls it
+
+
+class Connection:
+    """The one connection to a host, opened when needed and kept between requests.
+
+    Args: host, name or address as the certificate has it; port_number; port, the `ports.Port`;
+    anchors, called for what has `read(k)`, the name and the DER bytes of the k-th root to try, or
+    None, and `keep(name)`, called when that root has verified and was not the first to be tried.
+
+    phase     how far it has come, CLOSED to SENT
+    kept      it has carried a request, and can carry another
+    answered  a byte of the reply to what was sent last has come
+    context   the TLS context with one root, or None; root, which of them in the order of trying,
+              root_name and context_bytes, what it took, belong to it (`trust`)
+    tight     (free bytes, largest block or None) before the handshake, where that is less than
+              comfortable; else None
+    Memory: 250 bytes and the context's 3 to 5 KB; mbedTLS' 23 KB, and 10 more in the handshake.
+    """
+
+    def __init__(self, host: str, port_number: int, port, anchors):
+        self.host = host
+        self.phase = CLOSED
+        self.kept = self.answered = False
+        self.tight = None
+        self._port_number = port_number
+        self.port = port
+        self.anchors = anchors
+        self.context = None
+        self.context_bytes = 0
+        self.root = 0  # which of them is loaded, or to be loaded
+        self.root_name = None
+        self._socket = self._tls = self._gate = self._poll = self._poller = None
+        self._mask = 0
+        self._threshold = None
+
+    def connect(self, untrusted=None):
+        """Yield until TCP stands and TLS is set up; the name is resolved first, which blocks.
+
+        Args: untrusted, why another root is to be tried, for where there is no other.
+        Raises: DNSError, NetworkError, TLSError.
+        """
+        try:
+            self._be_quiet()
+            self._look_at_memory()
+            if self.context is None or untrusted is not None:
+                load("net.trust").load_root(self, untrusted)
+            error = None
+            # A name may have an IPv6 address where only IPv4 is served, and the other way round.
+            for address in self._resolve():
+                self._close_sockets()
+                try:
+                    self._socket = socket.socket(address[0], socket.SOCK_STREAM)
+                    self._socket.setblocking(False)
+                    self._socket.setsockopt(_IPPROTO_TCP, _TCP_NODELAY, 1)
+                    self._socket.connect(address[-1])
+                except OSError as raised:
+                    if raised.errno not in _NOT_YET:
+                        error = raised
+                        continue
+                self._poller = select.poll()
+                self._poll = getattr(self._poller, "ipoll", self._poller.poll)  # CPython has one
+                self._mask = WRITE
+                self._poller.register(self._socket, WRITE)
+                self.phase = CONNECTING
+                while not self.poll(WRITE, 0):
+                    yield WRITE
+                # Boards have no getsockopt, and not every chip flags a failed connect: reading
+                # tells. rp2 says "writable" while still connecting; then the ClientHello waits.
+                try:
+                    if self._socket.recv(1) == b"":
+                        error = OSError(errno.ECONNRESET, "closed")
+                        continue
+                except OSError as raised:
+                    if raised.errno not in _NOT_YET:
+                        error = raised
+                        continue
+                self._gate = Gate(self._socket)
+                # Of CPython's sockets the gate can make no stream; OpenSSL refuses floods itself.
+                below = self._gate if hasattr(self._socket, "readinto") else self._socket
+                try:
+                    self._tls = self.context.wrap_socket(
+                        below, server_hostname=self.host, do_handshake_on_connect=False
+                    )
+                except (OSError, ValueError) as raised:
+                    raise self._explained(raised)
+                self.phase = HANDSHAKE
+                return
+            raise _failure("network_error", error, self.host)
+        except MemoryError as raised:
+            raise self._explained(raised)
+        except BaseException:
+            self.close()
+            raise
+
+    def _resolve(self):
+        # It blocks: no chip offers another way, and no deadline ends it. Two name servers that
+        # are silent take 14 s on rp2, longer than its watchdog; the port keeps that fed.
+        port = self.port
+        port.feed_for(_NAME_MS)
+        try:
+            return socket.getaddrinfo(self.host, self._port_number, 0, socket.SOCK_STREAM)
+        except (OSError, ValueError) as error:  # ValueError: CPython, of what cannot be a name
+            raise _failure("dns_error", error, self.host)
+        finally:
+            port.feed_for(0)
+            port.feed()
+
+    def _look_at_memory(self):
+        self.tight = None
+        memory = self.port.tls_memory()
+        if memory is None:
+            return
+        free, block = memory[0] + self.context_bytes, memory[1]
+        if free < _LEAST_FREE or (block is not None and block < _LEAST_BLOCK):
+            raise _failure("no_memory", self.host, None, memory)
+        if free < _GOOD_FREE or (block is not None and block < _GOOD_BLOCK):
+            self.tight = memory
+
+    def request(self, source, length: int):
+        """Yield until the first `length` bytes of `source` are sent; connect where it is closed.
+
+        What is up to 4096 bytes leaves in one record. Raises: as `connect` and `send`, one error
+        where no root vouches for the peer.
+        """
+        self.answered = False
+        untrusted = None
+        while True:
+            if self.phase == CLOSED:
+                yield from self.connect(untrusted)
+            try:
+                yield from self.send(source, length)
+                return
+            except TLSError as error:
+                if error.reason != TLS_UNTRUSTED:
+                    raise
+                untrusted = error
+                self.root += 1
+            yield 0  # a look at deadline and watchdog
+
+    def send(self, source, length: int):
+        """Yield until the first `length` bytes of `source` were handed to TCP.
+
+        They have to stay as they are meanwhile. Raises: NetworkError, TLSError.
+        """
+        try:
+            at = 0
+            if self.phase == SENT:
+                self.phase = SENDING
+            while at < length:
+                self._gate.left = _READS
+                try:
+                    # The same bytes again after None: mbedTLS may have them in a record already.
+                    count = self._tls.write(source, at, length - at)
+                except (OSError, ValueError, MemoryError) as error:
+                    raise self._explained(error)
+                if count is None:
+                    yield READ if self.phase == HANDSHAKE else WRITE
+                    continue
+                if self.phase == HANDSHAKE and self.root:
+                    self.anchors().keep(self.root_name)
+                    self.root = 0
+                self.phase = SENDING
+                at += count
+                if at < length:
+                    yield WRITE
+        except BaseException:
+            self.close()
+            raise
+
+    def receive(self, view):
+        """Yield until something has come into `view`, a memoryview; return how many bytes.
+
+        0: the peer has closed, in its reply. Raises: NetworkError, also where it closed before.
+        """
+        gate = self._gate
+        self.phase = SENT
+        try:
+            while True:
+                gate.left = _READS
+                count = self._tls.readinto(view, 1)
+                if count is not None:
+                    break
+                yield READ
+            if count == 0:
+                if not self.answered:
+                    raise _failure("closed", self.host)
+                self.close()
+                return 0
+            self.answered = True
+            gate.left = 0  # rule 3
+            if len(view) > 1:
+                count += self._tls.readinto(view[1:]) or 0
+            return count
+        except (OSError, ValueError) as error:
+            raise self._explained(error)
+        except BaseException:
+            self.close()
+            raise
+
+    def done(self, keeps: bool) -> None:
+        """Keep the connection, or close it: a reply was read whole."""
+        if keeps and self.phase != CLOSED:
+            self.kept = True
+            self._rest()
+        else:
+            self.close()
+
+    def alive(self) -> bool:
+        """Tell whether the connection can carry a request; it is closed where not."""
+        if not self.kept:
+            return self.phase > CONNECTING  # to read would begin the handshake
+        try:
+            self._gate.left = _READS
+            # 0: closed. A byte nobody asked for: out of step with the peer.
+            if self._tls.readinto(memoryview(bytearray(1)), 1) is None:
+                return True
+        except (OSError, ValueError):
+            pass  # it is replaced anyway, and a lasting fault shows then
+        except BaseException:
+            self.close()
+            raise
+        raised = self._gate.raised
+        self.close()
+        if raised is not None:
+            raise raised
+        return False
+
+    def close(self) -> None:
+        """Close, in any state, any number of times. `answered` can still be asked."""
+        self.phase = CLOSED
+        self.kept = False
+        self._close_sockets()
+        self._rest()
+
+    def _close_sockets(self):
+        pair = self._tls, self._socket
+        self._tls = self._gate = self._socket = self._poll = self._poller = None
+        for open_one in pair:
+            if open_one is not None:
+                try:
+                    open_one.close()
+                except OSError:
+                    pass
+
+    def _be_quiet(self):
+        if hasattr(gc, "threshold"):  # CPython has none
+            gc.collect()
+            if self._threshold is None:
+                self._threshold = gc.threshold()
+                gc.threshold(-1)
+
+    def _rest(self):
+        if self._threshold is not None:
+            gc.threshold(self._threshold)
+            self._threshold = None
+
+    def poll(self, want: int, ms: int) -> bool:
+        """Wait up to `ms` for what was yielded; tell whether it is there. Raises: TLSError."""
+        # The raw socket, not the TLS object, which keeps nothing back. The unix port looks at a
+        # TLS object once a ms instead of sleeping (4463 context switches in 5 s against 6).
+        try:
+            if want != self._mask:
+                self._poller.modify(self._socket, want)
+                self._mask = want
+            for _ in self._poll(ms):  # noqa: SIM110  any() would need a generator
+                return True
+            return False
+        except OSError as error:
+            # A plain ESP32 has no memory for select then, and says EIO.
+            self.close()
+            memory = self.tight or self.port.tls_memory()
+            raise _failure("no_memory", self.host, error.errno, memory)
+
+    def late(self, ms: int):
+        """Close; return the error of a deadline of `ms` that has passed just now."""
+        phase = self.phase
+        self.close()
+        if self.tight is not None and phase == HANDSHAKE:
+            return _failure("no_memory", self.host, errno.ETIMEDOUT, self.tight)
+        return _failure("deadline_error", self.host, phase, ms)
+
+    def _explained(self, error):
+        # Closed first: the words cost heap, and a failed handshake may have used it up.
+        phase = self.phase
+        raised = None if self._gate is None else self._gate.raised
+        self.close()
+        if raised is not None and not isinstance(raised, MemoryError):
+            return raised
+        error = raised or error
+        now_ms = self.port.unix_ms()
+        return _failure("tls_error", error, self.host, phase > HANDSHAKE, now_ms, self.tight)
+
+
+def _failure(name, *arguments):
+    # The words cost heap, of which there may be none: that is an answer too.
+    try:
+        return getattr(load("net.failures"), name)(*arguments)
+    except MemoryError:
+        return TLSError("Out of memory", TLS_MEMORY)

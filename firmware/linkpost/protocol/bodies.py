@@ -1,0 +1,79 @@
+"""What a person hands to `publish` or `report`, as the bytes of a message.
+
+Loaded when needed (`loader`): what is bytes already needs none of it.
+"""
+
+import json
+
+from ..errors import RETRY_NEVER, ConfigError
+from ..loader import load
+
+
+def encode(payload) -> bytes:
+    """Return a str as UTF-8, a dict or list as JSON. Raises: ConfigError for anything else."""
+    if isinstance(payload, str):
+        return payload.encode()
+    if not isinstance(payload, (dict, list, tuple)):
+        raise refused("must be bytes, str, dict, list, or an object with readinto and a length")
+    _check(payload)
+    return json.dumps(payload).encode()
+
+
+def encode_report(config, unix_ms, values: dict, random: bytes) -> bytes:
+    """Return a reading as the config's format has it: its time, no seq and no stream.
+
+    Args: random, bytes of which an alink message makes its id.
+    Raises: ConfigError for a name or value that a reading cannot carry.
+    """
+    if not isinstance(values, dict) or not values:
+        raise _bad_values("must be a dict: a name and a value each")
+    for name in values:
+        value = values[name]
+        if not isinstance(name, str) or not name or name in ("stream", "seq", "time", "error"):
+            raise _bad_values("%r cannot be the name of a value" % (name,))
+        if not isinstance(value, (int, float, bool, str)):  # on MicroPython a bool is no int
+            raise _bad_values("%s is no number, text or bool" % name)
+    _check(values)
+    if config.format == "alink":
+        identity = int.from_bytes(random, "big")
+        text = load("protocol.alink").encode_alink(identity, unix_ms, values)
+    else:
+        text = load("protocol.payloads").encode_json(None, None, unix_ms, values)
+    return text.encode()
+
+
+def refused(message: str) -> ConfigError:
+    """Return the error of a payload that cannot be published."""
+    error = ConfigError("payload", message)
+    error.retry = RETRY_NEVER
+    return error
+
+
+def refused_length(length: int) -> ConfigError:
+    """Return the error of a payload of so many bytes."""
+    most = load("protocol.payloads").PAYLOAD_MAX_BYTES
+    return refused("has %d bytes; 1 to %d are possible" % (length, most))
+
+
+def _bad_values(message):
+    error = ConfigError("values", message)
+    error.retry = RETRY_NEVER
+    return error
+
+
+def _check(payload):
+    # What json.dumps of CPython refuses and that of MicroPython writes as if it were JSON.
+    left = [payload]
+    while left:
+        value = left.pop()
+        if isinstance(value, dict):
+            left.extend(value.keys())
+            left.extend(value.values())
+        elif isinstance(value, (list, tuple)):
+            left.extend(value)
+        elif isinstance(value, float):
+            # NaN differs from itself, infinity minus infinity is NaN.
+            if value - value != 0:
+                raise refused("holds a number that JSON has not: %r" % value)
+        elif not (value is None or isinstance(value, (str, int, bool))):
+            raise refused("holds a %s, which JSON has not" % type(value).__name__)
