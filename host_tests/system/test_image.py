@@ -15,6 +15,7 @@ import pytest
 from emulator_process import DEVICE_NAME, DEVICE_SECRET, PRODUCT_KEY, EmulatorProcess
 from firmware_files import firmware_of, partition
 from linkpost_command import run, start
+from terminal import linkpost_in_terminal
 
 from tools.boards import ESP32, boards
 from tools.devices_csv import Triple
@@ -365,49 +366,6 @@ def test_images_of_names_that_differ_by_case_alone_are_files_everywhere(tmp_path
     }
 
 
-def image_of_many(tmp_path):
-    """Start the command on two hundred devices; wait until some images are there."""
-    arguments = ["image", "RPI_PICO_W", "--config", template(tmp_path), "--out", tmp_path / "out"]
-    started = start(*arguments, "--csv", devices(tmp_path, 200))
-    return arguments, started
-
-
-def wait_for_images(folder):
-    end = time.monotonic() + 60
-    while not folder.is_dir() or len(list(folder.glob("*.uf2"))) < 20:
-        assert time.monotonic() < end
-        time.sleep(0.01)
-
-
-@pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
-def test_image_on_ctrl_c_leaves_no_secret_and_starts_again(tmp_path):
-    out = tmp_path / "out"
-    arguments, started = image_of_many(tmp_path)
-    with started as process:
-        wait_for_images(out)
-        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
-        output, errors = process.communicate(timeout=60)
-    assert (process.returncode, output, errors.strip()) == (130, "", "")
-    assert not out.exists()
-    assert run(*arguments, "--csv", devices(tmp_path, 3)).returncode == 0
-    assert len(list(out.iterdir())) == 4
-
-
-@pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
-def test_image_killed_is_done_again_in_its_folder(tmp_path):
-    out = tmp_path / "out"
-    arguments, started = image_of_many(tmp_path)
-    with started as process:
-        wait_for_images(out)
-        os.killpg(process.pid, signal.SIGKILL)
-    assert run(*arguments, "--csv", devices(tmp_path, 3)).returncode == 0
-    assert sorted(path.suffix for path in out.iterdir()) == [".json", ".uf2", ".uf2", ".uf2"]
-    # A finished one is nobody's to empty.
-    again = run(*arguments, "--csv", devices(tmp_path, 3))
-    assert again.returncode == 2
-    assert "give a new folder" in again.stderr
-
-
 def test_image_that_fails_leaves_nothing_in_a_folder_that_was_there(tmp_path):
     out = tmp_path / "out"
     out.mkdir()
@@ -418,3 +376,138 @@ def test_image_that_fails_leaves_nothing_in_a_folder_that_was_there(tmp_path):
     result = run("image", "RPI_PICO_W", "--config", config, "--csv", csv, "--out", out)
     assert result.returncode == 2, result.stdout
     assert list(out.iterdir()) == []
+
+
+# -- many: stopped, killed, gone on with
+
+
+def many(tmp_path, count=60):
+    return (
+        "image", "ESP32_GENERIC", "--config", template(tmp_path),
+        "--csv", devices(tmp_path, count), "--out", tmp_path / "out",
+    )  # fmt: skip
+
+
+def manifest_of(tmp_path):
+    return json.loads((tmp_path / "out" / "manifest.json").read_text())
+
+
+def images_in(tmp_path):
+    return sorted((tmp_path / "out").glob("*.bin"))
+
+
+def wait_for(condition, wait_s=60.0):
+    end = time.monotonic() + wait_s
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def check_whole(tmp_path, count):
+    """Every image is whole, in the manifest, and its own device's; nothing else is there."""
+    found = manifest_of(tmp_path)
+    assert (found["complete"], found["devices"], len(found["images"])) == (True, count, count)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "manifest.json", "labels.csv", *(entry["file"] for entry in found["images"]),
+    }  # fmt: skip
+    for i, entry in enumerate(found["images"]):
+        data = (tmp_path / "out" / entry["file"]).read_bytes()
+        assert hashlib.sha256(data).hexdigest() == entry["sha256"]
+        assert f"{SECRET}{i:04}".encode() in data
+
+
+def test_size_is_said_first_and_the_label_table_has_no_secret(tmp_path):
+    done = run(*many(tmp_path, 20))
+    assert done.returncode == 0, done.stderr
+    assert "20 images of about 2.1 MB: about " in done.stderr.splitlines()[0]
+    table = (tmp_path / "out" / "labels.csv").read_text()
+    assert table.splitlines()[:2] == [
+        "Name,ProductKey,QR",
+        "a1B2c3D4e5F/board0000,a1B2c3D4e5F,board0000",
+    ]
+    assert len(table.splitlines()) == 21
+    assert SECRET not in table
+    check_whole(tmp_path, 20)
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL], ids=["ctrl-c", "killed"])
+def test_what_was_stopped_leaves_whole_images_and_is_gone_on_with(tmp_path, how):
+    with start(*many(tmp_path, 120)) as process:
+        wait_for(lambda: len(images_in(tmp_path)) > 10)
+        if how == signal.SIGINT:
+            os.killpg(process.pid, how)  # as a terminal does
+            _, errors = process.communicate(timeout=60)
+            assert process.returncode == 130
+            assert "images are whole, and manifest.json says which" in errors
+            assert "Traceback" not in errors
+        else:
+            os.killpg(process.pid, how)
+            process.wait(20)
+    found = manifest_of(tmp_path)
+    assert not found["complete"]
+    made = images_in(tmp_path)
+    assert 10 < len(made) < 120
+    for entry in found["images"]:
+        data = (tmp_path / "out" / entry["file"]).read_bytes()
+        assert hashlib.sha256(data).hexdigest() == entry["sha256"]
+    if how == signal.SIGINT:
+        assert {path.name for path in made} == {entry["file"] for entry in found["images"]}
+        assert not list((tmp_path / "out").glob("*.part"))
+    kept = {entry["file"]: (tmp_path / "out" / entry["file"]).stat().st_mtime_ns
+            for entry in found["images"]}  # fmt: skip
+    done = run(*many(tmp_path, 120))
+    assert done.returncode == 0, done.stderr
+    if kept:
+        assert f"{len(kept)} of 120 images are there already" in done.stderr
+    check_whole(tmp_path, 120)
+    for name, then in kept.items():
+        assert (tmp_path / "out" / name).stat().st_mtime_ns == then
+
+
+def test_secret_that_changed_is_made_anew_and_only_that(tmp_path):
+    assert run(*many(tmp_path, 20)).returncode == 0
+    before = {path.name: path.stat().st_mtime_ns for path in images_in(tmp_path)}
+    arguments = many(tmp_path, 20)
+    csv = tmp_path / "devices.csv"
+    csv.write_text(csv.read_text().replace(f"{SECRET}0007", f"{SECRET}9999"))
+    assert run(*arguments).returncode == 0
+    after = {path.name: path.stat().st_mtime_ns for path in images_in(tmp_path)}
+    assert {name for name in after if after[name] != before[name]} == {
+        manifest_of(tmp_path)["images"][7]["file"]
+    }
+    (tmp_path / "out" / manifest_of(tmp_path)["images"][3]["file"]).unlink()
+    assert run(*arguments).returncode == 0
+    assert len(images_in(tmp_path)) == 20
+
+
+def test_folder_of_other_images_is_left_alone(tmp_path):
+    assert run(*many(tmp_path, 3)).returncode == 0
+    before = {path: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    for change, words in (
+        (("--flash-size", "8MB"), "another board, firmware, template or CA"),
+        ((), "devices that are not in this list"),
+    ):
+        arguments = many(tmp_path, 3 if change else 2)
+        done = run(*arguments, *change)
+        assert done.returncode == 2
+        assert words in done.stderr
+        assert {path: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+
+
+def test_second_one_at_the_same_folder_is_kept_off(tmp_path):
+    with start(*many(tmp_path, 120)) as process:
+        wait_for(lambda: len(images_in(tmp_path)) > 2)
+        done = run(*many(tmp_path, 120))
+        assert done.returncode == 2
+        assert "is in use by another linkpost image" in done.stderr
+        process.communicate(timeout=100)
+    assert process.returncode == 0
+    check_whole(tmp_path, 120)
+
+
+def test_progress_of_images_shows_the_time_left(tmp_path):
+    with linkpost_in_terminal(*many(tmp_path, 120)) as terminal:
+        terminal.wait_for("images of about")
+        terminal.wait_for("/120")
+        terminal.wait_for("left")
+        assert terminal.end() == 0, terminal.text
