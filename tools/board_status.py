@@ -26,13 +26,15 @@ def _linkpost_status(whole):
  if ran:
   from linkpost.log import Log
   trouble=getattr(Log,'trouble',None)
+ try:h=p.heap(True)
+ except AttributeError:h={'free':gc.mem_free(),'total':gc.mem_free()+gc.mem_alloc()}
  name=None
  w=p and p.station()
  try:
   if w and w.isconnected():name=w.config('ssid')
- except (OSError,ValueError):pass
+ except Exception:pass
  _linkpost_tell(repr((ran,p and p.name,ran and p.uptime_ms() or None,p and p.reset_cause(),
-  p.heap_free() if p else gc.mem_free(),p and p.unix_ms(),p and p.clock_marked(),
+  h,getattr(p,'free_at_rest',None),p and p.unix_ms(),p and p.clock_marked(),
   age,bool(w),name,p and p.wifi_rssi(),trouble)))
 """
 
@@ -45,7 +47,8 @@ class BoardStatus:
     port: str | None  # of the firmware: "esp32", "rp2", "host"
     uptime_ms: int | None
     reset_cause: str | None
-    heap_free: int
+    heap: dict[str, int]  # bytes: total, free, largest block; of an ESP32's IDF heap idf_free, ...
+    free_at_rest: int | None  # of the heap, after this boot's first report
     unix_ms: int | None  # of its clock
     clock_right: bool | None
     token_age_s: int | None  # by its clock, below 0 where not known; None: there is no token

@@ -20,7 +20,7 @@ from typing import Any
 
 import click
 
-from tools import deploy_plan, failures, firmware, next_step, usb_options
+from tools import deploy_plan, failures, firmware, heap_words, next_step, usb_options
 from tools.board_files import OWNED_FOLDERS, anchors, files_for
 from tools.boards import boards
 from tools.config_check import CHECKED, CONFIG
@@ -89,11 +89,14 @@ def deploy(
         done = deployment.run()
         start = watch(board, boot_s, deployment.config, done["kept_main"])
     if as_json:
-        print(json.dumps({**done, "runs": start.runs, "report": start.report}))
+        print(json.dumps({**done, "runs": start.runs, "report": start.report, "heap": start.heap}))
     if start.exit_code != failures.DONE:
         raise CommandError(f"everything is copied, but {start.words}", start.exit_code)
     if not as_json:
         print(_summary(done, start))
+        if "free" in start.heap:
+            print(f"memory: {heap_words.heap(start.heap)}, with the app")
+            print(f"your own code {heap_words.left(start.heap, start.heap['free'])}")
     return failures.DONE
 
 

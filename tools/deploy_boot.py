@@ -32,6 +32,7 @@ class FirstLines:
     failure: str | None = None
     exit_code: int = 1
     traceback: list[str] = field(default_factory=list)
+    heap: dict[str, int] = field(default_factory=dict)  # as the boot logged it, by `Port.heap`
     accepted: LogLine | None = None
     send_failure: str | None = None
     send_exit_code: int = 1
@@ -73,6 +74,8 @@ class FirstLines:
         elif line.area == "store":
             self._take_store(line)
         phrase = line.phrase if line.area == "app" else ""
+        if phrase == "heap":
+            self.heap = {key: int(text) for key, text in line.fields.items() if text.isdigit()}
         if phrase == "cannot run":
             error = line.fields.get("error", "")
             self.runs = False

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tools import firmware, next_step
@@ -29,6 +29,7 @@ class Start:
     exit_code: int = DONE
     runs: bool = False
     report: str | None = NONE
+    heap: dict[str, int] = field(default_factory=dict)  # as the boot logged it, by `Port.heap`
 
 
 def watch(board: UsbBoard, boot_s: float, config: dict[str, Any], own_main: bool) -> Start:
@@ -50,7 +51,8 @@ def watch(board: UsbBoard, boot_s: float, config: dict[str, Any], own_main: bool
             print(line, file=sys.stderr)
             has_said = True
             first.take(line)
-    return judge(first, has_said, boot_s, config, own_main, board.port)
+    start = judge(first, has_said, boot_s, config, own_main, board.port)
+    return replace(start, heap=first.heap)
 
 
 def _is_decided(first: FirstLines, deadline: float, config: dict[str, Any]) -> bool:

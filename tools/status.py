@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from tools import failures, usb_options
+from tools import failures, heap_words, usb_options
 from tools.board_identity import Identity
 from tools.board_status import BoardStatus, ask_status
 from tools.log_line import parse_log_line
@@ -94,6 +94,7 @@ def _as_json(
         "endpoint": config.get("endpoint"),
         "flash_free": who.free_bytes,
         "flash_total": who.total_bytes,
+        "heap_free": found.heap["free"] + found.heap.get("idf_free", 0),
         **{key: value for key, value in asdict(found).items() if key != "port"},
         "outbox": {
             "stream": outbox.stream,
@@ -115,11 +116,13 @@ def rows(
 ) -> list[tuple[str, str]]:
     """Return what a person reads: (label, text) of each row. Args: now_ms, by this computer."""
     device = _device(config)
-    return [
+    shown = [
         ("board", str(who)),
         ("linkpost", _version(who, found, is_held)),
         ("device", f"{device} at {config.get('endpoint')}" if device else "no config.json yet"),
-        ("heap", f"{found.heap_free // 1024:,} KB free while the app is stopped"),
+        ("heap", f"{heap_words.heap(found.heap)}, while the app is stopped"),
+        ("IDF heap", heap_words.idf_heap(found.heap)),
+        ("your code", heap_words.left(found.heap, found.free_at_rest)),
         ("flash", f"{who.free_bytes // 1024:,} KB free of {who.total_bytes // 1024:,} KB"),
         ("outbox", summary(outbox)),
         ("stream", f"{outbox.stream}, next seq {outbox.next_seq}" if outbox.stream else "none"),
@@ -128,6 +131,7 @@ def rows(
         ("Wi-Fi", _wifi(found, config)),
         ("trouble", _trouble(found)),
     ]
+    return [(label, text) for label, text in shown if text]
 
 
 def _version(who: Identity, found: BoardStatus, is_held: bool) -> str:

@@ -3,6 +3,7 @@
 Loaded when needed (`loader`).
 """
 
+import gc
 import json
 
 from .loader import load
@@ -61,6 +62,12 @@ def resume(port):
 
 def prove(port, accepted) -> None:
     """Note that this boot is healthy, and where a report was accepted, that it has memory."""
+    if accepted:
+        # For `linkpost status`: what is left for the user's own code.
+        gc.collect()
+        free, idf_block = port.tls_memory()
+        # gc.mem_free() counts the IDF heap's largest block, by which the heap could grow.
+        port.free_at_rest = free if idf_block is None else gc.mem_free() - idf_block
     retained = load("retained").Retained(port)
     retained.crashes = 0
     if accepted:

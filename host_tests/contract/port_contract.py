@@ -274,6 +274,7 @@ def main() -> None:
     from linkpost.ports import detect
 
     print(sys.platform, getattr(sys.implementation, "_machine", ""), sys.version)
+    print("heap", detect().heap(True))
     run(detect())
 
 

@@ -6,8 +6,9 @@ import pytest
 import trustme
 from littlefs_board import LittlefsBoard
 
-from tools import deploy, deploy_plan, deploy_record
+from tools import deploy, deploy_plan, deploy_record, heap_words
 from tools.board_identity import Identity, from_answer
+from tools.deploy_boot import FirstLines
 from tools.deploy_plan import EDITED, NONE, OTHER, OURS
 from tools.failures import CommandError
 
@@ -123,3 +124,10 @@ def test_ca_stays_through_deploys_until_another_or_until_it_is_taken_off(tmp_pat
     done = deploy._Deployment(board, None, False, keeps_ca=False).run()
     assert done["removed"] == [second]
     assert done["copied"] == [deploy_record.PATH, "main.py"]
+
+
+def test_memory_that_the_boot_logged_is_known():
+    lines = FirstLines()
+    lines.take("1.000 I app heap total=81920 free=38000 idf_free=56000 idf_largest=24000")
+    assert lines.heap == {"total": 81920, "free": 38000, "idf_free": 56000, "idf_largest": 24000}
+    assert heap_words.left(lines.heap, lines.heap["free"]) == "may take about 27 KB beside the app"

@@ -27,7 +27,8 @@ WELL = {
     "port": "esp32",
     "uptime_ms": 11_520_000,
     "reset_cause": "power on",
-    "heap_free": 102_400,
+    "heap": {"total": 81_920, "free": 40_960, "idf_free": 61_440, "idf_largest": 51_200},
+    "free_at_rest": 30_720,
     "unix_ms": NOW_MS + 1000,
     "clock_right": True,
     "token_age_s": 190_800,
@@ -69,7 +70,7 @@ def said(label, linkpost="0.1.0", config=CONFIG, is_held=False, outbox=None, **c
         ("linkpost", {"linkpost": None}, "Run: linkpost deploy"),
         ("device", {}, "a1B2c3D4e5F/sensor01 at iot.example.com"),
         ("device", {"config": {}}, "no config.json yet"),
-        ("heap", {}, "100 KB free while the app is stopped"),
+        ("heap", {}, "40 KB free of 80 KB, while the app is stopped"),
         ("flash", {}, "1,024 KB free of 2,048 KB"),
         ("outbox", {}, "37 waiting, 2 refused and set aside, 1 dropped"),
         ("stream", {}, "9f2c41aa, next seq 121"),
@@ -122,3 +123,23 @@ def test_app_that_cannot_run_is_not_called_up_and_well():
         "1.6 s ago, app: cannot run: ConfigError: config.json: sensors"
     )
     assert "not known" in said("trouble", ran=False)
+
+
+PICO = {"total": 205_568, "free": 160_000, "largest": 98_304}
+
+
+def test_memory_is_told_with_both_heaps_of_an_esp32():
+    assert said("heap") == "40 KB free of 80 KB, while the app is stopped"
+    assert said("IDF heap") == "60 KB free, largest block 50 KB, for Wi-Fi and TLS"
+    assert said("your code") == "may take about 20 KB beside the app"
+
+
+def test_memory_of_a_chip_with_one_heap_has_its_largest_block_and_leaves_room_for_tls():
+    assert said("heap", heap=PICO).startswith("156 KB free of 200 KB, largest block 96 KB")
+    with pytest.raises(KeyError):
+        said("IDF heap", heap=PICO)
+    assert said("your code", heap=PICO, free_at_rest=150_000) == (
+        "may take about 92 KB beside the app"
+    )
+    assert said("your code", heap=PICO, free_at_rest=55_000).startswith("no memory is left")
+    assert "first report" in said("your code", free_at_rest=None)

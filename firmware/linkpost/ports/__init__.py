@@ -40,6 +40,8 @@ class Port:
     watchdog_max_ms    longest watchdog period the chip takes; None: there is no watchdog
     retained_bytes     of `retained()`: memory that outlives a reset and, where there is one, deep
                        sleep
+    free_at_rest       bytes of MicroPython's heap that were free after this boot's first report;
+                       None: there was none yet
     random_bytes(length)  random bytes of the chip
     sleep_ms(ms)       wait, awake
     ticks_ms(), ticks_diff(later, earlier)  as MicroPython's
@@ -52,6 +54,7 @@ class Port:
     has_radio = False
     watchdog_max_ms: int = None
     retained_bytes = 0
+    free_at_rest: int = None
     # The modules of this room with what is rare; the chip's own before what chips share.
     _rare_modules: tuple = ()
     _rare = None
