@@ -24,3 +24,14 @@ def replace(path: Path, content: bytes | bytearray, mode: int = 0o600) -> None:
         with contextlib.suppress(OSError):
             os.unlink(part)
         raise
+
+
+def create(path: Path, content: bytes | bytearray, mode: int = 0o600) -> None:
+    """As `replace`, but what stands at `path` already stays: of two at once, one wins.
+
+    Raises: FileExistsError then, or another OSError.
+    """
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f"{path.name}.") as folder:
+        part = Path(folder, path.name)
+        replace(part, content, mode)
+        os.link(part, path)

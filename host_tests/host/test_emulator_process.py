@@ -10,9 +10,12 @@ import ssl
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+import trustme
+from cryptography import x509
 from emulator_client import (
     RawClient,
     auth_fields,
@@ -25,7 +28,7 @@ from emulator_client import (
 from emulator_process import EmulatorProcess
 
 from tools import cli
-from tools.emulator import places
+from tools.emulator import certs, places
 
 ROOT = Path(__file__).parent.parent.parent
 DEV1 = ("pk1", "dev1", "secret1")
@@ -186,6 +189,44 @@ def test_legacy_ciphers_connect_only_where_chosen(emulator):
         context.set_ciphers(cipher)
         with RawClient(emulator, context) as client:
             assert client.tls.cipher()[0] == cipher
+
+
+def test_client_with_old_suites_only_is_named_in_the_log_with_the_option_that_takes_it():
+    with EmulatorProcess() as emulator:
+        context = client_context(emulator, maximum_version=ssl.TLSVersion.TLSv1_2)
+        context.set_ciphers("AES128-SHA:@SECLEVEL=0")
+        with pytest.raises(ssl.SSLError):
+            RawClient(emulator, context)
+        end = time.monotonic() + 10
+        while "handshake failed" not in emulator.log:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        assert "offers old cipher suites only" in emulator.log
+        assert "linkpost emulator --legacy-ciphers" in emulator.log
+
+
+def test_two_emulators_that_start_at_once_have_one_ca(tmp_path, monkeypatch):
+    make, others = trustme.CA, []
+
+    def make_slowly(**options):
+        if not others:  # another emulator makes and writes one meanwhile
+            others.append(None)
+            others[0] = certs.ensure_certificates(tmp_path, ())[0].read_bytes()
+        return make(**options)
+
+    monkeypatch.setattr(certs.trustme, "CA", make_slowly)
+    make_slowly.from_pem = make.from_pem
+    ca_path, server_path = certs.ensure_certificates(tmp_path, ())
+    assert ca_path.read_bytes() == others[0]  # what that one runs with is what is on disk
+    ca = x509.load_pem_x509_certificate(ca_path.read_bytes())
+    assert (tmp_path / "ca.key.pem").read_bytes().startswith(ca_path.read_bytes())
+    x509.load_pem_x509_certificates(server_path.read_bytes())[0].verify_directly_issued_by(ca)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "ca.key.pem",
+        "ca.pem",
+        "server.pem",
+    ]
+    assert (tmp_path / "ca.key.pem").stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -164,6 +165,23 @@ def test_timestamp_counts_for_fifteen_minutes(sent, fresh):
         ("/pk/dev1/pub", True),
         ("/sys/pk/dev1/thing/event/property/post", True),
         ("/sys/pk/dev1/thing/model/up_raw", True),
+        ("/sys/pk/dev1/thing/event/alarm/post", True),
+        ("/sys/pk/dev1/thing/deviceinfo/update", True),
+        ("/sys/pk/dev1/thing/config/get", True),
+        ("/ota/device/inform/pk/dev1", True),
+        ("/ota/device/progress/pk/dev1", True),
+        ("/ota/device/request/pk/dev1", True),
+        ("/shadow/update/pk/dev1", True),
+        ("/sys/pk/dev1/thing/event/property/pack/post", False),
+        ("/sys/pk/dev1/thing/event/property/post_reply", False),
+        ("/ota/device/upgrade/pk/dev1", False),
+        ("/ota/device/inform/pk/dev2", False),
+        ("/ota/device/inform/pk/dev1/x", False),
+        ("/shadow/get/pk/dev1", False),
+        ("/sys/pk/dev1/thing/service/property/set", False),
+        ("/sys/pk/dev1/thing/model/down_raw", False),
+        ("/broadcast/pk/dev1", False),
+        ("/ext/ntp/pk/dev1/request", False),
         ("/pk/dev1", False),
         ("/pk/dev1/", False),
         ("/pk/dev2/user/update", False),
@@ -182,6 +200,31 @@ def test_timestamp_counts_for_fifteen_minutes(sent, fresh):
 )
 def test_topic_of_a_device_is_its_own_and_plain(topic, allowed):
     assert rules.may_publish(topic, "pk", "dev1") is allowed
+
+
+@pytest.mark.parametrize(
+    ("topic", "device"),
+    [
+        ("/pk/dev1/user/update", ("pk", "dev1")),
+        ("/sys/pk/dev1/thing/x", ("pk", "dev1")),
+        ("/ota/device/inform/pk/dev1", ("pk", "dev1")),
+        ("/shadow/update/pk/dev1", ("pk", "dev1")),
+        ("/ota/device/inform", None),
+        ("/pk", None),
+        ("", None),
+    ],
+)
+def test_device_that_a_topic_names(topic, device):
+    assert rules.topic_device(topic) == device
+
+
+def test_each_system_topic_has_its_source_in_the_document():
+    text = (Path(__file__).parent.parent.parent / "docs" / "protocol.md").read_text()
+    table = text.partition("## Topics")[2].partition("\n## ")[0]
+    for topic in rules.DEFAULT_TOPICS:
+        rows = [line for line in table.splitlines() if f"`{topic}`" in line]
+        assert len(rows) == 1 and rows[0].count("|") == 4, topic
+        assert rows[0].split("|")[3].strip(), topic
 
 
 def test_topic_patterns_given_replace_the_default():

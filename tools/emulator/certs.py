@@ -7,6 +7,7 @@ old SDKs can connect.
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import ssl
 from pathlib import Path
@@ -43,9 +44,11 @@ def ensure_certificates(directory: Path, names: tuple[str, ...]) -> tuple[Path, 
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not ca_key_path.exists():
             ca = trustme.CA(key_type=trustme.KeyType.RSA, organization_name="linkpost emulator")
-            whole_file.replace(
-                ca_key_path, ca.cert_pem.bytes() + ca.private_key_pem.bytes(), 0o600
-            )
+            # Another emulator may make one at the same moment: then we have that one too.
+            with contextlib.suppress(FileExistsError):
+                whole_file.create(
+                    ca_key_path, ca.cert_pem.bytes() + ca.private_key_pem.bytes(), 0o600
+                )
         ca = _load_ca(ca_key_path)
         if not ca_path.exists() or ca_path.read_bytes() != ca.cert_pem.bytes():
             whole_file.replace(ca_path, ca.cert_pem.bytes(), 0o644)

@@ -95,7 +95,7 @@ _PORT = click.IntRange(0, 65535)
     metavar="PATTERN",
     multiple=True,
     help="What a device may publish to; + is one level, # the rest; repeatable."
-    f"  [default: {', '.join(rules.DEFAULT_TOPICS)}]",
+    "  [default: the device's own, and the system's of docs/protocol.md]",
 )
 @click.option(
     "--rate-limit",

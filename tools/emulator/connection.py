@@ -38,6 +38,7 @@ class Service:
     keep_alive: bool = False
     bounds: wire.Bounds = field(default_factory=wire.Bounds)
     most_connections: int = 1000
+    legacy_ciphers: bool = False  # `context` takes them
 
 
 async def serve(stream: TLSStream, service: Service) -> None:
@@ -46,7 +47,7 @@ async def serve(stream: TLSStream, service: Service) -> None:
         await _shake_hands(stream, service)
     except (OSError, TimeoutError) as error:  # an SSLError is an OSError
         service.platform.totals.handshakes_failed += 1
-        _log.info("handshake failed: %s", _name(error))
+        _log.info("handshake failed: %s", _name(error, service.legacy_ciphers))
         await stream.drop()
         return
     try:
@@ -57,8 +58,15 @@ async def serve(stream: TLSStream, service: Service) -> None:
         await stream.drop()
 
 
-def _name(error: BaseException) -> str:
-    name = getattr(error, "reason", None) or type(error).__name__
+def _name(error: BaseException, legacy_ciphers: bool = True) -> str:
+    name: str = getattr(error, "reason", None) or type(error).__name__
+    if name == "NO_SHARED_CIPHER" and not legacy_ciphers:
+        name += (
+            ": who connects offers old cipher suites only, as the vendor's C SDKs do. They are "
+            "taken with: linkpost emulator --legacy-ciphers"
+        )
+    if name == "UNSUPPORTED_PROTOCOL":
+        name += ": who connects speaks no TLS 1.2"
     if name == "TLSV1_ALERT_UNKNOWN_CA":
         name += ": who connects does not trust this emulator's CA. A board: linkpost deploy --ca"
     return name

@@ -45,7 +45,20 @@ AUTH_TYPE = "application/json"
 TOPIC_TYPE = "application/octet-stream"
 
 # `+` is one level, `#` the rest, one level or more, as in MQTT's filters.
-DEFAULT_TOPICS = ("/{product_key}/{device_name}/#", "/sys/{product_key}/{device_name}/thing/#")
+# The system's are those that have a source (docs/protocol.md, Topics).
+DEFAULT_TOPICS = (
+    "/{product_key}/{device_name}/#",
+    "/sys/{product_key}/{device_name}/thing/event/+/post",
+    "/sys/{product_key}/{device_name}/thing/deviceinfo/update",
+    "/sys/{product_key}/{device_name}/thing/model/up_raw",
+    "/sys/{product_key}/{device_name}/thing/config/get",
+    "/ota/device/inform/{product_key}/{device_name}",
+    "/ota/device/progress/{product_key}/{device_name}",
+    "/ota/device/request/{product_key}/{device_name}",
+    "/shadow/update/{product_key}/{device_name}",
+)
+# Before the product key in a system topic: how many levels.
+_SYSTEM_LEVELS = {"sys": 1, "ota": 3, "shadow": 2}
 
 _DIGESTS = {"hmacmd5": hashlib.md5, "hmacsha1": hashlib.sha1, "hmacsha256": hashlib.sha256}
 DEFAULT_METHOD = "hmacmd5"
@@ -266,6 +279,5 @@ def _matches(levels: list[str], pattern: list[str]) -> bool:
 def topic_device(topic: str) -> tuple[str, str] | None:
     """Return the product key and device name that a topic names, or None."""
     levels = topic.split("/")[1:]
-    if levels[:1] == ["sys"]:
-        levels = levels[1:]
+    levels = levels[_SYSTEM_LEVELS.get(levels[0], 0) :] if levels else []
     return (levels[0], levels[1]) if len(levels) >= 2 else None

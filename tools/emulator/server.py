@@ -82,6 +82,7 @@ def run(options: Options, announce: Callable[[dict[str, str]], None]) -> int:
             keep_alive=options.keep_alive,
             bounds=options.bounds,
             most_connections=options.most_connections,
+            legacy_ciphers=options.legacy_ciphers,
         )
         queries = Queries(options.db)
         try:
