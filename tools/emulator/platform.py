@@ -318,13 +318,7 @@ class Platform:
             return _refuse(rules.TOKEN_EXPIRED, f"the token expired {ago_s} s ago")
         topics = self._policy.topics
         if not rules.may_publish(request.topic, device.product_key, device.device_name, topics):
-            is_default = topics == rules.DEFAULT_TOPICS
-            allowed = ", ".join(
-                pattern.format(product_key=device.product_key, device_name=device.device_name)
-                for pattern in topics[: 1 if is_default else None]
-            )
-            if is_default:
-                allowed += " and to the system's topics (docs/protocol.md)"
+            allowed = rules.allowed_words(topics, device.product_key, device.device_name)
             return _refuse(
                 rules.PUBLISH_FAILED,
                 f"{device.key} may not publish to {request.topic[:200]!r}; it may to {allowed}",

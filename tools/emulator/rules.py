@@ -276,6 +276,14 @@ def _matches(levels: list[str], pattern: list[str]) -> bool:
     )
 
 
+def allowed_words(allowed: tuple[str, ...], product_key: str, device_name: str) -> str:
+    """Return what that device may publish to, for a person."""
+    names = [name.format(product_key=product_key, device_name=device_name) for name in allowed]
+    if allowed == DEFAULT_TOPICS:
+        return f"{names[0]} and to the system's topics (docs/protocol.md)"
+    return ", ".join(names)
+
+
 def topic_device(topic: str) -> tuple[str, str] | None:
     """Return the product key and device name that a topic names, or None."""
     levels = topic.split("/")[1:]
