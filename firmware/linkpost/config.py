@@ -22,7 +22,6 @@ from micropython import const
 
 from .errors import StorageError
 from .loader import load
-from .storage.files import read_bytes
 
 _FILE_MAX = const(8192)  # bytes of config.json, and of the file beside it
 # The version of the rules is the release's (a test compares the two): they change with no other.
@@ -59,6 +58,7 @@ class Config:
     @classmethod
     def load(cls, path: str):
         """Return the Config in that file. Raises: ConfigError, StorageError."""
+        read_bytes = load("storage.files").read_bytes
         text = read_bytes(path, _FILE_MAX)
         try:
             checked = _checked(text, read_bytes(path + CHECKED_SUFFIX, _FILE_MAX))

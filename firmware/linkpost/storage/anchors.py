@@ -7,8 +7,9 @@ Loaded when needed (`loader`): for the first connection of a boot.
 """
 
 from ..errors import StorageError
-from .files import list_names, read_bytes
+from ..loader import load
 
+_files = load("storage.files")  # it goes when this goes
 # Where deploy puts them, and where `mip install` can.
 ANCHOR_FOLDERS = ("certs", "lib/linkpost/certs")
 _LAST = "anchor"  # the file that names the one that verified last
@@ -28,7 +29,7 @@ def read(k: int):
         paths.insert(0, last)
     if k >= len(paths):
         return None
-    return paths[k], read_bytes(paths[k], _ANCHOR_MAX_BYTES) or b""
+    return paths[k], _files.read_bytes(paths[k], _ANCHOR_MAX_BYTES) or b""
 
 
 def keep(path: str) -> None:
@@ -48,13 +49,13 @@ def _paths():
     return [
         folder + "/" + name
         for folder in ANCHOR_FOLDERS
-        for name in list_names(folder)
+        for name in _files.list_names(folder)
         if name.endswith(".der")
     ]
 
 
 def _last():
     try:
-        return str(read_bytes(_LAST, _NAME_MAX_BYTES) or b"", "utf-8")
+        return str(_files.read_bytes(_LAST, _NAME_MAX_BYTES) or b"", "utf-8")
     except (StorageError, ValueError):  # UnicodeError is one
         return ""

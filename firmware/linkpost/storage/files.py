@@ -1,4 +1,7 @@
-"""Reading whole small files. Paths are relative: a board's current directory is its root."""
+"""Reading whole small files. Paths are relative: a board's current directory is its root.
+
+Loaded for a moment.
+"""
 
 import os
 
