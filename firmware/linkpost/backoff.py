@@ -131,7 +131,7 @@ def _reset(sender):
 
 def reset_is_left(port) -> bool:
     """Tell whether a reset for want of memory may be tried, and remember that it was."""
-    retained = load("retained").Retained(port)
+    retained = load("boot_work").Retained(port)
     if retained.memory_reset or not port.retained_bytes:
         return False
     retained.memory_reset = 1

@@ -36,6 +36,9 @@ def run(start, port=None) -> None:
     except Exception as error:  # the outermost: anything unexpected ends here
         try:
             gc.collect()  # the app is gone, and its heap with it
-            load("boot_work").crashed(port, log, error)
-        finally:
-            port.reset()
+            memory = isinstance(error, MemoryError)
+            why = load("backoff").memory_words(port) if memory else error
+            load("boot_work").crashed(port, log, error, why)
+        except MemoryError:
+            pass  # not even room to say so
+        port.reset()

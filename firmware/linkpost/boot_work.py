@@ -1,9 +1,14 @@
-"""What a boot does before the app and after it; the rules stand in `boot`, which loads this."""
+"""What a boot does before the app and after it, and what it carries over to the next one.
+
+The rules of the first stand in `boot`; both are loaded when needed (`loader`), as one file: that
+is quicker than two. What is carried over is in memory that outlives reset and deep sleep. No flash
+is written for it. After a loss of power it is all zeros, which is the right start. 12 bytes: rp2
+has no more.
+"""
 
 import os
+import struct
 import sys
-
-from .loader import load
 
 HOLD = "hold"
 CRASHES_MAX = 5
@@ -11,6 +16,45 @@ _SAFE_MODE_MS = 900_000
 # Before the reset after a crash: long enough for Ctrl-C, and for a person to read the traceback.
 _RESET_PAUSE_MS = 10_000
 _SLICE_MS = 500
+# crashes, attempts, memory_reset, sample_in_ms, send_in_ms
+_LAYOUT = "<BBHII"
+
+
+class Retained:
+    """crashes      boots in a row that did not prove healthy; `boot_work` counts, `app` clears
+    attempts       failures of sending in a row, of `backoff`
+    memory_reset   1: a reset has tried to make the heap whole, and no report came since
+    sample_in_ms   after a deep sleep, ms until the next reading
+    send_in_ms     after a deep sleep, ms until the next send
+    """
+
+    def __init__(self, port):
+        self._port = port
+        data = port.retained()
+        if len(data) >= struct.calcsize(_LAYOUT):
+            (
+                self.crashes,
+                self.attempts,
+                self.memory_reset,
+                self.sample_in_ms,
+                self.send_in_ms,
+            ) = struct.unpack_from(_LAYOUT, data)
+        else:
+            self.crashes = self.attempts = self.memory_reset = 0
+            self.sample_in_ms = self.send_in_ms = 0
+
+    def keep(self) -> None:
+        """Hand the attributes to the port, where it retains anything."""
+        if self._port.retained_bytes >= struct.calcsize(_LAYOUT):
+            data = struct.pack(
+                _LAYOUT,
+                min(self.crashes, 255),
+                min(self.attempts, 255),
+                self.memory_reset,
+                min(self.sample_in_ms, 0xFFFFFFFF),
+                min(self.send_in_ms, 0xFFFFFFFF),
+            )
+            self._port.retain(data)
 
 
 def begin(port, log) -> bool:
@@ -18,12 +62,12 @@ def begin(port, log) -> bool:
 
     In safe mode it waits here before it lets the app try again.
     """
-    if HOLD in os.listdir():
+    if _exists(HOLD):
         _forget_crashes(port)
         log.warning("app", "held: not started", "file", HOLD)
         return False
     if port.reset_cause() != "deep sleep":
-        retained = load("retained").Retained(port)
+        retained = Retained(port)
         if retained.crashes >= CRASHES_MAX:
             log.error(
                 "app", "safe mode", "boots_failed", retained.crashes, "again_in_ms", _SAFE_MODE_MS
@@ -42,12 +86,9 @@ def stopped(port, log) -> None:
     log.info("app", "stopped by Ctrl-C")
 
 
-def crashed(port, log, error) -> None:
+def crashed(port, log, error, why) -> None:
     """Show what nobody expected, and wait; the caller resets the board."""
     _show(error)
-    why = error
-    if isinstance(error, MemoryError):
-        why = load("backoff").memory_words(port)
     log.error(
         "app",
         "crashed",
@@ -61,9 +102,17 @@ def crashed(port, log, error) -> None:
     _wait(port, _RESET_PAUSE_MS)
 
 
+def _exists(name):
+    try:
+        os.stat(name)
+    except OSError:
+        return False
+    return True
+
+
 def _forget_crashes(port):
     # A person is at it: boots that they end did not fail, and what they deploy is new.
-    retained = load("retained").Retained(port)
+    retained = Retained(port)
     retained.crashes = 0
     retained.keep()
 

@@ -50,13 +50,8 @@ def tell_room(log, config, port, outbox) -> None:
 
 
 def resume(port):
-    """Return (ms to the next reading, ms to the next send, failures in a row) after a deep sleep.
-
-    None after any other boot.
-    """
-    if port.reset_cause() != "deep sleep":
-        return None
-    retained = load("retained").Retained(port)
+    """Return what `keep` kept: ms to the next reading, ms to the next send, failures in a row."""
+    retained = load("boot_work").Retained(port)
     return retained.sample_in_ms, retained.send_in_ms, retained.attempts
 
 
@@ -68,7 +63,7 @@ def prove(port, accepted) -> None:
         free, idf_block = port.tls_memory()
         # gc.mem_free() counts the IDF heap's largest block, by which the heap could grow.
         port.free_at_rest = free if idf_block is None else gc.mem_free() - idf_block
-    retained = load("retained").Retained(port)
+    retained = load("boot_work").Retained(port)
     retained.crashes = 0
     if accepted:
         retained.memory_reset = 0
@@ -77,7 +72,7 @@ def prove(port, accepted) -> None:
 
 def keep(port, sample_in_ms: int, send_in_ms: int, sender) -> None:
     """Keep over a deep sleep what `resume` returns; times count from waking."""
-    retained = load("retained").Retained(port)
+    retained = load("boot_work").Retained(port)
     retained.crashes = 0
     retained.attempts = sender.attempts
     retained.sample_in_ms = max(0, sample_in_ms)

@@ -28,14 +28,6 @@ _BACKLOG_HINT = const(20)
 _BLIND_PAUSE_MS = const(60_000)
 
 
-def next_due_ms(due_ms: int, now_ms: int, period_ms: int) -> int:
-    """Return when something is due again that was due at `due_ms`, without drift.
-
-    Periods that have passed meanwhile are left out, not made up for.
-    """
-    return now_ms + period_ms - (now_ms - due_ms) % period_ms if period_ms else now_ms
-
-
 class Sender:
     """Brings what waits in the outbox to the platform when it is due.
 
@@ -70,6 +62,13 @@ class Sender:
         jitter_ms = min(self.config.send_ms, _FIRST_SEND_JITTER_MS)
         random = int.from_bytes(self.port.random_bytes(3), "big")
         self.due_ms = self.port.uptime_ms() + random % (jitter_ms + 1)
+
+    def next_due_ms(self, due_ms: int, now_ms: int, period_ms: int) -> int:
+        """Return when something is due again that was due at `due_ms`, without drift.
+
+        Periods that have passed meanwhile are left out, not made up for.
+        """
+        return now_ms + period_ms - (now_ms - due_ms) % period_ms if period_ms else now_ms
 
     def left_ms(self) -> int:
         """Return the ms until there is something to do."""
@@ -115,7 +114,7 @@ class Sender:
             self.led_code = 0
             if self.busy:
                 return
-        self.due_ms = next_due_ms(self.due_ms, now_ms, self.config.send_ms)
+        self.due_ms = self.next_due_ms(self.due_ms, now_ms, self.config.send_ms)
 
     def _failed(self, error):
         self.busy = self._joining = False

@@ -18,8 +18,8 @@ _FLOORS = {
     "main": 10,
     "linkpost": 10,  # the package itself: it names all, and loads when asked
     "boot": 9,
-    "boot_work": 8,
     "app": 8,
+    "boot_work": 1,
     "lifecycle": 7,
     "sender": 7,
     "delivery": 6,
@@ -36,7 +36,6 @@ _FLOORS = {
     "clock": 1,
     "log": 1,
     "backoff": 2,
-    "retained": 1,
     "led": 1,
     "loader": 0,
     "dates": 0,

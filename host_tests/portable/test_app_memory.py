@@ -3,8 +3,8 @@
 from fakes_app import Board, FakePort
 from linkpost import app as app_module
 from linkpost import sender as sender_module
+from linkpost.boot_work import Retained
 from linkpost.errors import TLS_MEMORY, LowMemoryError, NetworkError, TLSError
-from linkpost.retained import Retained
 
 
 class Loads:
@@ -61,7 +61,7 @@ def test_memory_error_in_any_module_that_is_loaded_ends_no_app():
         ("backoff",),
         ("lifecycle.tell_room",),
         ("delivery",),
-        ("backoff", "delivery", "led", "retained"),
+        ("backoff", "delivery", "led"),
     ):
         without(names, run)
     assert without(("backoff",), run) > 0

@@ -4,8 +4,9 @@ import os
 
 from fakes_app import FakePort, Slept
 from linkpost import boot, boot_work
+from linkpost.boot_work import Retained
 from linkpost.errors import ConfigError
-from linkpost.retained import Retained
+from linkpost.log import Log
 
 # What is expected to crash prints a traceback; not here.
 boot_work._show = lambda error: None
@@ -94,6 +95,50 @@ def test_boot_crash_resets_after_a_pause():
     assert _boots(port, _crashes) == "reset"
     assert port.now >= 10_000
     assert Retained(port).crashes == 1
+
+
+def test_boot_ctrl_c_in_the_pause_after_a_crash_gets_in():
+    port = FakePort()
+
+    def interrupt(ms):
+        raise KeyboardInterrupt
+
+    port.sleep_ms = interrupt
+    assert _boots(port, _crashes) == "ctrl-c"
+    assert port.slept == []
+
+
+def test_boot_out_of_memory_is_said_with_its_numbers_and_resets():
+    lines = []
+    boot.Log = lambda port: Log(port, lines.append)
+    try:
+        for error in (
+            MemoryError(),
+            MemoryError("allocating 512 bytes"),
+        ):
+            port = FakePort()
+            assert _boots(port, _Start(error)) == "reset"
+    finally:
+        boot.Log = Log
+    crashed = [line for line in lines if "E app crashed error=MemoryError" in line]
+    assert len(crashed) == 2
+    assert "out of memory: 100000 bytes free, 40000 in one piece" in crashed[0], crashed
+
+
+def test_boot_without_memory_even_to_say_so_resets():
+    whole = boot.load
+
+    def load(name):
+        if name == "backoff":
+            raise MemoryError
+        return whole(name)
+
+    boot.load = load
+    try:
+        port = FakePort()
+        assert _boots(port, _Start(MemoryError())) == "reset"
+    finally:
+        boot.load = whole
 
 
 def test_boot_that_crashed_five_times_waits_15_minutes_and_tries_again():
