@@ -29,6 +29,9 @@ _SLEEP_MIN_MS = const(2_000)
 _SLICE_MS = const(100)
 # Want of memory is told, and counted, so often: what takes it may be gone soon.
 _STARVED_MS = const(10_000)
+_LITTER_OF_WORK = const(16)
+_LITTER_MAX = const(64)
+_HAS_THRESHOLD = hasattr(gc, "threshold")  # MicroPython; CPython collects by itself
 
 
 class App:
@@ -64,6 +67,7 @@ class App:
         self._due_ms = 0  # the uptime of the next reading
         self._told = False
         self._proven = 0  # 1: it has run for long enough, 2: a report was accepted
+        self._litter = 0
         self._starved = self._starved_ms = 0  # times without memory in a row; the last one
         self._sleep = config.sleep
 
@@ -146,9 +150,8 @@ class App:
             while reports is None or self.accepted < reports:
                 self._port.feed()
                 try:
-                    self._sample_if_due()
-                    self._sender.step()
-                    self._rest()
+                    sampled = self._sample_if_due()
+                    self._rest(self._sender.step() or sampled)
                 except MemoryError:
                     self._out_of_memory()
         finally:
@@ -170,6 +173,8 @@ class App:
             port.start_watchdog(int(self._config.watchdog_s * 1000))
         self._get_sensors()  # what is wrong with them in the config is said now
         sender = self._get_sender()
+        if _HAS_THRESHOLD:
+            gc.threshold(-1)  # from here on `_collect` does it
         self._due_ms = now_ms = port.uptime_ms()
         self._healthy_ms = now_ms + _HEALTHY_MS
         if woken:
@@ -188,10 +193,11 @@ class App:
     # -- sampling -------------------------------------------------------------------------------
 
     def _sample_if_due(self):
+        # Returns whether it was.
         now_ms = self._port.uptime_ms()
         interval_ms = self._config.interval_ms
         if now_ms < self._due_ms or (self._sender.busy and interval_ms == 0):
-            return
+            return False
         every_ms = interval_ms
         if self.last_error is not None:
             every_ms = max(interval_ms, _FASTEST_WAITING_MS)
@@ -205,6 +211,7 @@ class App:
         # A reading is sent when it is taken, unless `send_s` says that it may wait.
         if self._config.send_ms <= interval_ms:
             self._sender.hurry()
+        return True
 
     def sample(self) -> None:
         """Read all sensors and store the reading. A flash that refuses is logged, not fatal."""
@@ -248,7 +255,16 @@ class App:
         except MemoryError:
             pass
 
-    def _rest(self):
+    def _collect(self, left_ms, has_worked):
+        # Here, where nobody waits for it, and not in the middle of an append or a handshake, where
+        # a threshold would (main.py). Work leaves a few KB, a look at the time next to nothing.
+        self._litter += _LITTER_OF_WORK if has_worked else 1
+        if self._litter >= _LITTER_MAX or (self._litter >= _LITTER_OF_WORK and left_ms):
+            self._litter = 0
+            if _HAS_THRESHOLD:
+                gc.collect()
+
+    def _rest(self, has_worked):
         port = self._port
         now_ms = port.uptime_ms()
         proven = 2 if self.accepted else 1 if now_ms >= self._healthy_ms else 0
@@ -256,6 +272,7 @@ class App:
             load("lifecycle").prove(port, self.accepted)
             self._proven = proven
         left_ms = min(max(0, self._due_ms - now_ms), self._sender.left_ms())
+        self._collect(left_ms, has_worked)
         if self._sleep == "none" or left_ms < _SLEEP_MIN_MS:
             port.sleep_ms(min(left_ms, _SLICE_MS))
             return

@@ -13,7 +13,13 @@ Rules:
      brought in would stay with nobody to let go of it (host_tests/host/test_house.py looks).
 """
 
+import gc
 import sys
+
+from micropython import const
+
+# As in main.py: what importing leaves behind must not lie in small pieces between what stays.
+_IMPORT_THRESHOLD = const(8192)
 
 # MicroPython looks through the flash before it finds one of these in itself, each time that a
 # module imports it: 4.9 ms on a Pico W, and 0.1 once it stands in the table.
@@ -48,9 +54,16 @@ def keep(name: str):
     that the next try finds no empty module there.
     """
     known = set(sys.modules)
+    threshold = None
+    if hasattr(gc, "threshold"):  # CPython has none
+        threshold = gc.threshold()
+        gc.threshold(_IMPORT_THRESHOLD)
     try:
         return __import__("linkpost." + name, None, None, ("",))
     except MemoryError:
         for module in [module for module in sys.modules if module not in known]:
             del sys.modules[module]
         raise
+    finally:
+        if threshold is not None:
+            gc.threshold(threshold)

@@ -89,8 +89,8 @@ class Sender:
         if self.client is not None:
             self.client.close()
 
-    def step(self) -> None:
-        """Do what is due, if anything: a step of joining the network, or one request.
+    def step(self) -> bool:
+        """Do what is due: a step of joining the network, or one request. Return whether any was.
 
         A failure is logged and sets when to try again; nothing passes but what ends a boot.
         """
@@ -98,23 +98,24 @@ class Sender:
             self._blink()
         now_ms = self.port.uptime_ms()
         if now_ms < self.due_ms:
-            return
+            return False
         self._first = False
         if self.outbox.pending:
             try:
                 self._joining = not self.link.step()
                 if self._joining:
-                    return
+                    return True
                 self.busy = self.request(_REQUEST_DEADLINE_MS)
             except (LinkpostError,) + DRIVER_ERRORS as error:
                 self._failed(error)
-                return
+                return True
             self.last_error = None
             self.attempts = self.starved = 0
             self.led_code = 0
             if self.busy:
-                return
+                return True
         self.due_ms = self.next_due_ms(self.due_ms, now_ms, self.config.send_ms)
+        return True
 
     def _failed(self, error):
         self.busy = self._joining = False

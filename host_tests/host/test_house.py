@@ -162,14 +162,25 @@ _PACKAGE = FIRMWARE / "linkpost"
 # Called by the name that a port's file has for them, not by a constant.
 _LOADED_BY_PORTS = ("esp32_rare", "rp2_rare", "host_rare", "rare")
 # Where a board's program begins; a chip's port is imported by `ports.detect`.
-_ROOTS = ("boot", "app", "client", "aio", "config", "log", "errors", "ports", "ports.host")
+_ROOTS = (
+    "boot",
+    "app",
+    "sender",
+    "client",
+    "aio",
+    "config",
+    "log",
+    "errors",
+    "ports",
+    "ports.host",
+)
 # They import what their board's config names, for good: the sensors, a driver of the firmware's.
 _IMPORT_FOR_GOOD = {"sensors.building": "sensors and a person's own"}
 # Classes in a loaded module: each with the reason why its objects may be made there.
 _CLASSES = {
     "storage.tokens": "a store is made, asked once, and dropped",
     "led": "kept with its module by the boards that have one",
-    "retained": "an object is for one look, and is not kept",
+    "boot_work": "Retained: an object is for one look, and is not kept",
     "sensors.system": "made for a boot's reading; where the config names it, it stays",
     "storage.opening": "_Recovery, of one opening, not kept",
     "sensors.building": "_Later, of a sensor whose driver failed at boot: it keeps the module",

@@ -13,13 +13,14 @@ from typing import Any
 
 import click
 
-from tools import failures
+from tools import failures, firmware
 from tools.board_files import CA_PREFIX, load_config
 from tools.chip import cache, flash
 from tools.chip.process import ChipProcess
 from tools.chip.repl import ChipRepl
 from tools.chip.run import ChipRun, Wanted
 from tools.chip.serial_command import serial
+from tools.config_check import CHECKED, CONFIG, check_config
 from tools.failures import CommandError
 from tools.virtual_board import image
 from tools.virtual_board.endings import (
@@ -274,7 +275,8 @@ def _fill(path: Path, image_path: Path | None, config: Path | None, ca: Path | N
     with image.in_use(path):
         if config is not None:
             text, parsed = load_config(config)
-            flash.refresh(path, {**flash.firmware_files(parsed, ca), "config.json": text})
+            files = flash.firmware_files(parsed, ca)
+            flash.refresh(path, {**files, CONFIG: text, CHECKED: _checked(parsed, text)})
         elif image_path is not None:
             if path.exists():
                 raise CommandError(f"{path} is there already: give a new --flash for --image")
@@ -289,6 +291,17 @@ def _fill(path: Path, image_path: Path | None, config: Path | None, ca: Path | N
             flash.mend(path)
         else:
             raise CommandError("there is nothing to run: give --config, --image, or a --flash")
+
+
+def _checked(parsed: dict[str, Any], text: bytes) -> bytes:
+    """Return what stands beside config.json; empty where the board has to say what is wrong."""
+    firmware.enable_imports()
+    from linkpost.errors import ConfigError
+
+    try:
+        return check_config(parsed, cache.chip_board(), text)
+    except ConfigError:
+        return b""
 
 
 def _check_anchors(path: Path) -> None:
