@@ -14,7 +14,7 @@ PORT ?=
 OPTIONS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test browser power wear soak test-chip test-board bench bench-check check lint types \
+.PHONY: help setup demo test browser power wear soak test-chip test-board bench bench-chip bench-check check lint types \
 	screenshots emulator send board boards flash provision deploy monitor status outbox register image factory certs fleet fuzz audit deploy-cuts \
 	lock clean
 
@@ -75,8 +75,12 @@ test-board: setup  ## Portable tests and port contract on the real board at PORT
 bench: setup  ## What linkpost costs, beside MicroPython's requests: a table, and build/bench.json
 	$(BIN)/linkpost bench $(OPTIONS)
 
+bench-chip: setup  ## The same on the Pico W's own build (linkpost board chip): heap and cycles, kept in the tree
+	$(BIN)/linkpost bench --chip
+
 bench-check: setup  ## The figures that are the same in each run, against their limits
 	$(BIN)/linkpost bench --check --out build/bench-check.json
+	$(BIN)/linkpost bench --chip --check
 
 screenshots: setup  ## Pictures of each view of the console page, into docs/images
 	$(BIN)/python -m host_tests.screenshots

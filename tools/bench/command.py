@@ -33,7 +33,10 @@ _README_END = "<!-- end of what make bench made -->"
     help="Where the figures go as JSON.  [default: build/bench.json]",
 )
 @click.option("--readme", is_flag=True, help="Put the table into the README as well.")
-def bench(check: bool, rounds: int, out: Path, readme: bool) -> int:
+@click.option(
+    "--chip", is_flag=True, help="On the Pico W's own build; --check trusts what was committed."
+)
+def bench(check: bool, rounds: int, out: Path, readme: bool, chip: bool) -> int:
     """Measure what linkpost costs, beside MicroPython's own `requests`, in one run.
 
     \b
@@ -41,6 +44,10 @@ def bench(check: bool, rounds: int, out: Path, readme: bool) -> int:
     """
     if not (_ROOT / "host_tests").is_dir():
         raise failures.CommandError("the benchmarks need linkpost's source tree; clone it")
+    if chip:
+        from tools.bench.chip import command
+
+        return command.check() if check else command.measure()
     if check and not heap32.is_possible() and os.environ.get("CI"):
         raise failures.CommandError("Node and npm are needed: apt install nodejs npm")
     figures = Figures()

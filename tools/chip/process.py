@@ -21,8 +21,8 @@ class ChipProcess:
     """A powered board on one flash file. Use it in a `with`; leaving cuts its power.
 
     Each event is a dict: {"console": bytes}, {"end": why, ...}, {"reset": n}, {"note": text},
-    {"mark": text}, {"time": True}, {"operation": n}; all but the first with `chip_ms`, the chip
-    time since power on, in ms.
+    {"mark": text}, {"time": True}, {"operation": n}, {"network": [what, result, first byte]}; each
+    with `chip_ms`, the chip time since power on, in ms.
     """
 
     def __init__(
@@ -37,6 +37,7 @@ class ChipProcess:
         tell_operations: bool = False,
         asks_at_reset: bool = False,
         on_event: Callable[[], None] = lambda: None,
+        tell_network: bool = False,
     ):
         settings: dict[str, Any] = {
             "flash": str(flash.absolute()),
@@ -45,6 +46,7 @@ class ChipProcess:
             "cutAt": cut_at,
             "tellOperations": tell_operations,
             "asksAtReset": asks_at_reset,
+            "tellNetwork": tell_network,
         }
         if seed is not None:
             settings["seed"] = seed

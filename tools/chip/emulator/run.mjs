@@ -31,6 +31,7 @@ class Board {
     this.randomByte = randomSource(settings.seed);
     this.network = new Network({ options: settings.options ?? {}, onEvent: (event) => this.report(event) });
     this.network.onHappened = () => this.wake();
+    if (settings.tellNetwork) this.network.onDone = (what) => this.report({ network: what });
     this.#openFlash();
     this.nanosBefore = 0; // of the lives before this one
     this.idleNanos = 0;
@@ -71,7 +72,7 @@ class Board {
       flash: this.flash,
       randomByte: this.randomByte,
       network: this.network,
-      onConsole: (bytes) => tell({ console: Buffer.from(bytes).toString("latin1") }),
+      onConsole: (bytes) => this.report({ console: Buffer.from(bytes).toString("latin1") }),
       scratch,
       reason,
     });
