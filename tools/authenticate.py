@@ -21,7 +21,7 @@ def authenticate(config: dict[str, Any], ca: Path | None) -> None:
     firmware.enable_imports()
     from linkpost.client import Client, drive
     from linkpost.config import Config
-    from linkpost.errors import TLS_UNTRUSTED, LinkpostError
+    from linkpost.errors import LinkpostError
     from linkpost.net.connection import Connection
     from linkpost.ports.host import HostPort
 
@@ -35,7 +35,7 @@ def authenticate(config: dict[str, Any], ca: Path | None) -> None:
         drive(client.authenticating(), connection, port, _DEADLINE_MS)
     except LinkpostError as refusal:
         message = str(refusal)
-        if ca is None and getattr(refusal, "reason", "") == TLS_UNTRUSTED:
+        if ca is None and getattr(refusal, "reason", "") == "untrusted":
             message += " (for this check, a CA is given with --ca)"
         raise CommandError(message, failures.exit_code_of(type(refusal).__name__)) from None
     finally:

@@ -204,16 +204,15 @@ def check_clock() -> None:
 
 def failure_of(error: NotSent, host: str, ca: Path | None) -> CommandError:
     """Return what to say of a request that could not be sent."""
-    from linkpost.errors import TLS_EXPIRED, TLS_NOT_YET_VALID, TLS_UNTRUSTED
 
     reason = getattr(error.error, "reason", None)
     message = str(error)
-    if reason in (TLS_EXPIRED, TLS_NOT_YET_VALID):
+    if reason in ("expired", "not yet valid"):
         message = (
             f"the certificate of {host} is {reason} by this computer's clock, which says "
             f"{_now()}: set the clock"
         )
-    elif reason == TLS_UNTRUSTED:
+    elif reason == "untrusted":
         message = f"the certificate of {host} is not signed by an anchor of linkpost" + (
             " (an emulator's CA, or a proxy's, is given with --ca)" if ca is None else ""
         )

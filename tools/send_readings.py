@@ -239,10 +239,9 @@ class _Delivery:
 
 
 def _failure(error: Exception, ca: Path | None) -> CommandError:
-    from linkpost.errors import TLS_UNTRUSTED
 
     message = f"{error}. The same command goes on"
-    if ca is None and getattr(error, "reason", None) == TLS_UNTRUSTED:
+    if ca is None and getattr(error, "reason", None) == "untrusted":
         message = f"{error} (an emulator's CA, or a proxy's, is given with --ca)"
     return CommandError(message, failures.exit_code_of(type(error).__name__))
 

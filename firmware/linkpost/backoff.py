@@ -11,10 +11,6 @@ Where it has not helped, the board says so, goes on storing, and sends at a slow
 """
 
 from .errors import (
-    RETRY_LONG,
-    RETRY_NEVER,
-    RETRY_SLOWLY,
-    TLS_MEMORY,
     LinkpostError,
     LowMemoryError,
     NetworkError,
@@ -40,9 +36,9 @@ def pause_ms(error, attempts: int, random_bytes) -> int:
     Args: error, the LinkpostError, whose `retry` chooses the pace; attempts, failures in a row
     before this one.
     """
-    if error.retry == RETRY_SLOWLY:
+    if error.retry == "slowly":
         return _SLOWLY_MS + jitter_ms(_SLOWLY_MS // 3, random_bytes)
-    first, cap = _THROTTLED_MS if error.retry == RETRY_LONG else _NORMAL_MS
+    first, cap = _THROTTLED_MS if error.retry == "long" else _NORMAL_MS
     return jitter_ms(min(cap, first << min(attempts, 16)), random_bytes)
 
 
@@ -81,10 +77,10 @@ def after(sender, error) -> None:
     port = sender.port
     error = as_linkpost(error, port)
     sender.last_error = error
-    tls_memory = isinstance(error, TLSError) and error.reason == TLS_MEMORY
+    tls_memory = isinstance(error, TLSError) and error.reason == "memory"
     starved = tls_memory or isinstance(error, LowMemoryError)
     sender.starved = sender.starved + 1 if starved else 0
-    if error.retry in (RETRY_SLOWLY, RETRY_NEVER):
+    if error.retry in ("slowly", "never"):
         sender.led_code = 3  # led.REFUSED
     else:
         sender.led_code = 2 if sender.link.is_up else 1  # led.NO_PLATFORM, NO_WIFI

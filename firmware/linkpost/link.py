@@ -10,8 +10,6 @@ from micropython import const
 
 from .errors import (
     DRIVER_ERRORS,
-    TLS_EXPIRED,
-    TLS_NOT_YET_VALID,
     DeadlineError,
     LinkpostError,
     NetworkError,
@@ -169,7 +167,7 @@ class Link:
                 self._requests = 0
                 self.failures += 1
                 self.is_up = False
-        if isinstance(error, TLSError) and error.reason in (TLS_EXPIRED, TLS_NOT_YET_VALID):
+        if isinstance(error, TLSError) and error.reason in ("expired", "not yet valid"):
             # The clock may be wrong: it is asked for at once.
             self._right = False
             self._ntp_ms = 0

@@ -293,3 +293,58 @@ def test_module_that_would_leave_something_is_seen(tmp_path, monkeypatch):
         "imports inside a function, line 8",
         "has a class, and no reason for it in _CLASSES",
     ]
+
+
+# -- the words of errors.py, which have no names -----------------------------------------------
+
+_WORDS = {
+    "retry": {"backoff", "long", "slowly", "never"},
+    "reason": {
+        "untrusted",
+        "wrong host",
+        "expired",
+        "not yet valid",
+        "no anchor",
+        "handshake",
+        "memory",
+    },
+}
+
+
+def _unknown_words(tree: ast.AST) -> list[str]:
+    """Return the words that an error's `retry` or `reason` is set to or compared with in vain."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Compare):
+            sides = [node.left, *node.comparators]
+        elif isinstance(node, ast.Assign):
+            sides = [*node.targets, node.value]
+        else:
+            continue
+        names = {getattr(side, "attr", getattr(side, "id", "")) for side in sides}
+        for name in names & _WORDS.keys():
+            texts = [part for side in sides for part in ast.walk(side)]
+            found += [
+                text.value
+                for text in texts
+                if isinstance(text, ast.Constant)
+                and isinstance(text.value, str)
+                and text.value not in _WORDS[name]
+            ]
+        # TLSError(message, reason, number)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "TLSError":
+            reason = node.args[1] if len(node.args) > 1 else None
+            if isinstance(reason, ast.Constant) and reason.value not in _WORDS["reason"]:
+                found.append(reason.value)
+    return found
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(FIRMWARE)))
+def test_words_of_an_error_are_those_there_are(path):
+    assert _unknown_words(ast.parse(path.read_text())) == []
+
+
+def test_word_of_an_error_that_does_not_exist_is_seen():
+    wrong = 'if e.reason in ("expierd", x): e.retry = "nevr"\nraise TLSError("m", "memmory")'
+    assert _unknown_words(ast.parse(wrong)) == ["expierd", "nevr", "memmory"]

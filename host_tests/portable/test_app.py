@@ -5,7 +5,6 @@ import json
 from fakes_app import Board, FakePort
 from linkpost.boot_work import Retained
 from linkpost.errors import (
-    TLS_MEMORY,
     AuthError,
     NetworkError,
     SensorError,
@@ -120,7 +119,7 @@ def test_run_after_an_outage_drains_everything_in_order():
 
 def test_run_without_memory_for_tls_resets_with_the_outbox_in_order():
     def starved(payload, number):
-        raise TLSError("not enough memory", TLS_MEMORY)
+        raise TLSError("not enough memory", "memory")
 
     board = Board(interval_s=60, answer=starved)
     synced = []

@@ -4,7 +4,7 @@ from fakes_app import Board, FakePort
 from linkpost import app as app_module
 from linkpost import sender as sender_module
 from linkpost.boot_work import Retained
-from linkpost.errors import TLS_MEMORY, LowMemoryError, NetworkError, TLSError
+from linkpost.errors import LowMemoryError, NetworkError, TLSError
 
 
 class Loads:
@@ -157,7 +157,7 @@ def test_memory_error_for_good_resets_once_and_then_goes_on_at_its_pace():
 
 
 def starved(payload, number):
-    raise TLSError("not enough memory", TLS_MEMORY)
+    raise TLSError("not enough memory", "memory")
 
 
 def test_memory_for_tls_resets_once_then_says_so_stores_and_sends_slowly():

@@ -4,7 +4,7 @@ import fakes_chip
 import fakes_wifi
 from linkpost.clock import CLOCK_CEILING_UNIX_MS, CLOCK_FLOOR_UNIX_MS, Deadline
 from linkpost.dates import civil, days_from_civil, parse_http_date
-from linkpost.errors import TLS_EXPIRED, TLSError
+from linkpost.errors import TLSError
 from linkpost.link import Link
 from linkpost.log import Log
 from linkpost.ports.esp32 import ESP32Port
@@ -44,7 +44,7 @@ class Clock(Link):
         return self.unix_ms() == unix_ms
 
     def doubt(self):
-        self.failed(TLSError("the certificate has expired", TLS_EXPIRED))
+        self.failed(TLSError("the certificate has expired", "expired"))
 
 
 def until_reset(act, *args):

@@ -13,7 +13,6 @@ from typing import Any
 from tools.fleet.driver import LinkpostError, Publisher
 
 from linkpost.backoff import pause_ms  # isort: skip
-from linkpost.errors import RETRY_NEVER  # isort: skip
 from linkpost.protocol.alink import encode_alink  # isort: skip
 from linkpost.protocol.payloads import ALINK, encode_json  # isort: skip
 
@@ -119,7 +118,7 @@ class Board:
             except LinkpostError as error:
                 tally.failed[str(getattr(error, "code", type(error).__name__))] += 1
                 tally.last_error = str(error)
-                if error.retry == RETRY_NEVER:  # it would be refused again
+                if error.retry == "never":  # it would be refused again
                     self.waiting.popleft()
                     tally.dropped += 1
                 return error

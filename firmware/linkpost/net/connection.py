@@ -31,7 +31,7 @@ import socket
 
 from micropython import const
 
-from ..errors import TLS_MEMORY, TLS_UNTRUSTED, TLSError
+from ..errors import TLSError
 from ..loader import load
 
 READ = const(1)  # select.POLLIN and POLLOUT, the same on every chip and desktop
@@ -232,7 +232,7 @@ class Connection:
                 yield from self.send(source, length)
                 return
             except TLSError as error:
-                if error.reason != TLS_UNTRUSTED:
+                if error.reason != "untrusted":
                     raise
                 untrusted = error
                 self.root += 1
@@ -397,4 +397,4 @@ def _failure(name, *arguments):
     try:
         return getattr(load("net.failures"), name)(*arguments)
     except MemoryError:
-        return TLSError("Out of memory", TLS_MEMORY)
+        return TLSError("Out of memory", "memory")

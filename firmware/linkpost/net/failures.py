@@ -9,13 +9,6 @@ import errno
 from micropython import const
 
 from ..errors import (
-    TLS_EXPIRED,
-    TLS_HANDSHAKE,
-    TLS_MEMORY,
-    TLS_NO_ANCHOR,
-    TLS_NOT_YET_VALID,
-    TLS_UNTRUSTED,
-    TLS_WRONG_HOST,
     DeadlineError,
     DNSError,
     NetworkError,
@@ -41,18 +34,18 @@ _EAI_MEMORY = -203  # lwIP's netdb.h, negated as esp32 raises it
 # mbedTLS says why in text only (library/x509.c), several lines where several things are wrong.
 # The order is what matters first: who it is, for whom it is, then when.
 _CERTIFICATE = (
-    ("signed by the trusted CA", TLS_UNTRUSTED),
-    ("does not match", TLS_WRONG_HOST),
-    ("starts in the future", TLS_NOT_YET_VALID),
-    ("has expired", TLS_EXPIRED),
+    ("signed by the trusted CA", "untrusted"),
+    ("does not match", "wrong host"),
+    ("starts in the future", "not yet valid"),
+    ("has expired", "expired"),
 )
 
 _WORDS = {
-    TLS_UNTRUSTED: "is not signed by an anchor on this board. Run: linkpost certs --check. "
+    "untrusted": "is not signed by an anchor on this board. Run: linkpost certs --check. "
     "Emulator? linkpost deploy --ca ca.pem",
-    TLS_WRONG_HOST: "is for another name. Check the endpoint, letter by letter",
-    TLS_NOT_YET_VALID: "is not valid yet, by the board's clock",
-    TLS_EXPIRED: "has expired, by the board's clock",
+    "wrong host": "is for another name. Check the endpoint, letter by letter",
+    "not yet valid": "is not valid yet, by the board's clock",
+    "expired": "has expired, by the board's clock",
 }
 
 _NETWORK = (
@@ -122,7 +115,7 @@ def no_memory(host: str, number, memory) -> TLSError:
     message += ". It takes 33000, 17000 of them in one piece"
     if number is not None:
         message += " (error %s)" % number
-    return TLSError(message, TLS_MEMORY, number)
+    return TLSError(message, "memory", number)
 
 
 def deadline_error(host: str, phase: int, ms: int) -> DeadlineError:
@@ -142,7 +135,7 @@ def bad_anchor(anchor, error, host: str, memory) -> TLSError:
         return no_memory(host, number, memory)
     return TLSError(
         "Trust anchor %s cannot be used: a file there holds one certificate, in DER" % name,
-        TLS_NO_ANCHOR,
+        "no anchor",
     )
 
 
@@ -150,7 +143,7 @@ def no_anchor() -> TLSError:
     """Return the error of having nothing to verify a peer with."""
     return TLSError(
         "There is no anchor in /certs to verify the platform with. Run: linkpost deploy",
-        TLS_NO_ANCHOR,
+        "no anchor",
     )
 
 
@@ -167,7 +160,7 @@ def tls_error(error, host: str, handshaken: bool, unix_ms: int, memory=None):
         return no_memory(host, None, memory)
     if not isinstance(error, OSError):
         answer = _certificate_error(str(error), host, unix_ms)
-        if memory is not None and answer.reason == TLS_UNTRUSTED:
+        if memory is not None and answer.reason == "untrusted":
             return no_memory(host, None, memory)
         return answer
     number = error.errno
@@ -187,11 +180,11 @@ def tls_error(error, host: str, handshaken: bool, unix_ms: int, memory=None):
     if number == _CA_CHAIN_REQUIRED:
         return no_anchor()
     if number == _CERT_VERIFY_FAILED:
-        return TLSError("%s: the certificate could not be verified" % host, TLS_UNTRUSTED, number)
+        return TLSError("%s: the certificate could not be verified" % host, "untrusted", number)
     return TLSError(
         "The TLS handshake with %s failed (%s). It must speak TLS 1.2 on that port"
         % (host, error.args[-1]),
-        TLS_HANDSHAKE,
+        "handshake",
         number,
     )
 
@@ -204,12 +197,12 @@ def _certificate_error(text, host, unix_ms):
     for sign, reason in _CERTIFICATE:
         if sign in text:
             message = "%s: the certificate %s" % (host, _WORDS[reason])
-            if reason in (TLS_NOT_YET_VALID, TLS_EXPIRED):
+            if reason in ("not yet valid", "expired"):
                 message += (
                     ", which shows %d-%02d-%02d (UTC). Is it set? NTP needs UDP 123 open"
                     % load("dates").civil(unix_ms // 1000)[:3]
                 )
             return TLSError(message, reason)
     return TLSError(
-        "%s: the certificate is refused: %s" % (host, " ".join(text.split())), TLS_UNTRUSTED
+        "%s: the certificate is refused: %s" % (host, " ".join(text.split())), "untrusted"
     )

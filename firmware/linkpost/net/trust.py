@@ -2,7 +2,6 @@
 
 import tls
 
-from ..errors import TLS_MEMORY
 from ..loader import load
 
 
@@ -39,7 +38,7 @@ def load_root(connection, error) -> None:
             error = load("net.failures").bad_anchor(
                 anchor, raised, connection.host, connection.tight
             )
-            if error.reason == TLS_MEMORY:
+            if error.reason == "memory":
                 raise error
             connection.root += 1
             continue

@@ -5,7 +5,7 @@ Loaded when needed (`loader`): what is bytes already needs none of it.
 
 import json
 
-from ..errors import RETRY_NEVER, ConfigError
+from ..errors import ConfigError
 from ..loader import load
 
 
@@ -45,7 +45,7 @@ def encode_report(config, unix_ms, values: dict, random: bytes) -> bytes:
 def refused(message: str) -> ConfigError:
     """Return the error of a payload that cannot be published."""
     error = ConfigError("payload", message)
-    error.retry = RETRY_NEVER
+    error.retry = "never"
     return error
 
 
@@ -57,7 +57,7 @@ def refused_length(length: int) -> ConfigError:
 
 def _bad_values(message):
     error = ConfigError("values", message)
-    error.retry = RETRY_NEVER
+    error.retry = "never"
     return error
 
 
