@@ -13,10 +13,12 @@ import json
 import secrets
 import time
 import urllib.parse
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from tools import board_files, failures, firmware
+from tools.authenticate import MemoryAnchors
 from tools.failures import CommandError
 from tools.secret_list import is_secret
 
@@ -25,6 +27,7 @@ METHOD = "hmacsha256"  # the vendor's own client has no other
 
 _REGISTERED = 200
 _DEADLINE_MS = 30_000
+_REPLY_BYTES = 2048  # at once
 _THROTTLED = (429, 40000)
 # Said to be of the system and not of the request.
 _FOR_A_MOMENT = (400, 500, 6760, 10000)
@@ -69,7 +72,7 @@ class Registrar:
         self.has_sent = False  # the request of the last `ask` has left
         self._product_key = product_key
         self._product_secret = product_secret.encode()
-        self._anchors = list(board_files.anchors(ca).values())
+        self._anchors = board_files.anchors(ca)
         firmware.enable_imports()
         from linkpost.config import Config
         from linkpost.ports.host import HostPort
@@ -109,39 +112,41 @@ class Registrar:
 
     def _post(self, body: bytes) -> tuple[int, bytes]:
         """Return status and body of the reply. Raises: NotSent, Lost."""
-        from linkpost.clock import Deadline
+        from linkpost.client import drive
         from linkpost.errors import LinkpostError
-        from linkpost.net.blocking import connect, wait
-        from linkpost.net.transport import READY, Transport
-        from linkpost.protocol.http import Reply
+        from linkpost.net.connection import Connection
+        from linkpost.protocol.reply import read
 
         config = self._config
-        transport = Transport(config.host, config.port_number, self._anchors, self._port)
-        reply = Reply()
-        head = (
-            f"POST /auth/register/device HTTP/1.1\r\nHost: {config.host_header}\r\n"
-            "Content-Type: application/x-www-form-urlencoded\r\nConnection: close\r\n"
-            f"Content-Length: {len(body)}\r\n\r\n"
-        ).encode()
-        deadline = Deadline(self._port, _DEADLINE_MS)
+        connection = Connection(
+            config.host, config.port_number, self._port, lambda: MemoryAnchors(self._anchors)
+        )
+        request = bytearray(
+            (
+                f"POST /auth/register/device HTTP/1.1\r\nHost: {config.host_header}\r\n"
+                "Content-Type: application/x-www-form-urlencoded\r\nConnection: close\r\n"
+                f"Content-Length: {len(body)}\r\n\r\n"
+            ).encode()
+            + body
+        )
+
+        def steps() -> Iterator[int]:
+            yield from connection.connect()
+            # Until this is over, a part of the request is the most that can have left.
+            yield from connection.request(request, len(request))
+            self.has_sent = True
+            return (yield from read(connection.receive, bytearray(_REPLY_BYTES)))
+
         self.has_sent = False
         try:
-            connect(transport, deadline)
-            request = bytearray(head + body)
-            transport.begin(request, len(request), None, 0)
-            # Until this is over, a part of the request is the most that can have left.
-            while (want := transport.write_step()) != READY:
-                wait(transport, want, deadline, transport.feed)
-            self.has_sent = True
-            while (want := transport.read_step(reply)) != READY:
-                wait(transport, want, deadline, transport.feed)
+            status, _, _, content = drive(steps(), connection, self._port, _DEADLINE_MS)
         except LinkpostError as error:
             if self.has_sent:
                 raise Lost(str(error)) from error
             raise NotSent(error) from error
         finally:
-            transport.close()
-        return reply.status, bytes(reply.body[: reply.length])
+            connection.close()
+        return status, content
 
     def _take_status(self, status: int) -> str:
         if status in (429, 503):

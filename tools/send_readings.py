@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tools import board_files, failures, firmware, locked_file, saved_readings
+from tools.authenticate import MemoryAnchors, NoTokens
 from tools.counted_progress import Counter, counted
 from tools.failures import CommandError
 from tools.growing_pause import growing_pause
@@ -267,26 +268,12 @@ def _encoded(encode: Callable[..., str], *arguments: Any) -> bytes:
     return encode(*arguments).encode()
 
 
-class _Token:
-    """Keeps the token for this run only."""
-
-    def __init__(self) -> None:
-        self._token: str | None = None
-
-    def load(self) -> str | None:
-        return self._token
-
-    def save(self, token: str | None) -> None:
-        self._token = token
-
-
 def _client(config: Any, ca: Path | None) -> Any:
-    firmware.enable_imports()
     from linkpost.client import Client
-    from linkpost.net.transport import Transport
+    from linkpost.net.connection import Connection
     from linkpost.ports.host import HostPort
 
     port = HostPort()
-    anchors = list(board_files.anchors(ca).values())
-    transport = Transport(config.host, config.port_number, anchors, port)
-    return Client(config, port, _Token(), transport)
+    anchors = board_files.anchors(ca)
+    connection = Connection(config.host, config.port_number, port, lambda: MemoryAnchors(anchors))
+    return Client(config, port, NoTokens(), connection)
