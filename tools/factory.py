@@ -17,12 +17,14 @@ from tools.config_check import check_config
 from tools.devices_csv import Triple
 from tools.factory_bench import Job, Station, join_all
 from tools.factory_ledger import DONE, Ledger
+from tools.factory_register import FactoryRegistration, Options, template_of
 from tools.factory_view import View
 from tools.factory_writers import Images, PicoWriter, writer_for
 from tools.failures import CommandError
 from tools.firmware_cache import firmware_for, firmware_from
 from tools.flash import bar
 from tools.image import configs_of
+from tools.registration import HOST
 from tools.serial_ports import plugged_in
 
 _LOOK_S = 0.5
@@ -34,9 +36,9 @@ _STOP_S = 15.0
 @click.option(
     "--csv",
     "csv_path",
-    required=True,
     type=click.Path(path_type=Path),
-    help="The console's device list: one row per board.",
+    help="The console's device list: one row per board. With --register a CSV of DeviceName; "
+    "without it a board's name is its MAC.",
 )
 @click.option(
     "--ledger",
@@ -78,6 +80,21 @@ _STOP_S = 15.0
     help="The ports stay when the board is changed: the next board is known by its MAC.",
 )
 @click.option(
+    "--register",
+    is_flag=True,
+    help="Each board gets its secret when it is plugged in, as by linkpost register.",
+)
+@click.option("--product-key", help="With --register: the product's key.")
+@click.option(
+    "--product-secret-file",
+    type=click.Path(path_type=Path),
+    help="With --register: as for linkpost register.",
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="With --register: the list of the secrets."
+)
+@click.option("--host", help=f"With --register.  [default: {HOST}]")
+@click.option(
     "--release",
     "released",
     multiple=True,
@@ -87,7 +104,7 @@ _STOP_S = 15.0
 @click.option("--json", "as_json", is_flag=True, help="Each finished board as a JSON object.")
 def factory(
     board_name: str,
-    csv_path: Path,
+    csv_path: Path | None,
     ledger_path: Path,
     config: Path,
     ports: tuple[str, ...],
@@ -96,6 +113,11 @@ def factory(
     firmware: Path | None,
     ca: Path | None,
     fixture: bool,
+    register: bool,
+    product_key: str | None,
+    product_secret_file: Path | None,
+    out: Path | None,
+    host: str | None,
     released: tuple[str, ...],
     as_json: bool,
 ) -> int:
@@ -106,28 +128,46 @@ def factory(
     ProductKey/DeviceName and MAC. Then it is the next board's turn. Ctrl-C stops; the same
     command goes on from the ledger, which holds no secrets. A board that failed keeps its row.
 
+    With --register the product's secret, kept here, gets each board its own when it comes. The
+    vendor has this in Shanghai only, and recommends against it on devices: hence the bench.
+
     \b
-    Example: linkpost factory ESP32_GENERIC --csv devices.csv --config template.json
-             --ledger ledger.jsonl
+    Example: linkpost factory ESP32_GENERIC --csv devices.csv
+             --config template.json --ledger ledger.jsonl
+             linkpost factory ESP32_GENERIC --register --product-key a1B2c3D4e5F
+             --out devices.csv --config template.json --ledger ledger.jsonl
     """
     board = find_board(board_name)
-    configs = configs_of(config, csv_path)
-    check_config(configs[0][1], board)
-    devices = [triple for triple, _ in configs]
+    given = (product_key, product_secret_file, out, host)
+    options = _registration_options(register, csv_path, ca, *given)
+    if options is None:
+        if csv_path is None:
+            raise click.UsageError("give the device list with --csv, or use --register")
+        configs = configs_of(config, csv_path)
+        check_config(configs[0][1], board)
+        devices = [triple for triple, _ in configs]
+        by_key = {triple.key: data for triple, data in configs}
+        registration = None
+    else:
+        registration = FactoryRegistration(options, template_of(config), board)
+        devices, by_key = registration.listed, registration.configs
+    stop = threading.Event()
     micropython = _downloaded(board) if firmware is None else firmware_from(firmware)
     with (
         Ledger(ledger_path) as ledger,
         _private_folder(Path(f"{ledger_path}.images")) as folder,
         View(as_json) as view,
+        contextlib.ExitStack() as stack,
     ):
         if ledger.dropped:
             view.say("", "the ledger's last line was cut off by a crash: dropped")
         for key in released:
             entry = ledger.release(key)
             view.say("", f"{key} is free again; it was on {entry.mac}")
-        by_key = {triple.key: data for triple, data in configs}
         images = Images(board, micropython, by_key, ca, folder)
         images.check()
+        if registration is not None and options is not None:
+            stack.enter_context(registration.open(options, stop, lambda line: view.say("", line)))
         job = Job(
             board.name,
             devices,
@@ -138,20 +178,42 @@ def factory(
             report_s,
             fixture,
             micropython[0],
+            registration,
         )
         view.say("", _standing(ledger, devices))
         try:
-            _run(job, board, ports)
+            _run(job, board, ports, stop)
         finally:
             view.say("", _standing(ledger, devices))
     return failures.DONE
 
 
-def _run(job: Job, board: Board, ports: tuple[str, ...]) -> None:
+def _registration_options(
+    register: bool,
+    csv_path: Path | None,
+    ca: Path | None,
+    product_key: str | None,
+    secret_file: Path | None,
+    out: Path | None,
+    host: str | None,
+) -> Options | None:
+    """Return what is given for --register; None without it. Raises: UsageError."""
+    if not register:
+        if (product_key, secret_file, out, host) != (None, None, None, None):
+            raise click.UsageError("--product-key, --out and --host go with --register")
+        return None
+    if product_key is None or out is None:
+        raise click.UsageError("--register needs --product-key and --out")
+    return Options(product_key, out, secret_file, csv_path, host or HOST, ca)
+
+
+def _run(
+    job: Job, board: Board, ports: tuple[str, ...], stop: threading.Event | None = None
+) -> None:
     """Run stations until every row is done. Raises: what made one of them end the factory."""
-    if job.ledger.is_done(job.devices):
+    if job.is_done():
         return
-    stop = threading.Event()
+    stop = stop or threading.Event()
     stations: dict[str, Station] = {}
     there: set[str] = set()
     # What is plugged in may be anybody's: only what comes from now on is for the bench.
@@ -199,12 +261,11 @@ def _start_new(writer: PicoWriter, view: View) -> None:
 
 def _standing(ledger: Ledger, devices: list[Triple]) -> str:
     keys = {triple.key for triple in devices}
-    entries = [entry for entry in ledger.entries() if entry.device in keys]
+    entries = [entry for entry in ledger.entries() if not keys or entry.device in keys]
     begun = [entry for entry in entries if entry.state != DONE]
-    text = (
-        f"{len(devices)} devices: {len(entries) - len(begun)} done, {len(begun)} begun, "
-        f"{len(devices) - len(entries)} free"
-    )
+    done = f"{len(entries) - len(begun)} done, {len(begun)} begun"
+    # Named by their MACs there is no list, and so no end.
+    text = f"{len(devices)} devices: {done}, {len(devices) - len(entries)} free" if keys else done
     shown = ", ".join(f"{entry.device} on {entry.mac}" for entry in begun[:5])
     return text + (f" (begun: {shown}{', ...' if len(begun) > 5 else ''})" if begun else "")
 

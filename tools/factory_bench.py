@@ -18,6 +18,7 @@ from tools.devices_csv import Triple
 from tools.esp_flash import Chip
 from tools.factory_boot import Stopped, watch_boot
 from tools.factory_ledger import DONE, FAILED, WRITTEN, Ledger, LedgerError
+from tools.factory_register import BenchEnds, FactoryRegistration
 from tools.factory_view import View
 from tools.factory_writers import Writer
 from tools.failures import CommandError
@@ -44,6 +45,15 @@ class Job:
     report_s: float
     stays: bool  # the ports stay when the board is changed: a fixture's
     micropython: str  # its file's name
+    registration: FactoryRegistration | None = None  # gives each board its secret when it comes
+
+    def choices(self, mac: str) -> list[Triple]:
+        """Return which devices that board may become."""
+        return self.registration.choices(mac) if self.registration else self.devices
+
+    def is_done(self) -> bool:
+        """Tell whether every device of the list is on a board; never where there is no list."""
+        return bool(self.devices) and self.ledger.is_done(self.devices)
 
 
 class Station(threading.Thread):
@@ -101,7 +111,7 @@ class Station(threading.Thread):
     def _serve(self, chip: Chip) -> None:
         ledger = self._job.ledger
         try:
-            triple = ledger.claim(chip.mac, self._job.devices)
+            triple = ledger.claim(chip.mac, self._job.choices(chip.mac))
         except LedgerError:
             raise
         except CommandError as error:  # refused
@@ -110,7 +120,7 @@ class Station(threading.Thread):
         try:
             self._make(chip, triple)
         except CommandError as error:
-            if isinstance(error, LedgerError):
+            if isinstance(error, (LedgerError, BenchEnds)):
                 raise
             # Ctrl-C ends esptool too, which may be heard of before our own stop.
             self._pause(_CTRL_C_S)
@@ -122,11 +132,13 @@ class Station(threading.Thread):
         finally:
             self._job.view.show(self.port, 100)
             ledger.leave(chip.mac)
-        if ledger.is_done(self._job.devices):
+        if self._job.is_done():
             self._ended.set()
 
     def _make(self, chip: Chip, triple: Triple) -> None:
         job = self._job
+        if job.registration is not None:
+            job.registration.prepare(triple)
         self._say(f"{triple.key} on {chip.name} {chip.mac}: writing")
         job.writer.write(self.port, chip, triple, self._progress)
         job.view.show(self.port, 100)

@@ -72,7 +72,8 @@ def image(
     Ctrl-C leaves whole images, and the same command goes on.
 
     \b
-    Example: linkpost image RPI_PICO_W --config template.json --csv devices.csv --out images
+    Example: linkpost image RPI_PICO_W --config template.json
+             --csv devices.csv --out images
     """
     board = find_board(board_name)
     layout = layout_of(

@@ -70,6 +70,7 @@ class Registering:
                 return self._listed.secret_of(name)
             if name in self._listed.lost and not self._again:
                 raise _lost(name, "in an earlier run")
+            self._pause(0)  # who waited for the lock may have been stopped meanwhile
             self._listed.reserve(name)
             secret = self._ask(name)
             self._listed.put(name, secret)

@@ -61,8 +61,8 @@ def send(
     waiting: what was accepted stands in a file .sent beside it, so the same command goes on.
 
     \b
-    Exit codes: 0 accepted, 2 configuration, 3 authentication refused, 4 network or TLS,
-    5 refused by the service, 6 no answer in time.
+    Exit codes: 0 accepted, 2 configuration, 3 authentication refused,
+    4 network or TLS, 5 refused by the service, 6 no answer in time.
 
     \b
     Example: linkpost send --config config.json --data '{"temperature": 21.5}'
