@@ -60,9 +60,9 @@ def prove(port, accepted) -> None:
     if accepted:
         # For `linkpost status`: what is left for the user's own code.
         gc.collect()
-        free, idf_block = port.tls_memory()
-        # gc.mem_free() counts the IDF heap's largest block, by which the heap could grow.
-        port.free_at_rest = free if idf_block is None else gc.mem_free() - idf_block
+        if hasattr(gc, "mem_free"):  # CPython has none
+            # It counts the IDF heap's largest block, by which the heap could grow.
+            port.free_at_rest = gc.mem_free() - (port.tls_memory()[1] or 0)
     retained = load("boot_work").Retained(port)
     retained.crashes = 0
     if accepted:

@@ -33,12 +33,6 @@ class FakePort(Port):
         self.fed_for = []
         self._random = 0
 
-    def ticks_ms(self):
-        return self.now
-
-    def ticks_diff(self, later, earlier):
-        return later - earlier
-
     def uptime_ms(self):
         return self.now
 

@@ -34,12 +34,6 @@ class Port:
         self.now = 0
         self.fed = 0
 
-    def ticks_ms(self):
-        return self.now
-
-    def ticks_diff(self, later, earlier):
-        return later - earlier
-
     def uptime_ms(self):
         return self.now
 

@@ -20,12 +20,6 @@ class Port:
         self.fed = 0
         self.held = []  # what feed_for was called with
 
-    def ticks_ms(self):
-        return self.now_ms
-
-    def ticks_diff(self, later, earlier):
-        return later - earlier
-
     def uptime_ms(self):
         return self.now_ms
 

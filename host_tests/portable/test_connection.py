@@ -61,12 +61,6 @@ class FakePort:
         self.feeds = 0
         self.held_ms = []  # what feed_for was called with
 
-    def ticks_ms(self):
-        return self.now
-
-    def ticks_diff(self, later, earlier):
-        return later - earlier
-
     def uptime_ms(self):
         return self.now
 

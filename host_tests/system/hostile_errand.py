@@ -37,7 +37,7 @@ class JumpyPort(HostPort):
         self._jump_ms = jump_ms
         self._feeds = 0
         self.longest_ms = self.silenced_ms = 0
-        self._last = self.ticks_ms()
+        self._last = self.uptime_ms()
 
     def unix_ms(self):
         return super().unix_ms() + self.offset_ms
@@ -52,8 +52,8 @@ class JumpyPort(HostPort):
         self._marked = right
 
     def feed(self):
-        now = self.ticks_ms()
-        self.longest_ms = max(self.longest_ms, self.ticks_diff(now, self._last))
+        now = self.uptime_ms()
+        self.longest_ms = max(self.longest_ms, now - self._last)
         self._last = now
         self._feeds += 1
         if self._feeds == 3:
@@ -125,7 +125,7 @@ class Board:
         names = linkpost.net.connection.socket
         if "names_ms" in order:
             linkpost.net.connection.socket = SilentNames(order["names_ms"])
-        start = self.port.ticks_ms()
+        start = self.port.uptime_ms()
         answer = {"seq": seq, "error": None, "words": "", "ours": True}
         try:
             answer["returned"] = call()
@@ -135,7 +135,7 @@ class Board:
             answer["ours"] = isinstance(error, LinkpostError)
             answer["retry"] = getattr(error, "retry", None)
         linkpost.net.connection.socket = names
-        answer["ms"] = self.port.ticks_diff(self.port.ticks_ms(), start)
+        answer["ms"] = self.port.uptime_ms() - start
         answer["longest_ms"] = self.port.longest_ms
         answer["silenced_ms"] = self.port.silenced_ms
         connection = self.client._connection

@@ -24,11 +24,11 @@ class CountingPort(HostPort):
         super().__init__()
         self.feeds = 0
         self.longest_ms = 0
-        self._last = self.ticks_ms()
+        self._last = self.uptime_ms()
 
     def feed(self):
-        now = self.ticks_ms()
-        self.longest_ms = max(self.longest_ms, self.ticks_diff(now, self._last))
+        now = self.uptime_ms()
+        self.longest_ms = max(self.longest_ms, now - self._last)
         self._last = now
         self.feeds += 1
 
@@ -81,7 +81,7 @@ def run(spec):
     anchors = Anchors(spec["anchors"])
     connection = Connection(spec.get("host", "localhost"), spec["port"], port, lambda: anchors)
     result = {"requests": 0, "reused": [], "alive": []}
-    start = port.ticks_ms()
+    start = port.uptime_ms()
     try:
         for _ in range(spec.get("times", 1)):
             if connection.phase != CLOSED:
@@ -100,7 +100,7 @@ def run(spec):
         result["errno"] = error.errno if known else None
         result["started"] = connection.answered
         result["open"] = connection.phase != CLOSED or connection._socket is not None
-    result["ms"] = port.ticks_diff(port.ticks_ms(), start)
+    result["ms"] = port.uptime_ms() - start
     result["feeds"] = port.feeds
     result["longest_ms"] = port.longest_ms
     connection.close()

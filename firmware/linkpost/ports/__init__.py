@@ -44,7 +44,6 @@ class Port:
                        None: there was none yet
     random_bytes(length)  random bytes of the chip
     sleep_ms(ms)       wait, awake
-    ticks_ms(), ticks_diff(later, earlier)  as MicroPython's
     """
 
     name = "?"
@@ -61,14 +60,11 @@ class Port:
     _watchdog = None
     _watchdog_ms = 0
     _wlan = None
-    _clock_marked = None  # as far as this boot has asked
 
     def __init__(self, machine, network, time):
         self._machine = machine
         self._network = network
         self._time = time
-        self.ticks_ms = time.ticks_ms
-        self.ticks_diff = time.ticks_diff
         self.sleep_ms = time.sleep_ms
         self.random_bytes = os.urandom
         self._epoch_ms = 0 if time.gmtime(0)[0] == 1970 else _EPOCH_2000_MS
@@ -91,7 +87,7 @@ class Port:
 
         Whoever counts by it need not know of the ticks' wrap.
         """
-        ticks = self.ticks_ms()
+        ticks = self._time.ticks_ms()
         passed_ms = (ticks - self._ticks + _LATE_MS & _TICKS_MASK) - _LATE_MS
         self._ticks = ticks
         self._uptime_ms += passed_ms
@@ -101,12 +97,6 @@ class Port:
         """Return what the RTC says, ms since 1970, right or not; `clock_marked` tells."""
         # time_ns is an int, where time() is only whole seconds.
         return self._time.time_ns() // 1_000_000 + self._epoch_ms
-
-    def clock_marked(self) -> bool:
-        """Tell whether the RTC was marked as right and has run on since (`mark_clock`)."""
-        if self._clock_marked is None:
-            self._clock_marked = self.read_clock_mark()
-        return self._clock_marked
 
     def feed(self) -> None:
         """Feed the watchdog if it was started; cheap, called between all steps."""

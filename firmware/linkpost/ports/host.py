@@ -11,6 +11,13 @@ import time
 
 from . import Port
 
+if hasattr(time, "ticks_ms"):
+    _ticks_ms = time.ticks_ms
+else:
+
+    def _ticks_ms():
+        return time.monotonic_ns() // 1_000_000  # type: ignore[attr-defined]
+
 
 class HostPort(Port):
     """A desktop process. `machine` is the virtual board's module, or None."""
@@ -25,9 +32,6 @@ class HostPort(Port):
             if not hasattr(machine, "WATCHDOG_MAX_MS"):
                 machine = None
         self._machine = machine
-        if hasattr(time, "ticks_ms"):
-            self.ticks_ms = time.ticks_ms
-            self.ticks_diff = time.ticks_diff
         # A desktop has no sensor of its own; a virtual board may have one.
         self.has_temperature = hasattr(machine, "chip_temperature")
         if machine is not None:
@@ -35,17 +39,11 @@ class HostPort(Port):
             self.can_deep_sleep = getattr(machine, "CAN_DEEP_SLEEP", True)
             self.watchdog_max_ms = machine.WATCHDOG_MAX_MS
             self.retained_bytes = machine.RETAINED_BYTES
-        self._boot_ticks = self.ticks_ms()
-
-    def ticks_ms(self):
-        return time.monotonic_ns() // 1_000_000  # type: ignore[attr-defined]
-
-    def ticks_diff(self, later, earlier):
-        return later - earlier
+        self._boot_ms = _ticks_ms()
 
     def uptime_ms(self):
         # 62-bit ticks do not wrap in the life of a process.
-        return self.ticks_diff(self.ticks_ms(), self._boot_ticks)
+        return _ticks_ms() - self._boot_ms
 
     def unix_ms(self):
         return time.time_ns() // 1_000_000

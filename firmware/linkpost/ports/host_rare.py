@@ -9,7 +9,7 @@ def set_unix_ms(port, unix_ms: int) -> None:
     """The desktop keeps its own time; a process does not set it."""
 
 
-def read_clock_mark(port) -> bool:
+def clock_marked(port) -> bool:
     """The desktop's clock counts as right."""
     return True
 

@@ -124,12 +124,11 @@ def retain(port, data: bytes) -> None:
 
 def mark_clock(port, right: bool) -> None:
     """Mark the RTC as right or not, for as long as it keeps running. Unset: not right."""
-    port._clock_marked = right
     _set_flag(port, _CLOCK_RIGHT, right)
 
 
-def read_clock_mark(port) -> bool:
-    """Return the mark as it stands in memory, for `Port.clock_marked`."""
+def clock_marked(port) -> bool:
+    """Tell whether the RTC was marked as right and has run on since."""
     return _flag(port, _CLOCK_RIGHT)
 
 
