@@ -26,6 +26,9 @@ _THROTTLED_MS = (30_000, 3_600_000)
 _SLOWLY_MS = 900_000
 # Failures in a row for want of memory until the reset that makes the heap whole.
 _STARVED_MAX = 5
+# Rounds of joining, and links, in a row without a request that succeeded, after which only a reset
+# of the chip is left to try; `net.wifi` has powered the interface down and up before.
+_LINK_FAILURES_MAX = 12
 # EIO, which the ESP32's poll raises where it has no memory; ENOMEM.
 _MEMORY_ERRNOS = (5, 12)
 
@@ -85,7 +88,7 @@ def after(sender, error) -> None:
     else:
         sender.led_code = 2 if sender.link.is_up else 1  # led.NO_PLATFORM, NO_WIFI
     wait_ms = pause_ms(error, sender.attempts, port.random_bytes)
-    resets = sender.link.wants_reset
+    resets = sender.link.failures >= _LINK_FAILURES_MAX
     helpless = False
     if sender.starved >= _STARVED_MAX:
         helpless = not reset_is_left(port)

@@ -1,21 +1,15 @@
-"""Setting the wall clock, and which times can be right. Loaded when needed (`loader`).
+"""Setting the wall clock: by NTP, by a reply's date, to a floor. Loaded when needed (`loader`).
 
 Integers only: a chip's floats have 24 bits, Unix time in ms needs 41.
 """
 
-from .errors import DRIVER_ERRORS
+from .errors import DRIVER_ERRORS, LinkpostError
 from .loader import load
 
-# Before 2025 a clock cannot be right: linkpost did not exist. A chip that lost its time starts at
-# 2000 (esp32) or 2021 (rp2), see PLATFORM section 4.
-CLOCK_FLOOR_UNIX_MS = 1_735_689_600_000
-# After 2075 it cannot be right either; NTP's next era (2036) is told apart by this too.
-CLOCK_CEILING_UNIX_MS = 3_313_526_400_000
-
-
-def can_be_right(unix_ms: int) -> bool:
-    """Tell whether that time lies after the first build and before 2075."""
-    return CLOCK_FLOOR_UNIX_MS <= unix_ms < CLOCK_CEILING_UNIX_MS
+# NTP is asked again at most this often while the clock is not right; the `Date` of a reply may set
+# it before.
+_NTP_AGAIN_MS = 300_000
+_NTP_DEADLINE_MS = 6_000
 
 
 def raise_floor(port, newest_unix_ms: int) -> None:
@@ -26,7 +20,7 @@ def raise_floor(port, newest_unix_ms: int) -> None:
     That time only lifts the floor: wrong once, it must not refuse the right one for ever.
     """
     released = load("version").RELEASED_UNIX_MS
-    if not released <= newest_unix_ms < CLOCK_CEILING_UNIX_MS:
+    if newest_unix_ms < released or not load("dates").can_be_right(newest_unix_ms):
         newest_unix_ms = released
     try:
         if port.unix_ms() < newest_unix_ms:
@@ -41,11 +35,62 @@ def set_clock(port, unix_ms: int) -> bool:
 
     Raises: one of DRIVER_ERRORS, as the chip does.
     """
-    if not can_be_right(unix_ms):
+    if not load("dates").can_be_right(unix_ms):
         return False
     port.set_unix_ms(unix_ms)
     port.mark_clock(True)
     return True
+
+
+def ask(link) -> None:
+    """Ask NTP for the time, for a link whose clock is not right; the floor is seen to first.
+
+    Not fatal where nobody answers: TLS is judged by the floor, and a reply over it sets the clock.
+    """
+    port = link.port
+    link.ntp_ms = port.uptime_ms() + _NTP_AGAIN_MS
+    raise_floor(port, link.newest_unix_ms)
+    try:
+        unix_ms = load("net.ntp").fetch(link.config.ntp, port, _NTP_DEADLINE_MS)
+    except (LinkpostError, MemoryError) as error:
+        shows = "%d-%02d-%02d" % load("dates").civil(port.unix_ms() // 1000)[:3]
+        why = str(error) or "out of memory"
+        link.log.warning("clock", "not set by NTP", "shows", shows, "why", why)
+        return
+    _set(link, unix_ms, "set by NTP", "unix_ms", unix_ms)
+
+
+def take_date(link, date: str) -> None:
+    """Set the link's clock by the Date of a reply over verified TLS, where it is one.
+
+    The certificate's dates bound what a forger could say. It may be late by the reply's way and by
+    a second.
+    """
+    unix_ms = load("dates").parse_http_date(date)
+    if unix_ms is not None:
+        _set(link, unix_ms, "set by the platform", "date", date)
+
+
+def doubt(link) -> None:
+    """Call the link's clock not right, as a certificate's dates say; it is asked for at once."""
+    link.is_right = False
+    link.ntp_ms = 0
+    try:
+        link.port.mark_clock(False)
+    except DRIVER_ERRORS:
+        pass
+
+
+def _set(link, unix_ms, phrase, key, value):
+    try:
+        link.is_right = set_clock(link.port, unix_ms)
+    except DRIVER_ERRORS as error:
+        link.log.warning("clock", "refused to be set", "why", error)
+        return
+    if link.is_right:
+        link.log.info("clock", phrase, key, value)
+        if link.on_clock_set is not None:
+            link.on_clock_set()
 
 
 class Deadline:

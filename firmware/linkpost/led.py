@@ -8,6 +8,8 @@ short flash  all well
 Loaded by boards that have one (`loader`).
 """
 
+from .errors import DRIVER_ERRORS
+
 NO_WIFI = 1
 NO_PLATFORM = 2
 REFUSED = 3
@@ -21,13 +23,18 @@ _FLASH_MS = 30
 class LED:
     """The LED on that pin of the port. Nothing waits: call `step` often.
 
-    Raises: ValueError where the board has no such pin.
+    Whatever its driver raises is told once in the log: a light stops nothing.
     """
 
-    def __init__(self, port, pin):
+    def __init__(self, port, pin, log):
         self._port = port
-        self._switch = port.led(pin)
+        self._log = log
         self._lit = False
+        self._switch = None
+        try:
+            self._switch = port.led(pin)
+        except DRIVER_ERRORS as error:
+            log.warning("app", "no LED", "why", error)
 
     def step(self, code: int) -> None:
         """Switch the LED as the code, one of the numbers above, and the time say."""
@@ -36,6 +43,10 @@ class LED:
             lit = at < _FLASH_MS
         else:
             lit = at < code * _BLINK_MS and at % _BLINK_MS < _BLINK_MS // 2
-        if lit != self._lit:
+        if lit != self._lit and self._switch is not None:
             self._lit = lit
-            self._switch(1 if lit else 0)
+            try:
+                self._switch(1 if lit else 0)
+            except DRIVER_ERRORS as error:
+                self._switch = None
+                self._log.warning("app", "no LED", "why", error)

@@ -1,20 +1,33 @@
-"""What an app does once a boot: what it tells, and what it keeps for the next one.
+"""What an app does once a boot, or for a sleep: it works on the app's attributes.
 
 Loaded when needed (`loader`).
 """
 
-import gc
 import json
 
+from .errors import DRIVER_ERRORS
 from .loader import load
+from .sensors import read_all
 
 # Flash that a reading takes beyond its values as JSON; more than measured, so that the hours hold.
 _STORED_BESIDE_VALUES = 24
+# The first send after a boot waits up to this, or up to `send_s` where that is less: three hundred
+# boards after a blackout would meet 40000.
+_FIRST_SEND_JITTER_MS = 10_000
+# A boot that has run for so long, or has sent a reading, is healthy (boot.py, rule 3).
+_HEALTHY_MS = 60_000
 
 
-def tell_start(log, config, port, outbox) -> None:
-    """Log that the app runs, and with what."""
-    log.info(
+def start(app) -> None:
+    """Begin: the boot's own reading first of all, before more is loaded; then all else."""
+    config = app.config
+    port = app.port
+    outbox = app.outbox
+    cause = port.reset_cause()
+    if cause != "deep sleep":
+        # Nothing is dropped in silence: each boot reports why it came, and what was lost so far.
+        app.store(read_all([("", load("sensors.system").System(port, app.counters))]))
+    app.log.info(
         "app",
         "started",
         "device",
@@ -22,7 +35,7 @@ def tell_start(log, config, port, outbox) -> None:
         "endpoint",
         config.endpoint,
         "cause",
-        port.reset_cause(),
+        cause,
         "stream",
         outbox.stream,
         "next",
@@ -30,39 +43,56 @@ def tell_start(log, config, port, outbox) -> None:
         "pending",
         outbox.pending,
     )
+    if config.watchdog_s:
+        port.start_watchdog(int(config.watchdog_s * 1000))
+    sender = app.get_sender()
+    app.due_ms = sender.due_ms = now_ms = port.uptime_ms()
+    app.healthy_ms = now_ms + _HEALTHY_MS
+    if cause == "deep sleep":
+        retained = load("boot_work").Retained(port)
+        app.due_ms += retained.sample_in_ms
+        sender.due_ms += retained.send_in_ms
+        sender.attempts = retained.attempts
+    else:
+        sender.is_first = True
+        random = int.from_bytes(port.random_bytes(3), "big")
+        sender.due_ms += random % (min(config.send_ms, _FIRST_SEND_JITTER_MS) + 1)
 
 
-def tell_room(log, config, port, outbox) -> None:
+def build_sensors(app, more) -> list:
+    """Return the config's sensors and `more`, as (name, sensor)s. Raises: ConfigError."""
+    built = load("sensors.building").build(app.config.sensors, app.port)
+    built += [("", sensor) for sensor in more]
+    for _, sensor in built:
+        if hasattr(sensor, "counters"):
+            sensor.counters = app.counters
+    return built
+
+
+def tell_room(app) -> None:
     """Log what memory there is, and how long an outage may last by the newest reading's size."""
-    heap = port.heap(True)
+    config = app.config
+    outbox = app.outbox
+    heap = app.port.heap(True)
     pairs = []
     for key in ("total", "free", "largest", "idf_free", "idf_largest"):
         if key in heap:
             pairs += [key, heap[key]]
-    log.info("app", "heap", *pairs)
+    app.log.info("app", "heap", *pairs)
     newest = outbox.newest()
     if newest is None or not config.interval_ms:
         return
     # In a frame the values are about as long as in JSON.
     readings = outbox.max_bytes // (len(json.dumps(newest[2])) + _STORED_BESIDE_VALUES)
     hours = readings * (config.interval_ms // 100) // 36_000
-    log.info("store", "an outage may last", "hours", hours, "readings", readings)
-
-
-def resume(port):
-    """Return what `keep` kept: ms to the next reading, ms to the next send, failures in a row."""
-    retained = load("boot_work").Retained(port)
-    return retained.sample_in_ms, retained.send_in_ms, retained.attempts
+    app.log.info("store", "an outage may last", "hours", hours, "readings", readings)
 
 
 def prove(port, accepted) -> None:
     """Note that this boot is healthy, and where a report was accepted, that it has memory."""
     if accepted:
         # For `linkpost status`: what is left for the user's own code.
-        gc.collect()
-        if hasattr(gc, "mem_free"):  # CPython has none
-            # It counts the IDF heap's largest block, by which the heap could grow.
-            port.free_at_rest = gc.mem_free() - (port.tls_memory()[1] or 0)
+        port.free_at_rest = port.heap()["free"]
     retained = load("boot_work").Retained(port)
     retained.crashes = 0
     if accepted:
@@ -70,13 +100,32 @@ def prove(port, accepted) -> None:
     retained.keep()
 
 
-def keep(port, sample_in_ms: int, send_in_ms: int, sender) -> None:
-    """Keep over a deep sleep what `resume` returns; times count from waking."""
-    retained = load("boot_work").Retained(port)
-    retained.crashes = 0
-    retained.attempts = sender.attempts
-    retained.sample_in_ms = max(0, sample_in_ms)
-    retained.send_in_ms = max(0, send_in_ms)
-    if sender.accepted:
-        retained.memory_reset = 0
-    retained.keep()
+def sleep(app, ms: int) -> None:
+    """Sleep with the radio down, as the config says; after a deep sleep the board boots."""
+    port = app.port
+    sender = app.sender
+    sender.close()
+    app.link.off()
+    app.log.debug("app", "sleeping", "ms", ms)
+    try:
+        if app.sleep == "light":
+            port.light_sleep(ms)
+            return
+        # Before deep sleep only: light sleep keeps RAM, and a cursor for each reading would take
+        # rp2's flash over its budget of erases.
+        app.outbox.sync()
+        wake_ms = port.uptime_ms() + ms
+        retained = load("boot_work").Retained(port)
+        retained.crashes = 0
+        retained.attempts = sender.attempts
+        retained.sample_in_ms = max(0, app.due_ms - wake_ms)
+        retained.send_in_ms = max(0, sender.due_ms - wake_ms)
+        if sender.accepted:
+            retained.memory_reset = 0
+        retained.keep()
+        port.deep_sleep(ms)
+    except DRIVER_ERRORS as error:
+        if isinstance(error, MemoryError):
+            raise
+        app.log.warning("app", "cannot sleep, stays awake", "why", error)
+        app.sleep = "none"  # until the next boot

@@ -11,13 +11,10 @@ import gc
 
 from micropython import const
 
-from .errors import DRIVER_ERRORS, DeadlineError, LinkpostError, RejectedError
+from .errors import DRIVER_ERRORS, LinkpostError, RejectedError
 from .loader import keep, load
 from .protocol.payloads import ALINK, encode_json
 
-# The first send after a boot waits up to this, or up to `send_s` where that is less: three hundred
-# boards after a blackout would meet 40000.
-_FIRST_SEND_JITTER_MS = const(10_000)
 # One request and what it may need before it: connection, authentication, a second send.
 _REQUEST_DEADLINE_MS = const(30_000)
 # Between two steps of joining a network.
@@ -34,8 +31,8 @@ class Sender:
     Args: port, config, outbox, link, log; client, or None: made when the first request is due.
     Attributes: accepted, readings accepted since boot; last_error, what stopped the last send,
     None after a success; busy, more waits and is being sent right now; attempts, failures in a
-    row; due_ms, the uptime of the next send; led_code, of `led`. `backoff` and `delivery` work on
-    these and on the arguments.
+    row; due_ms, the uptime of the next send; is_first, the first send of a boot is to come;
+    led_code, of `led`. `backoff`, `delivery` and `lifecycle` work on these and on the arguments.
     """
 
     def __init__(self, port, config, outbox, link, log, client=None):
@@ -46,7 +43,7 @@ class Sender:
         self.log = log
         self.client = client
         self.last_error = None
-        self.busy = self._joining = self._first = self._hinted = False
+        self.busy = self.is_first = self._joining = self._hinted = False
         self.accepted = self.attempts = self.starved = self.due_ms = 0
         self.proof = 0  # the highest seq accepted since boot
         self.ahead = 0  # a seq accepted ahead of its turn; 0: none
@@ -55,13 +52,6 @@ class Sender:
         self._led = None
         # Only boards with that format keep it in heap.
         self._alink = load("protocol.alink").encode_alink if config.format == ALINK else None
-
-    def start(self) -> None:
-        """Begin after a boot: the first send is jittered."""
-        self._first = True
-        jitter_ms = min(self.config.send_ms, _FIRST_SEND_JITTER_MS)
-        random = int.from_bytes(self.port.random_bytes(3), "big")
-        self.due_ms = self.port.uptime_ms() + random % (jitter_ms + 1)
 
     def next_due_ms(self, due_ms: int, now_ms: int, period_ms: int) -> int:
         """Return when something is due again that was due at `due_ms`, without drift.
@@ -76,13 +66,8 @@ class Sender:
 
     def hurry(self) -> None:
         """Send now, unless the first send or a retry has its own time."""
-        if not self._first and self.last_error is None and not self.attempts:
+        if not self.is_first and self.last_error is None and not self.attempts:
             self.due_ms = self.port.uptime_ms()
-
-    def off(self) -> None:
-        """Close the connection and power the radio down, before sleep."""
-        self.close()
-        self.link.off()
 
     def close(self) -> None:
         """Close the connection, if there is one."""
@@ -95,11 +80,13 @@ class Sender:
         A failure is logged and sets when to try again; nothing passes but what ends a boot.
         """
         if self.config.led_pin is not None:
-            self._blink()
+            if self._led is None:
+                self._led = load("led").LED(self.port, self.config.led_pin, self.log)
+            self._led.step(self.led_code)
         now_ms = self.port.uptime_ms()
         if now_ms < self.due_ms:
             return False
-        self._first = False
+        self.is_first = False
         if self.outbox.pending:
             try:
                 self._joining = not self.link.step()
@@ -126,25 +113,6 @@ class Sender:
             self.starved += 1
             self.close()
             gc.collect()
-
-    def drain(self, deadline_ms: int) -> None:
-        """Send all that waits, blocking. Raises: the LinkpostError that stopped it."""
-        end_ms = self.port.uptime_ms() + deadline_ms
-        accepted = self.accepted
-        try:
-            while self.outbox.pending:
-                left_ms = end_ms - self.port.uptime_ms()
-                if left_ms <= 0:
-                    raise DeadlineError("%d readings still wait" % self.outbox.pending)
-                self.port.feed()
-                self.link.connect(left_ms)
-                self.request(max(1, end_ms - self.port.uptime_ms()))
-        except DRIVER_ERRORS as error:
-            raise load("backoff").as_linkpost(error, self.port)
-        finally:
-            if self.accepted > accepted:
-                # What was accepted is not sent again, whatever comes next: another boot for one.
-                self.outbox.sync()
 
     def request(self, deadline_ms: int) -> bool:
         """Send one request's worth; return whether more waits.
@@ -210,13 +178,3 @@ class Sender:
         """Forget all readings up to `seq`: they were accepted."""
         self.proof = max(self.proof, seq)
         self.outbox.acknowledge(seq)
-
-    def _blink(self):
-        try:
-            if self._led is None:
-                self._led = load("led").LED(self.port, self.config.led_pin)
-            self._led.step(self.led_code)
-        except DRIVER_ERRORS as error:
-            # A light that is broken stops nothing, and is told once.
-            self.config.led_pin = None
-            self.log.warning("app", "no LED", "why", error)

@@ -2,8 +2,14 @@
 
 import fakes_chip
 import fakes_wifi
-from linkpost.clock import CLOCK_CEILING_UNIX_MS, CLOCK_FLOOR_UNIX_MS, Deadline
-from linkpost.dates import civil, days_from_civil, parse_http_date
+from linkpost.clock import Deadline, _set
+from linkpost.dates import (
+    CLOCK_CEILING_UNIX_MS,
+    CLOCK_FLOOR_UNIX_MS,
+    civil,
+    days_from_civil,
+    parse_http_date,
+)
 from linkpost.errors import TLSError
 from linkpost.link import Link
 from linkpost.log import Log
@@ -33,14 +39,10 @@ class Clock(Link):
 
     def __init__(self, port, newest_unix_ms=0):
         super().__init__(self, port, Log(port, lambda line: None), newest_unix_ms)
-        self._ask_ntp = lambda: None
         self.step()
 
-    def is_right(self):
-        return self.unix_ms() is not None
-
     def set_unix_ms(self, unix_ms):
-        self._set(unix_ms, "set by NTP", "unix_ms", unix_ms)
+        _set(self, unix_ms, "set by NTP", "unix_ms", unix_ms)
         return self.unix_ms() == unix_ms
 
     def doubt(self):
@@ -160,7 +162,7 @@ def test_clock_after_power_on_is_not_right_and_at_the_floor():
         port = boot(make())
         clock = Clock(port)
         assert port.unix_ms() == RELEASED_UNIX_MS, port.name
-        assert not clock.is_right() and clock.unix_ms() is None
+        assert not clock.is_right and clock.unix_ms() is None
 
 
 def test_clock_newest_time_on_flash_lifts_the_floor_but_is_not_right():
@@ -168,7 +170,7 @@ def test_clock_newest_time_on_flash_lifts_the_floor_but_is_not_right():
         port = boot(make())
         clock = Clock(port, NOW)
         assert port.unix_ms() == NOW
-        assert not clock.is_right()
+        assert not clock.is_right
 
 
 def test_clock_time_on_flash_that_cannot_be_is_left_out():
@@ -185,7 +187,7 @@ def test_clock_set_is_right_and_runs():
         clock = Clock(port)
         assert clock.set_unix_ms(NOW)
         chip.advance(1_234)
-        assert clock.is_right() and clock.unix_ms() == NOW + 1_234
+        assert clock.is_right and clock.unix_ms() == NOW + 1_234
 
 
 def test_clock_set_to_a_time_that_cannot_be_is_refused():
@@ -193,7 +195,7 @@ def test_clock_set_to_a_time_that_cannot_be_is_refused():
         port = boot(fakes_chip.ESP32Chip())
         clock = Clock(port)
         assert not clock.set_unix_ms(unix_ms)
-        assert not clock.is_right() and port.unix_ms() == RELEASED_UNIX_MS
+        assert not clock.is_right and port.unix_ms() == RELEASED_UNIX_MS
 
 
 def test_clock_set_from_the_date_of_a_reply():
@@ -268,7 +270,7 @@ def test_clock_doubted_is_not_right_until_set_again():
     clock.doubt()
     assert clock.unix_ms() is None
     clock.set_unix_ms(NOW + 5)
-    assert clock.is_right()
+    assert clock.is_right
 
 
 def test_clock_mark_leaves_the_app_its_retained_memory():
@@ -283,4 +285,4 @@ def test_clock_mark_leaves_the_app_its_retained_memory():
 
 def test_clock_desktop_is_right():
     clock = Clock(HostPort())
-    assert clock.is_right() and clock.unix_ms() >= CLOCK_FLOOR_UNIX_MS
+    assert clock.is_right and clock.unix_ms() >= CLOCK_FLOOR_UNIX_MS

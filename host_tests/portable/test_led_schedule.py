@@ -11,7 +11,7 @@ def _blinks(code):
     port = FakePort()
     seen = []
     port.led = lambda pin: seen.append
-    lamp = led.LED(port, "LED")
+    lamp = led.LED(port, "LED", None)
     lit_ms = 0
     for _ in range(300):
         lamp.step(code)

@@ -89,6 +89,9 @@ class World:
             assert self.chip.now_ms - start < limit_ms, "never up"
         return self.chip.now_ms - start
 
+    def wants_reset(self):
+        return self.link.failures >= 12  # backoff.py
+
     def phrases(self):
         return [said[:2] for said in self.log.said]
 
@@ -202,7 +205,7 @@ def test_link_refusals_of_the_platform_leave_it_as_it_is():
         world.join()
         for _ in range(20):
             world.link.failed(AuthError(20000, "auth failed"))
-        assert world.link.step() and not world.link.wants_reset
+        assert world.link.step() and not world.wants_reset()
 
     on_both(test)
 
@@ -210,7 +213,7 @@ def test_link_refusals_of_the_platform_leave_it_as_it_is():
 def test_link_no_access_point_raises_and_asks_for_a_reset_in_the_end():
     def test(world):
         rounds = 0
-        while not world.link.wants_reset:
+        while not world.wants_reset():
             try:
                 world.join()
             except NetworkError as error:
@@ -242,7 +245,7 @@ def test_link_desktop_has_a_network_already():
     link.off()
     for _ in range(100):
         link.failed(NetworkError("x"))
-    assert not link.wants_reset and link.is_up and link.step()
+    assert link.failures == 0 and link.is_up and link.step()
 
 
 def test_link_fresh_board_without_ntp_judges_certificates_by_the_floor():
@@ -287,7 +290,7 @@ def test_link_driver_that_raises_anything_is_a_network_error_and_a_reset_in_the_
                     # Nothing that joining cannot do without.
                     return
                 rounds = 0
-                while not world.link.wants_reset:
+                while not world.wants_reset():
                     try:
                         world.join()
                         world.link.failed(NetworkError("no answer"))
@@ -310,7 +313,7 @@ def test_link_radio_that_cannot_even_be_made_is_a_network_error():
                     world.join()
                 except NetworkError as failure:
                     assert 'Wi-Fi "lab" failed' in str(failure), failure
-            assert world.link.wants_reset
+            assert world.wants_reset()
 
         on_both(test)
 
@@ -359,41 +362,38 @@ def test_link_clock_that_refuses_to_be_set_is_told_and_stops_nothing():
 
 
 def test_link_no_memory_to_ask_for_the_time_is_told_and_stops_nothing():
-    from linkpost import link as module
-
     def test(world):
-        whole = module.load
+        whole = clock.load
 
         def load(name):
             if name == "net.ntp":
                 raise MemoryError
             return whole(name)
 
-        module.load = load
+        clock.load = load
         try:
             world.join()
         finally:
-            module.load = whole
+            clock.load = whole
         line = [said for said in world.log.said if said[1] == "not set by NTP"][0]
         assert line[-1] == "out of memory", line
 
     on_both(test)
 
 
-def test_link_connect_is_for_programs_without_the_app():
+def test_link_given_up_says_how_far_it_came_and_begins_anew():
     def test(world):
-        world.link.connect(30_000)
-        assert NOW <= world.link.unix_ms() <= NOW + 100
-        world.link.off()
-        world.air.points.clear()
-        start = world.chip.now_ms
+        for _ in range(10):
+            world.link.step()
+            world.port.sleep_ms(100)
         try:
-            world.link.connect(1_000)
+            world.link.give_up()
         except DeadlineError as error:
             assert str(error) == 'Wi-Fi "lab" did not answer.'
         else:
-            raise AssertionError("no network, and connected")
-        assert 1_000 <= world.chip.now_ms - start <= 1_200
+            raise AssertionError("nothing said")
+        world.join()
+        assert world.link.is_up
 
     on_both(test)
 

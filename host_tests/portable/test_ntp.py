@@ -3,7 +3,7 @@
 import socket
 
 from fakes_ntp import Port, Server, reply
-from linkpost.clock import CLOCK_FLOOR_UNIX_MS
+from linkpost.dates import CLOCK_FLOOR_UNIX_MS
 from linkpost.errors import DeadlineError, DNSError, NetworkError, ProtocolError
 from linkpost.net.ntp import fetch, parse_reply
 

@@ -49,8 +49,7 @@ class Wifi(Link):
     """A link with nothing but these networks."""
 
     def __init__(self, port, networks, country=None, hostname=None):
-        self.log = FakeLog()
-        super().__init__(Config(networks, country, hostname), port, self.log)
+        super().__init__(Config(networks, country, hostname), port, FakeLog())
 
     def up(self):
         """Return (ssid, rssi) of the last link."""
@@ -62,6 +61,19 @@ class Wifi(Link):
 
     def request_succeeded(self):
         self.succeeded(None)
+
+    @property
+    def wants_reset(self):
+        return self.failures >= 12  # backoff.py
+
+    def connect(self, ms):
+        """Step until the link is up, feeding the watchdog, as `drain` does."""
+        end_ms = self.port.uptime_ms() + ms
+        while not self.step():
+            self.port.feed()
+            if self.port.uptime_ms() >= end_ms:
+                self.give_up()
+            self.port.sleep_ms(100)
 
 
 def connect(wifi, port, ms=120_000):

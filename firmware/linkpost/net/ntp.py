@@ -87,7 +87,7 @@ def parse_reply(packet, nonce: bytes) -> int:
     if not seconds and not fraction:
         raise ProtocolError("no time in the reply")
     unix_s = seconds - _UNIX_EPOCH_IN_NTP_S
-    can_be_right = load("clock").can_be_right
+    can_be_right = load("dates").can_be_right
     if not can_be_right(unix_s * 1000):
         # Before this firmware was built: the next era, or a wrong clock.
         unix_s += _ERA_S

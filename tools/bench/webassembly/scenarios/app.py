@@ -38,7 +38,7 @@ for _ in range(100 - app.pending):
 # step
 show("100 readings waiting", "running")
 platform.handshakes = platform.requests = 0
-app._client.close()
+app.close()
 app.drain()
 # step
 import json
