@@ -99,8 +99,7 @@ def _run_file(board: UsbBoard, path: Path, counts: dict[str, int]) -> None:
         output = str(error)
     outcomes = portable_files.parse(output, tests)
     for name, text in outcomes.items():
-        known = (portable_files.PASSED, portable_files.DOES_NOT_FIT, portable_files.TOO_LONG)
-        what = text if text in known else "failed"
+        what = text if text in portable_files.KNOWN else "failed"
         counts[what] = counts.get(what, 0) + 1
         if what != portable_files.PASSED:
             print(f"{path.name} {name}: {text}")

@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from tools.chip import flash
 from tools.chip.process import ChipProcess
 from tools.chip.repl import ChipRepl
 from tools.chip.run import ChipRun, Wanted
+from tools.virtual_board import supervisor
 from tools.virtual_board.supervisor import Outcome
 
 WIFI = {"ssid": "desk", "password": "12345678"}
@@ -32,6 +33,7 @@ class Desk:
     lines: list[str] = field(default_factory=list)
     outcome: Outcome | None = None
     chip_ms: float = 0.0
+    config: dict[str, Any] = field(default_factory=dict)
 
     @property
     def flash(self) -> Path:
@@ -54,6 +56,7 @@ class Desk:
         settings = {"wifi": WIFI, "ntp": ["localhost"], "sensors": [{"type": "onchip"}]}
         path = write_config(self.folder, endpoint, **{**settings, **config})
         text, parsed = load_config(path)
+        self.config = parsed
         files = flash.firmware_files(parsed, Path(ca) if ca else None, main or b"")
         files["config.json"] = text
         if main is not None:
@@ -61,10 +64,27 @@ class Desk:
         flash.refresh(self.flash, {**files, **(more or {})})
 
     def run(
-        self, reports: int | None = None, timeout_s: float = 300, cut_at: int = 0, **options: Any
+        self,
+        reports: int | None = None,
+        timeout_s: float = 300,
+        cut_at: int = 0,
+        until: str = "",
+        on_line: Callable[[str], None] = lambda line: None,
+        **options: Any,
     ) -> Outcome:
-        """Power the board on, and off at the end; return how it ended. Its log is in `lines`."""
-        board = ChipRun(Wanted(reports, timeout_s, cut_at), self.lines.append)
+        """Power the board on, and off at the end; return how it ended. Its log is in `lines`.
+
+        Args: until: stop, as a timeout does, when a line of the log holds that. on_line: is
+        given each line.
+        """
+        board = ChipRun(Wanted(reports, timeout_s, cut_at), lambda line: take(line))
+
+        def take(line: str) -> None:
+            self.lines.append(line)
+            on_line(line)
+            if until and until in line:
+                board.stop(supervisor.TIMEOUT)
+
         self.outcome = board.run(self.flash, **options)
         self._count(board.chip_ms)
         return self.outcome

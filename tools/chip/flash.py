@@ -64,10 +64,6 @@ def make_from_image(path: Path, name: str, uf2: bytes) -> None:
     check_firmware(uf2, board, name)
     flash = from_uf2(uf2, name)
     start = board.file_system_start
-    if flash[:256] == b"\xff" * 256:
-        raise CommandError(
-            f"{name} is without MicroPython: make it with linkpost image --micropython FILE"
-        )
     content = bytes(flash[start:])
     if content == b"\xff" * len(content) or _read(content, deploy_record.PATH) is None:
         raise CommandError(f"{name} is without linkpost: linkpost image {board.name} makes one")

@@ -7,9 +7,10 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from tools.failures import NETWORK, CommandError
+from tools.failures import CommandError
 
 NODE_MAJOR = 18  # the emulator's own requirement
+_BUILD = Path(__file__).parent.parent.parent / "build"
 EMULATOR = Path(__file__).parent / "emulator"
 
 
@@ -31,7 +32,7 @@ def installed(source: Path, what: str) -> Path:
 
     Installed again where the lock file has changed. Raises: CommandError where npm cannot.
     """
-    folder = Path(__file__).parent.parent.parent / "build" / source.name
+    folder = _BUILD / source.name
     folder.mkdir(parents=True, exist_ok=True)
     lock = (source / "package-lock.json").read_bytes()
     marker = folder / "installed"
@@ -45,9 +46,7 @@ def installed(source: Path, what: str) -> Path:
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True)  # noqa: S603
         if done.returncode:
             reason = (done.stderr.strip().splitlines() or ["no reason given"])[0]
-            raise CommandError(
-                f"npm cannot install {what} ({reason}): is there a network?", NETWORK
-            )
+            raise CommandError(f"npm cannot install {what} ({reason}): it needs a network, once")
         marker.write_bytes(lock)
     for path in source.glob("*.mjs"):
         target = folder / path.name

@@ -69,5 +69,7 @@ class ChipRepl:
                 self._buffer += event["console"]
             elif "note" in event:
                 self._on_note(event["note"])
+            elif "reset" in event:
+                raise CommandError("the chip has reset itself", NO_BOARD)
             elif "end" in event:
                 raise CommandError(f"the chip is off: {event['end']}", NO_BOARD)

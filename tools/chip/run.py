@@ -51,11 +51,11 @@ class ChipRun:
         self.chip_ms = 0.0
         self.wall_s = 0.0
 
-    def stop(self) -> None:
+    def stop(self, why: str = INTERRUPTED) -> None:
         """Stop the board as Ctrl-C does; a second time cuts its power. For signal handlers."""
         if self._stop_requested is not None:
             self._power_off_at = 0.0
-        self._stop_requested = INTERRUPTED
+        self._stop_requested = why
 
     def run(self, path: Path, **options: Any) -> Outcome:
         """Power the board on and run it to its end. Options: those of `ChipProcess`."""

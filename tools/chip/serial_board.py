@@ -46,8 +46,14 @@ class ChipOnPort:
         self._stopped = False
         self._back_at: float | None = None
         self._board: ChipProcess | None = None
+        self._chip_ms = 0.0
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._reader, False)
+
+    @property
+    def chip_ms(self) -> float:
+        """Chip time since power on."""
+        return self._chip_ms if self._board is None else self._board.chip_ms
 
     def start(self, seed: int | None = None, **options: Any) -> None:
         """Power the board on; its port is there."""
@@ -111,6 +117,8 @@ class ChipOnPort:
                 self._reset(board)
             elif "end" in event:
                 self._note(f"no power: {event['end']}")
+                self._chip_ms = board.chip_ms
+                board.kill()
                 self._board = board = None
                 self.port.vanish()
 

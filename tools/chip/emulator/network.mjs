@@ -187,6 +187,12 @@ class UdpSocket {
     this.socket.on("error", () => {});
   }
 
+  /** Of an address that was used a moment ago nothing is told: it is bound in the background. */
+  bind(port) {
+    this.socket.bind(port, "127.0.0.1");
+    return 0;
+  }
+
   sendTo(data, ip, port) {
     this.socket.send(Buffer.from(data), port, ip);
     return data.length;
@@ -321,6 +327,7 @@ const COMMANDS = {
     const count = socket.receiveFrom(registers.memory(), registers);
     return count === -EAGAIN ? network.awaited(count) : count;
   },
+  17: (network, registers, socket) => socket?.bind?.(registers.get("argument")) ?? -EBADF,
   // A context of TLS on the host is a list of anchors.
   10: (network) => network.open({ anchors: [] }),
   11: (network, registers, context) => {

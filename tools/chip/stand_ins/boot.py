@@ -3,7 +3,9 @@
 import sys
 
 sys.path.append("/chip")
-import chip_start  # noqa: F401
+import chip_start
 
 sys.path.remove("/chip")
 del sys.modules["chip_start"]
+exec(chip_start.user)
+del chip_start, sys

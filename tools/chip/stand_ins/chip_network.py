@@ -31,6 +31,7 @@ _CLOSE = const(6)
 _RESOLVE = const(7)
 _SEND_TO = const(8)
 _RECEIVE_FROM = const(9)
+_BIND = const(17)
 
 _MP_STREAM_POLL = const(3)
 _MP_STREAM_CLOSE = const(4)
@@ -129,7 +130,9 @@ class socket(io.IOBase):
         pass
 
     def bind(self, address):
-        pass
+        result = call(_BIND, self._handle, None, 0, address[1])
+        if result < 0:
+            raise OSError(-result)
 
     def makefile(self, *args):
         return self

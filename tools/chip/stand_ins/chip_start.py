@@ -19,6 +19,7 @@ def _start():
         import chip_tls
 
         sys.modules["tls"] = chip_tls
+        sys.modules["gc"] = chip_tls.gc
     gc.collect()
     kept = gc.mem_alloc() - bare
     heap = registers(15, 0, None, 0, 1)
@@ -34,7 +35,6 @@ def _start():
 _start()
 try:
     with open("/chip/boot.py") as _file:
-        _user = _file.read()
+        user = _file.read()
 except OSError:
-    _user = ""  # there is none
-exec(_user, {"__name__": "__main__"})
+    user = ""  # there is none

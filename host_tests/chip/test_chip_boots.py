@@ -1,0 +1,143 @@
+"""Boots of the chip's own build: safe mode, hold, power cuts, and an upgrade in the field."""
+
+import zipfile
+from pathlib import Path
+
+import linkpost_command
+import pytest
+from emulator_process import DEVICE_NAME, PRODUCT_KEY, EmulatorProcess
+
+from host_tests.chip import cuts
+from host_tests.chip.desk import WIFI, Desk, chip_on_port, readings
+from tools.chip import flash
+from tools.virtual_board import supervisor
+
+pytestmark = [pytest.mark.long, pytest.mark.timeout(3000)]
+
+DEVICE = f"{PRODUCT_KEY}/{DEVICE_NAME}"
+CUTS = 40
+LEAST_OF_EACH = 5
+OLD_FIRMWARE = Path(__file__).parent / "firmware_0_1_0.zip"
+
+
+@pytest.fixture(scope="module")
+def emulator():
+    with EmulatorProcess() as process:
+        yield process
+
+
+def test_five_boots_that_crash_end_in_safe_mode_and_ctrl_c_gets_in(tmp_path, emulator):
+    desk = Desk(tmp_path)
+    main = b"from linkpost.boot import run\nrun(lambda: 1 // 0)\n"
+    desk.put(emulator.platform, emulator.ca, main=main)
+    outcome = desk.run(reports=1, timeout_s=120, until="safe mode")
+    assert outcome.reason == supervisor.TIMEOUT
+    crashes = [line for line in desk.lines if " app crashed " in line]
+    assert len(crashes) == 5, desk.log
+    assert " E app safe mode boots_failed=5" in desk.log
+    assert "MicroPython v" in desk.log.partition("safe mode")[2]
+
+
+def test_held_board_starts_no_app_and_is_left_at_its_repl(tmp_path, emulator):
+    desk = Desk(tmp_path)
+    desk.put(emulator.platform, emulator.ca, more={"hold": b""})
+    outcome = desk.run(reports=1, timeout_s=60)
+    assert outcome.reason == supervisor.DONE
+    assert " W app held: not started file=hold" in desk.log
+    assert outcome.counts.accepted == 0
+
+
+@pytest.fixture(scope="module")
+def phases(tmp_path_factory, emulator):
+    return cuts.Cuts(tmp_path_factory.mktemp("phases"), emulator).phases()
+
+
+@pytest.mark.parametrize("part", range(8))
+def test_power_cuts_at_flash_operations_of_every_kind(tmp_path, emulator, phases, part):
+    chosen = cuts.spread(phases, CUTS, LEAST_OF_EACH)
+    assert len(chosen) >= CUTS
+    for phase in (cuts.BOOT, cuts.APPEND, cuts.SEGMENT, cuts.ACKNOWLEDGE, cuts.TOKEN):
+        assert sum(phases[number - 1] == phase for number in chosen) >= LEAST_OF_EACH, phase
+    cut = cuts.Cuts(tmp_path, emulator)
+    for number in chosen[part::8]:
+        print(f"cut at flash operation {number} of {len(phases)}: {phases[number - 1]}")
+        cut.check(number, lambda desk: cuts.deliver(desk, emulator))
+
+
+@pytest.mark.parametrize("operation", [3, 30, 90, 160, 230])
+def test_deploy_whose_power_is_cut_is_repaired_by_the_next(tmp_path, emulator, operation):
+    desk = Desk(tmp_path)
+    config = put_config_only(desk, emulator)
+    with chip_on_port(desk, cut_at=operation) as board:
+        done = deploy(board, emulator)
+        assert done.returncode == 7, (done.stderr, board.notes)
+        assert any("power cut" in note for note in board.notes)
+    with chip_on_port(desk) as board:
+        done = deploy(board, emulator)
+        assert done.returncode == 0, (done.stderr, board.console)
+    assert desk.files()["config.json"] == config
+    assert readings(emulator, DEVICE)
+
+
+def test_board_with_0_1_0_is_upgraded_in_the_field(tmp_path, emulator):
+    """Waiting readings, a token and an edited main.py: all delivered, no old module left."""
+    desk = Desk(tmp_path)
+    with zipfile.ZipFile(OLD_FIRMWARE) as old:
+        files = {name: old.read(name) for name in old.namelist()}
+    edited = files["main.py"] + b"\n# edited by the person\n"
+    sensors = [{"type": "onchip"}, {"type": "system"}]
+    desk.put(emulator.platform, emulator.ca, interval_s=1, sensors=sensors)
+    files["main.py"] = edited
+    flash.refresh(desk.flash, {**files, **desk.files("certs")})
+    before = len(readings(emulator, DEVICE))
+
+    def cut_off(line):
+        if "accepted seq=1 " in line:
+            emulator.fault(endpoint="topic", kind="status", status=503, times=None)
+
+    emulator.clear_faults()
+    outcome = desk.run(
+        reports=99, timeout_s=120, until="stored seq=40 ", on_line=cut_off, tls_on_host=True
+    )
+    assert outcome.counts.pending >= 30, desk.log
+    assert "token" in desk.files()
+    emulator.clear_faults()
+    authentications = emulator.devices()[DEVICE]["authentications"]
+    with chip_on_port(desk, tls_on_host=True) as board:
+        done = deploy(board, emulator)
+        assert done.returncode == 0, (done.stderr, board.console[-2000:])
+    found = desk.files()
+    text = (desk.folder / "config.json").read_bytes()
+    assert found["config.json"] == text
+    assert found["main.py"] == edited
+    new = flash.firmware_files(desk.config, Path(emulator.ca))
+    assert {p for p in found if p.startswith("lib/linkpost/")} == {
+        p for p in new if p.startswith("lib/linkpost/")
+    }
+    outcome = desk.run(reports=1, tls_on_host=True)
+    while outcome.counts.pending:
+        outcome = desk.run(reports=1, tls_on_host=True)
+    seqs = [reading["seq"] for reading in readings(emulator, DEVICE)[before:]]
+    assert set(seqs) == set(range(1, max(seqs) + 1))
+    assert emulator.devices()[DEVICE]["authentications"] == authentications
+
+
+def put_config_only(desk, emulator):
+    """Put a config on a board that has nothing else; return it."""
+    config = linkpost_command.write_config(
+        desk.folder,
+        emulator.platform,
+        interval_s=1,
+        wifi=WIFI,
+        ntp=["localhost"],
+        sensors=[{"type": "onchip"}, {"type": "system"}],
+    )
+    flash.refresh(desk.flash, {"config.json": config.read_bytes()})
+    return config.read_bytes()
+
+
+def deploy(board, emulator):
+    """Run the real `linkpost deploy` on that port."""
+    return linkpost_command.run(
+        "deploy", "--port", board.port, "--ca", emulator.ca, "--boot-wait", 90, timeout_s=900
+    )

@@ -1,0 +1,199 @@
+"""`linkpost board chip` and what people give it by mistake: one line, and exit 2."""
+
+import os
+
+import linkpost_command
+import pytest
+from emulator_process import DEVICE_NAME, DEVICE_SECRET, PRODUCT_KEY
+from firmware_files import firmware_of
+from tls_server import Authority
+
+from host_tests.chip.desk import WIFI
+from tools.boards import find_board
+from tools.chip import cache, flash, node
+from tools.failures import CommandError
+from tools.firmware_image import encode_uf2
+from tools.virtual_board import image
+from tools.virtual_board.kinds import kind_of
+
+no_files = pytest.mark.no_files
+CONFIG = {
+    "endpoint": "localhost:9",
+    "product_key": PRODUCT_KEY,
+    "device_name": DEVICE_NAME,
+    "device_secret": DEVICE_SECRET,
+    "wifi": WIFI,
+}
+
+
+def chip(*arguments, **variables):
+    """Run `linkpost board chip` to its end; return its exit code and what it said."""
+    with linkpost_command.start_module("tools", "board", "chip", *arguments, **variables) as one:
+        output, errors = one.communicate(timeout=90)
+    ours = [line for line in errors.splitlines() if line.startswith("linkpost: ")]
+    assert ours or "Traceback" not in errors, errors
+    return one.returncode, output, errors.strip()
+
+
+def says(found, *words, code=2):
+    """Check that a command ended with that code and one line that has these words."""
+    returncode, output, errors = found
+    assert returncode == code, (returncode, output, errors)
+    last = errors.splitlines()[-1]
+    for word in words:
+        assert word in last, errors
+
+
+@pytest.fixture
+def empty_cache(tmp_path):
+    """A cache of its own; none of the person's files are touched."""
+    return {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+
+
+@no_files
+def test_fetch_of_a_uf2_for_another_chip_says_for_which(tmp_path, empty_cache):
+    path = tmp_path / "RPI_PICO2_W-20250911-v1.26.1.uf2"
+    path.write_bytes(firmware_of(find_board("RPI_PICO2_W")))
+    says(chip("fetch", "--micropython", path, **empty_cache), "RP2350", "RP2040")
+
+
+@no_files
+def test_fetch_of_a_truncated_uf2_says_so(tmp_path, empty_cache):
+    path = tmp_path / "RPI_PICO_W-20250911-v1.26.1.uf2"
+    path.write_bytes(firmware_of(find_board("RPI_PICO_W"))[:-700])
+    says(chip("fetch", "--micropython", path, **empty_cache), path.name)
+
+
+@no_files
+def test_fetch_of_a_uf2_whose_name_tells_no_version_says_how_to_name_it(tmp_path, empty_cache):
+    path = tmp_path / "firmware.uf2"
+    path.write_bytes(firmware_of(find_board("RPI_PICO_W")))
+    says(chip("fetch", "--micropython", path, **empty_cache), "version", "keep the name")
+
+
+@no_files
+@pytest.mark.parametrize("content", [b"\0" * 100, b"\0" * 16384, b""])
+def test_fetch_of_what_is_no_boot_rom_says_what_one_is(tmp_path, empty_cache, content):
+    path = tmp_path / "rom.bin"
+    path.write_bytes(content)
+    says(chip("fetch", "--bootrom", path, **empty_cache), "boot ROM")
+
+
+@no_files
+def test_run_without_the_two_files_says_how_to_get_them(tmp_path, empty_cache):
+    config = linkpost_command.write_config(tmp_path, "localhost:9", wifi=WIFI)
+    found = chip("run", "--config", config, "--reports", 1, **empty_cache)
+    says(found, "linkpost board chip fetch")
+
+
+@no_files
+def test_run_with_nothing_to_run_says_what_to_give():
+    says(chip("run", "--reports", 1), "--config", "--image", "--flash")
+
+
+@no_files
+def test_node_missing_or_too_old_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(CommandError, match="install Node.js") as caught:
+        node.node()
+    assert caught.value.exit_code == 2
+    old = tmp_path / "node"
+    old.write_text("#!/bin/sh\necho v12.22.9\n")
+    old.chmod(0o755)
+    with pytest.raises(CommandError, match="v12.22.9, which is too old: install Node.js"):
+        node.node()
+
+
+@no_files
+def test_npm_without_a_network_says_so_in_one_line(tmp_path, monkeypatch):
+    source = tmp_path / "some_packages"
+    source.mkdir()
+    (source / "package.json").write_text("{}")
+    (source / "package-lock.json").write_text("{}")
+    npm = tmp_path / "npm"
+    npm.write_text("#!/bin/sh\necho 'npm error code ENOTFOUND' >&2\nexit 1\n")
+    npm.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}/bin:/usr/bin")
+    monkeypatch.setattr(node, "_BUILD", tmp_path / "build")
+    with pytest.raises(CommandError, match="npm cannot install x .*ENOTFOUND.*network") as caught:
+        node.installed(source, "x")
+    assert caught.value.exit_code == 2
+    assert "\n" not in str(caught.value)
+
+
+def test_cache_file_changed_later_is_not_run(tmp_path, empty_cache):
+    name, data = cache.micropython()
+    uf2 = tmp_path / name
+    uf2.write_bytes(data)
+    done = chip("fetch", "--micropython", uf2, "--bootrom", cache.bootrom(), **empty_cache)
+    assert done[0] == 0, done
+    kept = tmp_path / "cache" / "linkpost" / "chip" / name
+    content = bytearray(kept.read_bytes())
+    content[5000] ^= 1
+    kept.write_bytes(content)
+    config = linkpost_command.write_config(tmp_path, "localhost:9", wifi=WIFI)
+    found = chip("run", "--config", config, "--reports", 1, **empty_cache)
+    says(found, "has changed since it was fetched", "Delete it")
+
+
+def test_image_without_linkpost_or_without_micropython_says_which(tmp_path):
+    name, data = cache.micropython()
+    bare = tmp_path / name
+    bare.write_bytes(data)
+    says(chip("run", "--image", bare, "--reports", 1), "without linkpost", "linkpost image")
+    only_files = tmp_path / "device.uf2"
+    board = find_board("RPI_PICO_W")
+    start = board.offset + board.file_system_start
+    only_files.write_bytes(encode_uf2([(start, b"\0" * 256)], board.uf2_family or 0))
+    says(
+        chip("run", "--image", only_files, "--reports", 1), "no MicroPython", "--micropython"
+    )
+
+
+def test_endpoint_of_an_emulator_without_its_ca_says_to_give_it(tmp_path):
+    config = linkpost_command.write_config(tmp_path, "localhost:9", wifi=WIFI)
+    says(chip("run", "--config", config, "--reports", 1), "--ca")
+
+
+def test_flash_in_use_by_another_board_is_left_alone(tmp_path):
+    path = tmp_path / "pico.flash"
+    assert chip("serial", "--help")[0] == 0
+    path.write_bytes(b"\xff" * (2 << 20))
+    with image.in_use(path):
+        says(chip("run", "--flash", path, "--reports", 1), "in use")
+
+
+def test_flash_that_is_something_else_says_so(tmp_path):
+    path = tmp_path / "board.img"
+    path.write_bytes(b"\0" * 4096)
+    says(chip("run", "--flash", path, "--reports", 1), "no flash of an emulated Pico W")
+    path.write_bytes(b"\0" * (2 << 20))
+    says(chip("run", "--flash", path, "--reports", 1), "no file system of a Pico W")
+
+
+def test_cut_beyond_the_last_operation_says_how_many_there_were(tmp_path):
+    config = linkpost_command.write_config(tmp_path, "localhost:9", wifi=WIFI)
+    ca = tmp_path / "ca.pem"
+    ca.write_bytes(Authority().ca.cert_pem.bytes())
+    found = chip(
+        *("run", "--config", config, "--ca", ca, "--reports", 1),
+        *("--cut-power-at", 999_999, "--timeout", 8),
+    )
+    says(found, "--cut-power-at 999999", "flash operations")
+
+
+def test_users_boot_py_is_kept_and_runs_behind_the_stand_ins(tmp_path):
+    """As is one that a program writes over ours: it is looked at before each start."""
+    config = tmp_path / "boot_test.py"
+    config.write_text("import os\nprint(os.getcwd(), USER_BOOT)\n")
+    path = tmp_path / "pico.flash"
+    flash.prepare(path)
+    board = cache.chip_board()
+    content = bytearray(path.read_bytes())
+    content[board.file_system_start :] = image.add_file(
+        kind_of(board), bytes(content[board.file_system_start :]), "boot.py", b"USER_BOOT = 42\n"
+    )
+    path.write_bytes(content)
+    found = chip("exec", config, "--flash", path)
+    assert found[0] == 0, found
+    assert "42" in found[1]
