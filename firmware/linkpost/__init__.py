@@ -5,6 +5,8 @@ from linkpost import App, Client, Config, LinkpostError
 A name is loaded when it is used, so that a Client does not pay for the App.
 """
 
+import gc
+
 _MODULE_OF = {
     "App": "app",
     "Client": "client",
@@ -29,6 +31,9 @@ _MODULE_OF = {
 
 
 def __getattr__(name):
+    # What loading a module leaves behind, between what stays of it, is free before the next one:
+    # in a heap of 56,000 there was no piece of 2 KB left otherwise, with 25 KB free.
+    gc.collect()
     if name in _MODULE_OF:
         full = "linkpost." + _MODULE_OF[name]
         return getattr(__import__(full, None, None, (name,)), name)

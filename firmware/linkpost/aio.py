@@ -63,7 +63,7 @@ class Client(BlockingClient):
         """
         payload, length = measured(payload)
         async with self._turn:
-            return await self._run(self._publishing(topic, payload, length), deadline_ms)
+            return await self._run(self.publishing(topic, payload, length), deadline_ms)
 
     async def report(self, values: dict, deadline_ms: int = 60_000):
         """Send one reading to the config's topic; see the blocking client.
@@ -71,7 +71,7 @@ class Client(BlockingClient):
         Raises: as the blocking client's, and `asyncio.CancelledError`.
         """
         async with self._turn:
-            return await self._run(self._reporting(values), deadline_ms)
+            return await self._run(load("reporting").steps(self, values), deadline_ms)
 
     async def publish_file(self, topic: str, path: str, deadline_ms: int = 60_000):
         """Publish a file on flash, 1 to 131072 bytes, as one message; return as `publish` does.
@@ -108,7 +108,7 @@ class Client(BlockingClient):
         await self.close()
 
     async def _run(self, steps, deadline_ms):
-        port = self._port
+        port = self.port
         connection = self._connection
         end_ms = port.uptime_ms() + deadline_ms
         slept_ms = 0
@@ -140,7 +140,7 @@ class Client(BlockingClient):
             ms -= _SLICE_MS
             if ms <= 0:
                 return
-            self._port.feed()
+            self.port.feed()
 
     async def _sleep(self, ms):
         # MicroPython has `sleep_ms` as well, CPython has not.

@@ -6,15 +6,17 @@
         client.report({"temperature": 21.5})                   # joins the Wi-Fi of the config
         client.publish("/pk/dn/user/update", {"door": True})   # where there is a network already
 
-The policy stands in `_publishing`, top to bottom. It and all it calls are generators that yield
+The policy stands in `publishing`, top to bottom. It and all it calls are generators that yield
 what they wait for, a mask to poll for or minus the ms of a pause, and know nothing of how: `drive`
 waits blocking, `linkpost.aio` beside other tasks. Whatever is raised, a deadline or Ctrl-C too,
 leaves the connection closed, except a refusal that was read whole.
 """
 
+import gc
+
 from micropython import const
 
-from .errors import LinkpostError, NetworkError, ServiceError, StorageError
+from .errors import NetworkError, ServiceError, StorageError
 from .loader import load
 from .log import Log
 from .net.connection import CLOSED, Connection
@@ -26,9 +28,8 @@ _BUFFER_BYTES = const(2048)
 _PAYLOAD_MAX_BYTES = const(131_072)  # as `protocol.payloads` has it
 # At most this long between two looks at deadline and watchdog, ms. rp2's watchdog ends at 8388.
 _SLICE_MS = const(200)
-# Pause before a message that met 30001 is sent once more, ms; between two looks at the Wi-Fi.
+# Pause before a message that met 30001 is sent once more, ms.
 _RETRY_PAUSE_MS = const(2000)
-_JOIN_STEP_MS = const(100)
 
 # The codes that decide here; `protocol.refusals` has the others.
 _TOKEN_EXPIRED = const(20001)
@@ -44,15 +45,17 @@ class Client:
     """
 
     def __init__(self, config, port=None, tokens=None, connection=None, log=None):
+        # The largest piece, before all else that stays: what checking the config left is free now.
+        gc.collect()
+        self._buffer = bytearray(_BUFFER_BYTES)
         if port is None:
             from .ports import detect
 
             port = detect()
-        self._port = port
-        self._config = config
-        self._log = log or Log(port)
+        self.port = port
+        self.config = config
+        self.log = log or Log(port)
         self._tokens = tokens
-        self._buffer = bytearray(_BUFFER_BYTES)
         self._connection = connection or Connection(
             config.host, config.port_number, port, _anchors
         )
@@ -60,7 +63,7 @@ class Client:
         self._topic = self._head = None  # the head up to its length, for `_topic` and `_token`
         self._date = None
         self._replaced = self._warned = False
-        self._link = None
+        self.link = None
 
     # -- for callers; `linkpost.aio` has each of these with `await` -------------------------------
 
@@ -75,7 +78,7 @@ class Client:
         Raises: ConfigError before anything is sent; else the LinkpostError whose `retry` says
         what to do with the message.
         """
-        return self._run(self._publishing(topic, *measured(payload)), deadline_ms)
+        return self._run(self.publishing(topic, *measured(payload)), deadline_ms)
 
     def report(self, values: dict, deadline_ms: int = 60_000):
         """Send one reading to the config's topic, in its format; return as `publish` does.
@@ -90,7 +93,7 @@ class Client:
 
         Raises: ConfigError for a name or value that a reading cannot carry; else as `publish`.
         """
-        return self._run(self._reporting(values), deadline_ms)
+        return self._run(load("reporting").steps(self, values), deadline_ms)
 
     def publish_file(self, topic: str, path: str, deadline_ms: int = 60_000):
         """Publish a file on flash, 1 to 131072 bytes, as one message; return as `publish` does.
@@ -128,7 +131,7 @@ class Client:
 
     # -- the policy -------------------------------------------------------------------------------
 
-    def _publishing(self, topic, payload, length):
+    def publishing(self, topic, payload, length):
         """Yield what is waited for until a message is accepted; return its id.
 
         Rules (PROTOCOL.md, "What to do with each code"):
@@ -170,24 +173,24 @@ class Client:
 
     def authenticating(self):
         """Yield what is waited for until the platform has given a token."""
-        request = load("protocol.signing").encode_auth_request(self._config)
+        request = load("protocol.signing").encode_auth_request(self.config)
         end = len(request)
         self._buffer[:end] = request
         request = None  # not held through the handshake
         tree = yield from self._exchanging(end, None, 0)
-        self._token = load("protocol.refusals").token_of(tree, self._config.device_secret)
+        self._token = load("protocol.refusals").token_of(tree, self.config.device_secret)
         try:
             self._store().save(self._token)
         except StorageError as error:
             # It is in RAM: this boot goes on with it, the next one authenticates.
-            self._log.warning("store", "token not kept", "error", error)
+            self.log.warning("store", "token not kept", "error", error)
 
     def _sending(self, payload, length):
         if self._head is None:
             self._head = (
                 "POST /topic%s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/octet-stream\r\n"
                 "password: %s\r\nContent-Length: "
-                % (self._topic, self._config.host_header, self._token)
+                % (self._topic, self.config.host_header, self._token)
             ).encode()
         head = self._head + b"%d\r\n\r\n" % length
         end = len(head)
@@ -239,36 +242,17 @@ class Client:
         elif not self._warned:
             self._warned = True
             free, block = connection.tight
-            self._log.warning("send", "little memory for TLS", "free", free, "block", block)
-
-    def _reporting(self, values):
-        link = self._link
-        if link is None:
-            from .link import Link
-
-            link = self._link = Link(self._config, self._port, self._log)
-        while not link.step():
-            yield -_JOIN_STEP_MS
-        payload = load("protocol.bodies").encode_report(
-            self._config, link.unix_ms(), values, self._port.random_bytes(3)
-        )
-        try:
-            found = yield from self._publishing(self._config.topic, payload, len(payload))
-        except LinkpostError as error:
-            link.failed(error)
-            raise
-        link.succeeded(self.date())
-        return found
+            self.log.warning("send", "little memory for TLS", "free", free, "block", block)
 
     def _store(self):
-        config = self._config
+        config = self.config
         return self._tokens or load("storage.tokens").TokenStore(
             "token",
             (config.product_key, config.device_name, config.device_secret, config.endpoint),
         )
 
     def _run(self, steps, deadline_ms):
-        return drive(steps, self._connection, self._port, deadline_ms)
+        return drive(steps, self._connection, self.port, deadline_ms)
 
 
 def drive(steps, connection, port, deadline_ms):

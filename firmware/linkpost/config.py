@@ -56,7 +56,7 @@ class Config:
         ]
 
     @classmethod
-    def load(cls, path: str):
+    def load(cls, path: str = "config.json"):
         """Return the Config in that file. Raises: ConfigError, StorageError."""
         read_bytes = load("storage.files").read_bytes
         text = read_bytes(path, _FILE_MAX)

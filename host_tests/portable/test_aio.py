@@ -30,7 +30,7 @@ class _Client(Client):
 
     async def _sleep(self, ms):
         self.slept.append(ms)
-        self._port.sleep_ms(ms)
+        self.port.sleep_ms(ms)
         await asyncio.sleep(0)
 
 

@@ -39,7 +39,7 @@ class _Asyncio(aio.Client):
     """linkpost.aio's client; its sleeping takes no time, as the fake port's."""
 
     async def _sleep(self, ms):
-        self._port.sleep_ms(ms)
+        self.port.sleep_ms(ms)
         await asyncio.sleep(0)
 
 

@@ -76,7 +76,7 @@ class FakePort:
     def sleep_ms(self, ms):
         self.now += ms
 
-    memory = None  # (free, largest), or what comes of it once a root is loaded
+    memory = (200_000, None)  # (free, largest block)
 
     def tls_memory(self):
         return self.memory
@@ -559,7 +559,7 @@ def test_too_little_memory_is_refused_before_anything_is_opened_with_the_numbers
 
 
 def test_memory_between_is_tried_and_told():
-    for memory in TIGHT + (GOOD, (200_000, None), None):
+    for memory in TIGHT + (GOOD, (200_000, None)):
         with World() as world:
             world.port.memory = memory
             world.reads = [REPLY]
@@ -635,7 +635,7 @@ def test_handshake_that_fails_with_memory_to_spare_is_what_it_says():
 def test_bare_allocation_errors_in_the_handshake_are_memory_on_any_port():
     # MPI, ASN.1 and PSA, un-negated as MicroPython does; SSL_ALLOC_FAILED is ENOMEM.
     for number in (16, 106, 141, errno.ENOMEM):
-        for memory in (None, GOOD, TIGHT[0]):
+        for memory in (GOOD, TIGHT[0]):
             with World() as world:
                 world.port.memory = memory
                 world.writes = [os_error(number)]
@@ -680,7 +680,6 @@ def test_anchor_that_is_whole_and_refused_where_memory_is_little_is_memory():
         ((40_000, 20_000), WHOLE, "memory"),
         ((40_000, 20_000), b"bad", "no anchor"),
         (GOOD, WHOLE, "no anchor"),
-        (None, WHOLE, "no anchor"),
     ):
         with World() as world:
             world.port.memory = memory

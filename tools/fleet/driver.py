@@ -57,7 +57,7 @@ class _Connection(Connection):
     def _resolve(self) -> list[Any]:
         # A board asks at each connect, and waits; a thousand in one loop must not.
         try:
-            return list(_resolved(self.host, self._port_number))
+            return list(_resolved(self.host, self.port_number))
         except OSError:
             return super()._resolve()  # the board's own error
 
@@ -90,7 +90,7 @@ class Publisher(Client):
         return super().authenticating()
 
     async def _run(self, steps: Iterator[int], deadline_ms: int) -> Any:
-        port, connection = self._port, self._connection
+        port, connection = self.port, self._connection
         end_ms = port.uptime_ms() + deadline_ms
         try:
             while True:

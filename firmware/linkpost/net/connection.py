@@ -59,8 +59,8 @@ _NAME_MS = const(15_000)  # two name servers that do not answer
 # and what is comfortable. Measured on a plain ESP32.
 _LEAST_BLOCK = const(17_000)
 _LEAST_FREE = const(33_000)
-_GOOD_BLOCK = const(24_000)
-_GOOD_FREE = const(56_000)
+GOOD_BLOCK = const(24_000)
+GOOD_FREE = const(56_000)
 
 
 class Gate(io.IOBase):
@@ -130,8 +130,7 @@ class Connection:
         self.context_bytes = 0
         self.root = 0  # which of them is loaded, or to be loaded
         self.root_name = None
-        self._socket = self._tls = self._gate = self._poll = self._poller = None
-        self._mask = 0
+        self._socket = self._tls = self._gate = self._poll = None
         self._threshold = None
 
     def connect(self, untrusted=None):
@@ -142,9 +141,9 @@ class Connection:
         """
         try:
             self._be_quiet()
-            self._look_at_memory()
             if self.context is None or untrusted is not None:
                 load("net.trust").load_root(self, untrusted)
+            self._look_at_memory()
             error = None
             # A name may have an IPv6 address where only IPv4 is served, and the other way round.
             for address in self._resolve():
@@ -158,10 +157,8 @@ class Connection:
                     if raised.errno not in _NOT_YET:
                         error = raised
                         continue
-                self._poller = select.poll()
-                self._poll = getattr(self._poller, "ipoll", self._poller.poll)  # CPython has one
-                self._mask = WRITE
-                self._poller.register(self._socket, WRITE)
+                self._poll = select.poll()
+                self._poll.register(self._socket, WRITE)
                 self.phase = CONNECTING
                 while not self.poll(WRITE, 0):
                     yield WRITE
@@ -209,12 +206,10 @@ class Connection:
     def _look_at_memory(self):
         self.tight = None
         memory = self.port.tls_memory()
-        if memory is None:
-            return
         free, block = memory[0] + self.context_bytes, memory[1]
         if free < _LEAST_FREE or (block is not None and block < _LEAST_BLOCK):
             raise _failure("no_memory", self.host, None, memory)
-        if free < _GOOD_FREE or (block is not None and block < _GOOD_BLOCK):
+        if free < GOOD_FREE or (block is not None and block < GOOD_BLOCK):
             self.tight = memory
 
     def request(self, source, length: int):
@@ -335,7 +330,7 @@ class Connection:
 
     def _close_sockets(self):
         pair = self._tls, self._socket
-        self._tls = self._gate = self._socket = self._poll = self._poller = None
+        self._tls = self._gate = self._socket = self._poll = None
         for open_one in pair:
             if open_one is not None:
                 try:
@@ -360,12 +355,8 @@ class Connection:
         # The raw socket, not the TLS object, which keeps nothing back. The unix port looks at a
         # TLS object once a ms instead of sleeping (4463 context switches in 5 s against 6).
         try:
-            if want != self._mask:
-                self._poller.modify(self._socket, want)
-                self._mask = want
-            for _ in self._poll(ms):  # noqa: SIM110  any() would need a generator
-                return True
-            return False
+            self._poll.modify(self._socket, want)
+            return bool(self._poll.poll(ms))
         except OSError as error:
             # A plain ESP32 has no memory for select then, and says EIO.
             self.close()

@@ -3,6 +3,7 @@
 import tls
 
 from ..loader import load
+from .connection import GOOD_BLOCK, GOOD_FREE
 
 
 def make_context(der: bytes):
@@ -35,14 +36,14 @@ def load_root(connection, error) -> None:
         try:
             connection.context = make_context(anchor[1])
         except (OSError, ValueError) as raised:
+            short = before[0] < GOOD_FREE or (before[1] or GOOD_BLOCK) < GOOD_BLOCK
             error = load("net.failures").bad_anchor(
-                anchor, raised, connection.host, connection.tight
+                anchor, raised, connection.host, before if short else None
             )
             if error.reason == "memory":
                 raise error
             connection.root += 1
             continue
         connection.root_name = anchor[0]
-        if before is not None:
-            connection.context_bytes = max(0, before[0] - connection.port.tls_memory()[0])
+        connection.context_bytes = max(0, before[0] - connection.port.tls_memory()[0])
         return

@@ -8,6 +8,7 @@ import json
 from ..errors import ProtocolError
 
 _WEIGHT_MAX = 256  # as `reply` has it
+_ID_MAX = 64
 
 # In the order of the numbers in `reply`.
 _WORDS = (
@@ -24,7 +25,6 @@ _WORDS = (
     "the reply has Content-Length and Transfer-Encoding",
     "the peer wants to switch protocols",
     "the body of the reply is over 1024 bytes",
-    "the message id is no number",
 )
 
 
@@ -33,11 +33,19 @@ def refusal(number: int) -> ProtocolError:
     return ProtocolError(_WORDS[number])
 
 
-def bad_id(found) -> ProtocolError:
-    """Return the error of a message id that is too long, empty, or neither number nor text."""
-    if isinstance(found, str):
-        return ProtocolError("the message id has %d characters" % len(found))
-    return refusal(13)
+def checked_id(found) -> str:
+    """Return a message id that came as text.
+
+    Raises: ProtocolError where it is something else than 1 to 64 letters, digits and `-`.
+    """
+    if not isinstance(found, str):
+        raise ProtocolError("the message id is no number")
+    if not 1 <= len(found) <= _ID_MAX:
+        raise ProtocolError("the message id has %d characters" % len(found))
+    for c in found:
+        if not ("0" <= c <= "9" or c == "-" or "a" <= c <= "z" or "A" <= c <= "Z"):
+            raise ProtocolError("the message id is no number")
+    return found
 
 
 def mended(body: bytes) -> bytes:
