@@ -26,6 +26,7 @@ def test_log_line_is_the_contract():
 def test_log_value_with_spaces_quotes_or_line_ends_stays_one_value_on_one_line():
     assert _line("app", "x", "why", 'a "b"\r\nc') == "12.345 I app x why=\"a 'b'  c\""
     assert _line("app", "x", "why", "") == '12.345 I app x why=""'
+    assert _line("app", "x", "why", "\x00\x1b[1m\x1b\tend\n") == '12.345 I app x why="  [1m  end "'
 
 
 def test_log_keeps_the_newest_line_that_warns():

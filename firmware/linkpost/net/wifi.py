@@ -97,9 +97,10 @@ def _try(port, config, ssid, password, seen):
         yield from _wait(port, _SETTLE_MS)
         port.station().connect(ssid, password or None)
         start_ms = port.uptime_ms()
+        wifi_status = port.wifi_status  # held meanwhile, or each look would load it anew
         while True:
             yield from _wait(port, _LOOK_MS)
-            status = port.wifi_status()
+            status = wifi_status()
             if not seen or seen[-1] != status:
                 seen.append(status)
             limit_ms = _IDLE_MS if status == "idle" else _JOIN_MS
