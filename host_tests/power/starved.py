@@ -14,7 +14,8 @@ import sys
 
 import vfs
 from ledger import Life, unmount, verify
-from linkpost.storage.outbox import Outbox
+from linkpost.storage import backlog
+from linkpost.storage.outbox import SLOTS, Outbox
 from nor import CHIPS, NorFlash
 from scenarios import _accepted, _appended, _until_full
 from wear import QuietFlash
@@ -40,12 +41,19 @@ def _let_go(count):
     return prepare
 
 
+def _before_a_drop(life):
+    _until_full(life)
+    outbox = life.outbox
+    while outbox.next_seq - SLOTS <= outbox.last_in_segments or not backlog._is_full(outbox):
+        life.append()
+
+
 # What is called: (prepare, its name in the ledger, its arguments from the outbox, max_bytes).
 CALLS = {
     "append": (_accepted(5), "append", 65536),
     "append to a first segment": (_appended(24), "append", 65536),
     "append to a segment": (_appended(48), "append", 65536),
-    "append and drop": (_until_full, "append", 16384),
+    "append and drop": (_before_a_drop, "append", 16384),
     "oldest in a slot": (_appended(5), "oldest", 65536),
     "oldest in a segment": (_appended(60), "oldest", 65536),
     "newest": (_appended(60), "newest", 65536),

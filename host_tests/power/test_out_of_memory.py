@@ -17,6 +17,7 @@ pytestmark = pytest.mark.skipif(
 _STEPS = {
     "append to a first segment": 1056,
     "append to a segment": 1184,
+    "append and drop": 1248,
     "readings": 1312,
     "open": 1312,
 }
