@@ -27,6 +27,7 @@ from linkpost.protocol import refusals, reply  # noqa: E402
 from linkpost.storage.outbox import Outbox  # noqa: E402
 from linkpost.storage.tokens import TokenStore  # noqa: E402
 
+from host_tests.fuzz.bench_targets import BENCH_SEEDS, BENCH_TARGETS  # noqa: E402
 from host_tests.portable.flash_0_1_0 import FILES  # noqa: E402
 from tools.boards import read_board  # noqa: E402
 from tools.devices_csv import check_triple, parse_devices  # noqa: E402
@@ -249,6 +250,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
         devices_csv,
         board_toml,
         http_date,
+        *BENCH_TARGETS,
     )
 }
 
@@ -330,5 +332,6 @@ SEEDS: dict[str, list[bytes]] = {
         (Path(__file__).parent.parent.parent / "boards" / name / "board.toml").read_bytes()
         for name in ("ESP32_GENERIC", "RPI_PICO_W")
     ],
+    **BENCH_SEEDS,
     "http_date": [b"Sun, 06 Nov 1994 08:49:37 GMT", b"Thu, 29 Feb 2024 23:59:60 GMT"],
 }
