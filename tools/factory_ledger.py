@@ -17,7 +17,6 @@ has no consequences yet: it is dropped. Anywhere else a line that cannot be read
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import json
 import os
@@ -70,23 +69,15 @@ class Ledger:
         self._by_mac: dict[str, Entry] = {}
         self._at_work: set[str] = set()
         try:
-            is_new = not path.exists()
-            # Without a buffer: after a failure it would hold what was not written.
-            self._file = open(  # noqa: SIM115  closed by `close`
-                path, "a+b", buffering=0, opener=locked_file.open_private
-            )
-        except OSError as error:
-            raise LedgerError(f"--ledger: cannot open {path}: {error.strerror}") from error
-        try:
-            locked_file.lock(self._file.fileno())
-            self._read()
-            if is_new:
-                locked_file.sync_folder(path.absolute().parent)
+            self._file = locked_file.open_locked(path, "a+b")
         except locked_file.InUse as error:
-            self._file.close()
             raise LedgerError(
                 f"{path} is in use by another linkpost factory: end that one"
             ) from error
+        except OSError as error:
+            raise LedgerError(f"--ledger: cannot open {path}: {error.strerror}") from error
+        try:
+            self._read()
         except BaseException:
             self._file.close()
             raise
@@ -175,15 +166,9 @@ class Ledger:
         now = f"{datetime.datetime.now(datetime.UTC):%Y-%m-%dT%H:%M:%SZ}"
         record = {"time": now, "state": state, "mac": mac, "device": device, **details}
         line = json.dumps(record, ensure_ascii=False).encode() + b"\n"
-        size = os.fstat(self._file.fileno()).st_size
         try:
-            while line:
-                line = line[self._file.write(line) :]
-            os.fsync(self._file.fileno())
+            locked_file.append(self._file, line)
         except OSError as error:
-            # Half a line in the middle would be damage for ever.
-            with contextlib.suppress(OSError):
-                self._file.truncate(size)
             raise LedgerError(f"cannot write {self.path}: {error.strerror}") from error
         self._take(record)
 

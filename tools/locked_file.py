@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from pathlib import Path
+from typing import IO
 
 # Where Windows locks a byte: far behind the content, which others may go on reading.
 _LOCK_AT = 1 << 30
@@ -14,8 +16,43 @@ class InUse(Exception):
     """Another process has the file."""
 
 
-def open_private(path: str, flags: int) -> int:
-    """Open a file that is made for its owner only; an `opener` for `open`."""
+def open_locked(path: Path, mode: str) -> IO[bytes]:
+    """Open a file for its owner only, which nobody else works with until it is closed.
+
+    It is in its folder after a power cut too. Args: mode: "r+b", "x+b", "a+b". Raises: InUse;
+    OSError.
+    """
+    # Without a buffer: after a failure it would hold what was not written.
+    file = open(path, mode, buffering=0, opener=_open_private)  # noqa: SIM115  the caller's
+    try:
+        lock(file.fileno())
+        sync_folder(path.absolute().parent)
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def append(file: IO[bytes], data: bytes) -> None:
+    """Write to the end of the file, onto the disk, all or nothing. Raises: OSError."""
+    size = file.seek(0, os.SEEK_END)
+    try:
+        write(file, data)
+    except OSError:
+        # Half a line in the middle would be damage for ever.
+        with contextlib.suppress(OSError):
+            file.truncate(size)
+        raise
+
+
+def write(file: IO[bytes], data: bytes) -> None:
+    """Write where the file stands, onto the disk. Raises: OSError."""
+    while data:
+        data = data[file.write(data) :]
+    os.fsync(file.fileno())
+
+
+def _open_private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 

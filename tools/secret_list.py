@@ -48,23 +48,15 @@ class SecretList:
         self._product_key = product_key
         self._places: dict[str, int] = {}  # of the secret's cell
         try:
-            is_new = not path.exists()
-            # Without a buffer: after a failure it would hold what was not written.
-            self._file = open(  # noqa: SIM115  closed by `close`
-                path, "x+b" if is_new else "r+b", buffering=0, opener=locked_file.open_private
-            )
-        except OSError as error:
-            raise CommandError(f"--out: cannot open {path}: {error.strerror}") from error
-        try:
-            locked_file.lock(self._file.fileno())
-            self._read()
-            if is_new:
-                locked_file.sync_folder(path.absolute().parent)
+            self._file = locked_file.open_locked(path, "r+b" if path.exists() else "x+b")
         except locked_file.InUse as error:
-            self._file.close()
             raise CommandError(
                 f"--out: {path} is in use by another linkpost: wait for it, or give another file"
             ) from error
+        except OSError as error:
+            raise CommandError(f"--out: cannot open {path}: {error.strerror}") from error
+        try:
+            self._read()
         except OSError as error:
             self.close()
             raise CommandError(f"--out: cannot write {path}: {error.strerror}") from error
@@ -96,10 +88,8 @@ class SecretList:
         end = self._file.seek(0, os.SEEK_END)
         row = f"{name},{NOT_RECEIVED:<{_SECRET_BYTES}},{self._product_key}\n".encode()
         try:
-            self._write(row)
+            locked_file.append(self._file, row)
         except OSError as error:
-            with contextlib.suppress(OSError):
-                self._file.truncate(end)
             raise CommandError(
                 f"--out: no room for {name} in {self.path} ({error.strerror}); it was not asked "
                 "for. Make room, and run the same command again"
@@ -114,7 +104,7 @@ class SecretList:
         """
         try:
             self._file.seek(self._places[name])
-            self._write(f"{secret:<{_SECRET_BYTES}}".encode())
+            locked_file.write(self._file, f"{secret:<{_SECRET_BYTES}}".encode())
         except OSError as error:
             raise CommandError(
                 f"{name}: asked, not received: its secret could not be written to {self.path} "
@@ -142,18 +132,13 @@ class SecretList:
         self._file.seek(self._places[name])
         return self._file.read(_SECRET_BYTES).decode().rstrip()
 
-    def _write(self, data: bytes) -> None:
-        while data:
-            data = data[self._file.write(data) :]
-        os.fsync(self._file.fileno())
-
     def _read(self) -> None:
         content = self._file.read()
         if not content.startswith(_HEADER):
             if not _HEADER.startswith(content):
                 raise self._not_ours()
             self._file.seek(0)  # new, or a crash came in the middle of its first line
-            self._write(_HEADER)
+            locked_file.write(self._file, _HEADER)
             return
         at = len(_HEADER)
         while at < len(content):

@@ -7,10 +7,8 @@ written down any more is sent twice; a receiver tells by (stream, seq), as of a 
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -99,20 +97,13 @@ class Sent:
         self.refused: dict[int, str] = {}
         head = {"readings_sha256": hashlib.sha256(readings).hexdigest(), "device": device}
         try:
-            self._file = open(  # noqa: SIM115  closed by `__exit__`
-                path, "a+b", buffering=0, opener=locked_file.open_private
-            )
+            self._file = locked_file.open_locked(path, "a+b")
+        except locked_file.InUse as error:
+            raise CommandError(f"{path} is in use: another linkpost is at it") from error
         except OSError as error:
             raise CommandError(f"cannot write {path}: {error.strerror}") from error
         try:
-            locked_file.lock(self._file.fileno())
             self._read(head)
-            locked_file.sync_folder(path.absolute().parent)
-        except locked_file.InUse as error:
-            self._file.close()
-            raise CommandError(
-                f"{path} is in use: another linkpost sends these readings"
-            ) from error
         except BaseException:
             self._file.close()
             raise
@@ -133,14 +124,9 @@ class Sent:
 
     def _append(self, record: dict[str, Any]) -> None:
         line = json.dumps(record, ensure_ascii=False).encode() + b"\n"
-        size = os.fstat(self._file.fileno()).st_size
         try:
-            while line:
-                line = line[self._file.write(line) :]
-            os.fsync(self._file.fileno())
+            locked_file.append(self._file, line)
         except OSError as error:
-            with contextlib.suppress(OSError):
-                self._file.truncate(size)
             raise CommandError(f"cannot write {self.path}: {error.strerror}") from error
         self._take(record)
 
