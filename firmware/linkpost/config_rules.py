@@ -138,7 +138,7 @@ def _take(left, key, default, check, prefix=""):
 
 def _text(key, value):
     if not isinstance(value, str) or not value:
-        raise ConfigError(key, "must be a text")
+        raise ConfigError(key, "must be a text that is not empty")
     return value
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import sqlite3
 import time
 import urllib.request
 
@@ -74,6 +75,60 @@ def test_messages_api_pages_filters_and_shows_bytes(emulator, token):
     assert emulator.api("GET", "/api/messages", query={"topic": "/none"}) == []
     with pytest.raises(AssertionError, match="404"):
         emulator.messages("pk1/none")
+
+
+def test_device_that_is_deleted_is_gone_with_all_it_sent(emulator, token):
+    new = {"product_key": "pk1", "device_name": "short-lived", "device_secret": "s" * 32}
+    triple = tuple(new.values())
+    topic = "/pk1/short-lived/user/update"
+    for _ in range(2):  # and may be made anew
+        emulator.api("POST", "/api/devices", new)
+        assert emulator.devices()["pk1/short-lived"]["accepted"] == 0
+        its = authenticate(emulator, triple)
+        reading = json.dumps({"stream": "ab", "seq": 1, "value": 2.5}).encode()
+        for _ in range(3):
+            assert exchange(emulator, encode_publish(topic, its, reading)).code == 0
+        emulator.fault(endpoint="topic", kind="code", code=40000, device="pk1/short-lived")
+        exchange(emulator, encode_publish(TOPIC, token, b"another's"))
+        emulator.api("DELETE", "/api/devices/pk1/short-lived")
+        assert "pk1/short-lived" not in emulator.devices()
+        assert emulator.faults() == []
+        assert exchange(emulator, encode_publish(topic, its, reading)).code == 20003
+        assert exchange(emulator, encode_auth(auth_fields(triple))).code == 20000
+        assert not emulator.messages(topic=topic)
+        assert emulator.messages("pk1/dev1")
+        with pytest.raises(AssertionError, match="404"):
+            emulator.api("DELETE", "/api/devices/pk1/short-lived")
+    with sqlite3.connect(emulator.db) as db:
+        for table in ("series", "stream", "token", "refusal"):
+            orphans = (
+                f"SELECT count(*) FROM {table} WHERE device_id NOT IN"  # noqa: S608
+                " (SELECT id FROM device)"
+            )
+            assert db.execute(orphans).fetchone() == (0,), table
+        (wires,) = db.execute(
+            "SELECT count(*) FROM wire WHERE id NOT IN (SELECT id FROM message UNION"
+            " SELECT id FROM authentication)"
+        ).fetchone()
+        assert wires == 0
+    db.close()
+
+
+def test_device_that_is_enabled_again_is_not_said_to_be_disabled(emulator):
+    emulator.set_enabled("pk1/dev1", False)
+    assert exchange(emulator, encode_auth(auth_fields(DEV1))).code == 20000
+    emulator.set_enabled("pk1/dev1", True)
+    with sqlite3.connect(emulator.db) as db:
+        row = db.execute("SELECT last_code, last_reason FROM device WHERE device_name = 'dev1'")
+        assert row.fetchone() == (None, None)
+    db.close()
+    # Another reason is not forgotten by that.
+    assert exchange(emulator, encode_auth(auth_fields(("pk1", "dev1", "wrong")))).code == 20000
+    emulator.set_enabled("pk1/dev1", True)
+    with sqlite3.connect(emulator.db) as db:
+        row = db.execute("SELECT last_code FROM device WHERE device_name = 'dev1'")
+        assert row.fetchone() == (20000,)
+    db.close()
 
 
 def test_console_shows_page_and_api_description_from_here_alone(emulator):

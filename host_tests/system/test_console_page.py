@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from console_browser import PHONE, browser, import_expect  # noqa: F401  a fixture
+from console_browser import DESKTOP, PHONE, browser, import_expect  # noqa: F401  a fixture
 from emulator_client import (
     RawClient,
     auth_fields,
@@ -150,11 +150,14 @@ def test_fault_form_makes_every_kind_and_says_what_is_wrong(opened, emulator):
         choose(page, "Fault", "Redirect")
         page.get_by_label("Location").fill("not a place")
         page.get_by_role("button", name="Set", exact=True).click()
-        expect(page.get_by_role("alert")).to_contain_text("location: String should match")
+        location = page.locator(".q-field").filter(has=page.get_by_label("Location"))
+        expect(location).to_contain_text("String should match")
+        expect(page.locator(".q-notification")).to_have_count(0)
         choose(page, "Fault", "Slow reply")
         page.get_by_label("Milliseconds", exact=True).fill("250")
         page.get_by_role("button", name="Set", exact=True).click()
         expect(page.locator(".row-line")).to_contain_text("Slow reply: ms 250")
+        expect(page.get_by_text("String should match")).to_have_count(0)
         (fault,) = emulator.faults()
         wanted = {"kind": "delay", "ms": 250, "times": 2, "endpoint": "auth"}
         assert fault.items() >= {**wanted, "device": f"{PRODUCT_KEY}/{QUIET[1]}"}.items()
@@ -182,9 +185,33 @@ def test_new_device_s_downloaded_config_works_with_send(opened, emulator, tmp_pa
         expect(page.get_by_text("Accepted: 1. It works.")).to_be_visible()
         page.get_by_role("button", name="Make it").click()  # another name is there already
         expect(page.get_by_text("Nothing was heard of it yet.")).to_be_visible()
+        field = {
+            label: page.locator(".q-field").filter(has=page.get_by_label(label))
+            for label in ("Device name", "Endpoint", "Seconds between readings")
+        }
+        devices = emulator.devices().keys()
         page.get_by_label("Device name").fill("no")
+        page.get_by_label("Endpoint").fill("")
+        page.get_by_label("Seconds between readings").fill("-5")
         page.get_by_role("button", name="Make it").click()
-        expect(page.get_by_role("alert")).to_contain_text("device name 'no' is not 4 to 32")
+        expect(field["Device name"]).to_contain_text("must be 4 to 32 of")
+        expect(field["Endpoint"]).to_contain_text("must be a text that is not empty")
+        expect(field["Seconds between readings"]).to_contain_text("must be a number of seconds")
+        expect(page.get_by_label("Seconds between readings")).to_have_value("-5")
+        assert emulator.devices().keys() == devices
+        page.get_by_label("Device name").fill("from-page")
+        page.get_by_label("Endpoint").fill(emulator.platform)
+        page.get_by_label("Seconds between readings").fill("0.5")
+        page.get_by_role("button", name="Make it").click()
+        expect(field["Device name"]).to_contain_text("from-page is registered already")
+        page.get_by_label("Device name").fill("from-page-2")
+        page.get_by_role("button", name="Make it").click()
+        expect(page.get_by_text("Nothing was heard of it yet.")).to_be_visible()
+        expect(page.get_by_text("registered already")).to_have_count(0)
+        with page.expect_download() as download:
+            page.get_by_role("button", name="Download config.json").click()
+        download.value.save_as(config)
+        assert json.loads(config.read_text())["interval_s"] == 0.5
 
 
 def test_device_disabled_and_enabled_by_click_is_refused_and_let_in(opened, emulator):
@@ -195,6 +222,8 @@ def test_device_disabled_and_enabled_by_click_is_refused_and_let_in(opened, emul
         assert exchange(emulator, encode_auth(auth_fields(QUIET))).code == 20000
         page.get_by_role("button", name="Enable").click()
         expect(page.get_by_role("button", name="Disable")).to_be_visible()
+        expect(page.get_by_text("the device is disabled")).to_have_count(0)
+        expect(page.locator(".badge").first).not_to_have_text("not well")
         token = authenticate(emulator, QUIET)
         page.get_by_role("button", name="Expire its tokens").click()
         expect(fact(page, "Token")).to_have_text("none valid")
@@ -258,6 +287,85 @@ def test_message_opens_as_json_text_and_hex_with_its_request_masked(opened, emul
         assert token not in page.content()
         page.get_by_role("button", name="Close").click()
         expect(page.locator("pre")).to_have_count(0)
+
+
+@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_message_dialog_shows_all_and_gives_the_focus_back(opened, emulator, viewport):
+    token = authenticate(emulator, MANY)
+    topic = f"/{PRODUCT_KEY}/{MANY[1]}/user/long"
+    payload = json.dumps({f"value-{number}": number for number in range(40)}).encode()
+    assert exchange(emulator, encode_publish(topic, token, payload)).code == 0
+    with opened(f"/messages?device={PRODUCT_KEY}/{MANY[1]}", viewport=viewport) as page:
+        button = page.locator("[data-focus]").first
+        button.focus()
+        page.keyboard.press("Enter")
+        reply = page.locator("pre").last
+        expect(reply).to_contain_text('"message":"success"')
+        # Nothing of it is cut off: what does not fit can be scrolled to.
+        inside = page.evaluate(
+            """() => [...document.querySelectorAll('.detail pre')].filter(
+                pre => pre.offsetParent && pre.clientHeight < Math.min(pre.scrollHeight, 300)
+            ).length"""
+        )
+        assert inside == 0
+        reply.scroll_into_view_if_needed()
+        expect(reply).to_be_in_viewport(ratio=0.9)
+        opens = button.get_attribute("data-focus")
+        # More come meanwhile, and the row moves.
+        publish(emulator, MANY, [b'{"later": 1}'])
+        page.keyboard.press("Escape")
+        expect(page.locator("pre")).to_have_count(0)
+        expect(page.locator(f'[data-focus="{opens}"]')).to_be_focused()
+
+
+@pytest.mark.parametrize("path", ["/messages", "/"])
+def test_focus_stays_where_it_is_when_new_rows_come(opened, emulator, path):
+    publish(emulator, MANY, [b'{"n": 1}'])
+    with opened(path) as page:
+        item = page.locator("[data-focus]").nth(1)
+        item.focus()
+        kept = item.get_attribute("data-focus")
+        page.evaluate("window.before = document.activeElement")
+        publish(emulator, MANY, [b'{"n": 2}'])
+        page.wait_for_function("() => !window.before.isConnected")
+        expect(page.locator(f'[data-focus="{kept}"]')).to_be_focused()
+
+
+def test_topic_of_a_refused_message_breaks_at_its_slashes(opened, emulator):
+    token = authenticate(emulator, MANY)
+    topic = f"/{PRODUCT_KEY}/somebody-elses-greenhouse/user/update"
+    assert exchange(emulator, encode_publish(topic, token, b"x")).code == 30001
+    with opened("/messages", viewport=DESKTOP) as page:
+        # In one look: rows are made anew where others come.
+        found = page.wait_for_function(
+            """() => {
+                const row = [...document.querySelectorAll('tbody tr')].find(
+                    row => row.textContent.includes('somebody-elses'));
+                return row && {
+                    width: row.querySelector('td.reply').offsetWidth,
+                    levels: [...row.querySelectorAll('.level')].map(
+                        level => [level.textContent, level.offsetHeight]),
+                };
+            }"""
+        ).json_value()
+        assert found["width"] <= 260
+        assert [text for text, _ in found["levels"]] == [f"/{one}" for one in topic[1:].split("/")]
+        assert max(height for _, height in found["levels"]) <= 24, found
+
+
+def test_device_is_deleted_by_a_click_that_is_asked_about(opened, emulator):
+    key = f"{PRODUCT_KEY}/to-delete"
+    emulator.api("POST", "/api/devices", {"product_key": PRODUCT_KEY, "device_name": "to-delete"})
+    with opened(f"/device/{key}") as page:
+        page.get_by_role("button", name="Delete", exact=True).click()
+        page.get_by_role("button", name="Keep it").click()
+        expect(page.get_by_role("button", name="Keep it")).to_have_count(0)
+        assert key in emulator.devices()
+        page.get_by_role("button", name="Delete", exact=True).click()
+        page.get_by_role("button", name="Delete it").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Devices")
+        expect(page.get_by_text("to-delete")).to_have_count(0)
+    assert key not in emulator.devices()
 
 
 def test_views_at_phone_width_fit_and_show_tables_as_cards(opened, emulator, board):

@@ -171,6 +171,11 @@ def make_api(desk: Desk) -> FastAPI:
             raise HTTPException(409 if "already" in str(error) else 422, str(error)) from error
         return NewDeviceView(device=triple.key, **vars(triple))
 
+    @app.delete("/api/devices/{product_key}/{device_name}", status_code=204)
+    async def remove_device(product_key: str, device_name: str) -> None:
+        """Delete the device, and all that was kept of it: messages, values, tokens."""
+        await desk.remove_device(f"{product_key}/{device_name}")
+
     @app.post("/api/devices/{product_key}/{device_name}/reset", status_code=204)
     async def reset(product_key: str, device_name: str) -> None:
         """Let the device be not activated: its product's secret may give it a new one."""

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, field
 
 from tools.devices_csv import Triple, check_product, check_triple
+from tools.emulator import removal
 from tools.emulator.changes import Changes
 from tools.emulator.connection import Service
 from tools.emulator.faults import Fault, FaultRequest
@@ -121,6 +122,15 @@ class Desk:
         device = self._find(key)
         with self.store.transaction():
             self.store.set_enabled(device, enabled)
+        self.changes.touch(key)
+
+    async def remove_device(self, key: str) -> None:
+        """Delete the device, and all that was kept of it: messages, values, tokens."""
+        device = self._find(key)
+        await removal.remove_device(self.store, device)
+        for fault in self.faults():
+            if fault.device == key:
+                self.remove_fault(fault.id)
         self.changes.touch(key)
 
     def expire_tokens(self, key: str) -> int:

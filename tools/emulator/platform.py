@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from tools.devices_csv import Triple
 from tools.emulator import registrar, registration, rules
 from tools.emulator.history import Happened, History
-from tools.emulator.store import Device, Store
+from tools.emulator.store import DISABLED, Device, Store
 
 AUTH = "auth"
 TOPIC = "topic"
@@ -280,7 +280,7 @@ class Platform:
             value = auth.device_name if known else auth.product_key
             return _refuse(rules.AUTH_FAILED, f"{wrong} {value[:64]!r} is not registered here")
         if not device.enabled:
-            return _refuse(rules.AUTH_FAILED, "the device is disabled")
+            return _refuse(rules.AUTH_FAILED, DISABLED)
         if not rules.is_signed_by(auth, device.secret):
             return _refuse(rules.AUTH_FAILED, rules.explain_signature(auth, device.secret))
         if not rules.is_fresh(auth.timestamp_ms, now_ms):
@@ -312,7 +312,7 @@ class Platform:
             )
         device, expires_ms = found
         if not device.enabled:
-            return _refuse(rules.TOKEN_UNKNOWN, "the device is disabled")
+            return _refuse(rules.TOKEN_UNKNOWN, DISABLED)
         if expires_ms <= now_ms:
             ago_s = (now_ms - expires_ms) // 1000
             return _refuse(rules.TOKEN_EXPIRED, f"the token expired {ago_s} s ago")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tools.emulator import registration, rules
-from tools.emulator.store import Store
+from tools.emulator.store import DISABLED, Store
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def register(
             f"deviceName {form.device_name[:64]!r} is not registered here",
         )
     if not device.enabled:
-        return _refuse(registration.DEVICE_DISABLED, "the device is disabled")
+        return _refuse(registration.DEVICE_DISABLED, DISABLED)
     if device.activated:
         return _refuse(
             registration.ACTIVATED,

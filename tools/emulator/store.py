@@ -21,6 +21,8 @@ from tools.failures import CommandError
 
 # An expired token is still known as expired for that long; then it is one never heard of.
 _KEEP_EXPIRED_MS = 30 * 24 * 3600 * 1000
+# Why a disabled device is refused.
+DISABLED = "the device is disabled"
 _DEVICE_COLUMNS = "device.id, product_key, device_name, secret, enabled, activated"
 
 
@@ -145,7 +147,14 @@ class Store:
         self.db.execute("UPDATE device SET activated = 0 WHERE id = ?", (device.id,))
 
     def set_enabled(self, device: Device, enabled: bool) -> None:
+        """Let the device in, or refuse it; that it was disabled is its last word no more then."""
         self.db.execute("UPDATE device SET enabled = ? WHERE id = ?", (enabled, device.id))
+        if enabled:
+            self.db.execute(
+                "UPDATE device SET last_code = NULL, last_reason = NULL"
+                " WHERE id = ? AND last_reason = ?",
+                (device.id, DISABLED),
+            )
 
     def count_request(self, device: Device, endpoint: str, now_ms: int) -> None:
         column = "auth_requests" if endpoint == "auth" else "topic_requests"

@@ -105,8 +105,10 @@ def fleet(
     template = load_config(config)[1] if config else {}
     endpoint = endpoint or template.get("endpoint")
     _raise_file_limit(boards)
-    with _target(endpoint, ca, console_url, own_allowed=csv_file is None) as target:
-        triples = _triples(boards, csv_file, target)
+    with (
+        _target(endpoint, ca, console_url, own_allowed=csv_file is None) as target,
+        _devices(boards, csv_file, target) as triples,
+    ):
         # After the imports above, and not before them: `--help` needs no firmware.
         from tools.fleet import report
         from tools.fleet.board import Tally
@@ -218,15 +220,22 @@ def _host(endpoint: str) -> str:
     return plain.partition(":")[0]
 
 
-def _triples(boards: int, csv_file: Path | None, target: _Target) -> list[Triple]:
+@contextlib.contextmanager
+def _devices(boards: int, csv_file: Path | None, target: _Target) -> Iterator[list[Triple]]:
+    """Yield the devices of the list, or new ones, which are deleted again at the end."""
     if csv_file is not None:
         triples = read_devices(csv_file)
         if len(triples) < boards:
             raise CommandError(f"{csv_file}: {len(triples)} devices, --boards says {boards}")
-        return triples[:boards]
+        yield triples[:boards]
+        return
     if target.console is None:
         raise CommandError("--endpoint needs the devices: give --csv, or --console of an emulator")
-    return target.console.add_devices(boards)
+    try:
+        yield target.console.add_devices(boards)
+    finally:
+        with contextlib.suppress(CommandError):  # the emulator is gone, and they with it or not
+            target.console.remove_devices()
 
 
 def _raise_file_limit(boards: int) -> None:

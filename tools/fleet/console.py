@@ -25,6 +25,7 @@ class Console:
 
     def __init__(self, url: str):
         self.url = url.rstrip("/")
+        self._made: list[str] = []
         # Whatever proxy this machine has, it is not for a console.
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -39,8 +40,15 @@ class Console:
         for number in range(1, count + 1):
             new = {"product_key": PRODUCT_KEY, "device_name": f"fleet-{run}-{number:05d}"}
             made = self._call("POST", "/api/devices", new)
+            self._made.append(made["device"])
             triples.append(Triple(PRODUCT_KEY, made["device_name"], made["device_secret"]))
         return triples
+
+    def remove_devices(self) -> None:
+        """Delete those that `add_devices` has registered, with what arrived from them."""
+        while self._made:
+            self._call("DELETE", f"/api/devices/{urllib.parse.quote(self._made[-1])}")
+            self._made.pop()
 
     def arrived(self, device: str, stream: str) -> dict[str, int]:
         """Return `received`, `duplicates`, `missing` and `last` of a board's stream."""
@@ -61,7 +69,7 @@ class Console:
         )
         try:
             with self._opener.open(request, timeout=_TIMEOUT_S) as reply:
-                return json.loads(reply.read())
+                return json.loads(reply.read() or b"null")
         except urllib.error.HTTPError as error:
             if error.code == 401:
                 raise CommandError(

@@ -12,7 +12,7 @@ from tools.emulator.desk import Desk
 from tools.emulator.page import live, request_table, words
 from tools.emulator.page.chart import POINTS, Chart
 from tools.emulator.page.facts import Facts
-from tools.emulator.page.frame import Badge, action, frame, panel, title
+from tools.emulator.page.frame import Badge, action, frame, heading, panel, title
 from tools.emulator.page.pager import Pager
 from tools.emulator.page.roster import Entry, Roster
 
@@ -57,6 +57,7 @@ async def _state(desk: Desk, roster: Roster, key: str) -> None:
             reset = action("Reset", lambda: let_register())
             action("Set a fault", lambda: ui.navigate.to(f"/faults?device={key}"))
             action("Its messages as a list", lambda: ui.navigate.to(f"/messages?device={key}"))
+            action("Delete", lambda: _ask_to_delete(desk, key))
 
     enabled = True
 
@@ -90,6 +91,21 @@ async def _state(desk: Desk, roster: Roster, key: str) -> None:
         await show()
 
     await live.follow(show, lambda: desk.changes.of_device(key))
+
+
+def _ask_to_delete(desk: Desk, key: str) -> None:
+    async def delete() -> None:
+        await desk.remove_device(key)
+        ui.navigate.to("/")
+
+    with ui.dialog() as dialog, ui.card().classes("panel"):
+        heading("h2", f"Delete {key}?")
+        ui.label("Its messages, values and tokens go too. A board that has its secret is refused.")
+        with ui.element("div").classes("line"):
+            ui.button("Delete it", on_click=delete).props("no-caps color=negative")
+            action("Keep it", dialog.close)
+    dialog.on("hide", dialog.delete)
+    dialog.open()
 
 
 def _facts(desk: Desk, entry: Entry) -> dict[str, str]:

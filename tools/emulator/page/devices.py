@@ -33,12 +33,14 @@ _HOW = """
 <div class="sentence">{{ props.row.sentence }}</div></q-td>
 """
 _DEVICE = """
-<q-td :props="props"><a :href="props.row.href">{{ props.row.name }}</a>
+<q-td :props="props"><a :href="props.row.href" :data-focus="props.row.href">
+{{ props.row.name }}</a>
 <div class="soft">{{ props.row.product }}</div></q-td>
 """
 _CARD = """
 <div class="q-table__grid-item col-12"><div class="q-table__grid-item-card q-pa-md">
-<div class="line spread"><a :href="props.row.href">{{ props.row.device }}</a>
+<div class="line spread"><a :href="props.row.href" :data-focus="props.row.href">
+{{ props.row.device }}</a>
 <span :class="'badge is-' + props.row.mood">{{ props.row.word }}</span></div>
 <div class="q-mt-xs">{{ props.row.sentence }}</div>
 <div class="facts q-mt-sm">

@@ -101,7 +101,7 @@ class _Form:
                                      value=device if device in keys else "")  # fmt: skip
             self._endpoint = ui.select(ENDPOINTS, label="At", value="topic")
             self._often = ui.select(OFTEN, label="How often", value="once")
-            self._times = ui.number("Times", value=3, min=1, precision=0)
+            self._times = ui.number("Times", value=3, precision=0)
             self._times.bind_visibility_from(self._often, "value", value="times")
         heading("h2", "With one click")
         with ui.element("div").classes("line"):
@@ -115,6 +115,7 @@ class _Form:
             self._inputs = self._make_inputs()
             ui.button("Set", on_click=self._add_chosen).props("no-caps")
         self._about = ui.label().classes("soft")
+        self._wrong = ui.label().classes("wrong").props('role="alert"')
         for field in (self._device, self._endpoint, self._often, self._times, self._kind,
                       *self._inputs.values()):  # fmt: skip
             field.props("dense outlined")
@@ -149,6 +150,7 @@ class _Form:
         self._add({"kind": self._kind.value, **given})
 
     def _add(self, parameters: dict[str, object]) -> None:
+        self._clear_errors()
         times = {"once": 1, "times": self._times.value}.get(self._often.value)
         given = {name: value for name, value in parameters.items() if value not in (None, "")}
         try:
@@ -158,12 +160,25 @@ class _Form:
             )  # fmt: skip
             self._desk.add_fault(request)
         except ValidationError as error:
-            ui.notify("; ".join(_problem(problem) for problem in error.errors()), type="negative")
+            for problem in error.errors():
+                self._show_error(str(problem["loc"][0]) if problem["loc"] else "", problem["msg"])
         except UnknownDeviceError as error:
-            ui.notify(str(error), type="negative")
+            self._device.error = str(error)
 
+    def _fields(self) -> dict[str, Any]:
+        # A checkbox has nothing to be wrong.
+        inputs = {name: field for name, field in self._inputs.items() if name != "reset"}
+        return {"device": self._device, "times": self._times, **inputs}
 
-def _problem(problem) -> str:
-    """Return what pydantic found, without its class names."""
-    field = ".".join(str(part) for part in problem["loc"])
-    return f"{field}: {problem['msg']}" if field else str(problem["msg"])
+    def _clear_errors(self) -> None:
+        self._wrong.set_text("")
+        for field in self._fields().values():
+            field.error = None
+
+    def _show_error(self, name: str, words: str) -> None:
+        """Say at the field what is wrong; below the form where that is of no one field."""
+        field = self._fields().get(name)
+        if field is not None and field.visible:
+            field.error = words
+        else:
+            self._wrong.set_text(f"{name}: {words}" if name else words)

@@ -25,6 +25,20 @@ _VIEWS = (
     ("Products", "/products"),
 )
 
+# New rows make all rows of a table anew in the browser: what has the focus, by its `data-focus`,
+# keeps it.
+_KEEP_FOCUS = """<script>(() => {
+  if (window.keepsFocus) return;
+  window.keepsFocus = true;
+  let focused = null;
+  document.addEventListener('focusin', event => { focused = event.target.dataset.focus ?? null; });
+  document.addEventListener('pointerdown', () => { focused = null; });
+  new MutationObserver(() => {
+    if (focused !== null && document.activeElement === document.body)
+      document.querySelector(`[data-focus="${focused}"]`)?.focus({preventScroll: true});
+  }).observe(document, {childList: true, subtree: true});
+})();</script>"""
+
 
 @functools.cache
 def _theme() -> str:
@@ -35,6 +49,7 @@ def _theme() -> str:
 async def frame(desk: Desk, request: Request, here: str) -> AsyncIterator[None]:
     """Put the block's elements into a page; `here` is the path of the view in the navigation."""
     ui.add_css(_theme())
+    ui.add_head_html(_KEEP_FOCUS)
     ui.colors(primary="#1f6f9f", accent="#8a5300", positive="#11763b", negative="#b3261e")
     dark = ui.dark_mode(_APPEARANCES.get(request.cookies.get(_COOKIE, "")))
     with ui.header().classes("frame-header"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import shlex
+from typing import Any
 
 from fastapi import Request
 from nicegui import ui
@@ -14,6 +15,7 @@ from tools.emulator.desk import Desk
 from tools.emulator.page import live
 from tools.emulator.page.devices import device_path
 from tools.emulator.page.frame import code_box, frame, panel, title
+from tools.provision_answers import problem_of
 
 _SENSORS = {
     "simulated": "made-up values, without hardware",
@@ -38,10 +40,12 @@ def register(desk: Desk) -> None:
             result = ui.element("div").classes("stack")
 
         async def make() -> None:
+            if not form.is_right():
+                return
             try:
                 triple = desk.add_device(form.product_key.value.strip(), form.name.value.strip())
             except ValueError as error:
-                ui.notify(str(error), type="negative")
+                form.name.error = str(error)
                 return
             result.clear()
             with result:
@@ -59,20 +63,33 @@ class _Form:
             self.product_key = ui.input("Product key", value=product_key)
             self.name = ui.input("Device name", value=_free_name())
             self.endpoint = ui.input("Endpoint", value=endpoint(desk))
-            self.interval_s = ui.number("Seconds between readings", value=5, min=0)
+            self.interval_s = ui.number("Seconds between readings", value=5)
             self.sensor = ui.select(_SENSORS, label="Sensor", value="simulated")
         for field in (self.product_key, self.name, self.endpoint, self.interval_s, self.sensor):
             field.props("dense outlined")
 
+    def is_right(self) -> bool:
+        """Tell whether a board would take that; each field that is wrong says why."""
+        fields: dict[str, Any] = {
+            "endpoint": self.endpoint,
+            "product_key": self.product_key,
+            "device_name": self.name,
+            "interval_s": self.interval_s,
+        }
+        for key, field in fields.items():
+            value = field.value.strip() if isinstance(field.value, str) else field.value
+            problem = problem_of((key,), value, {}) if value is not None else "a number is needed"
+            field.error = problem.removeprefix(f"{key}: ") or None
+        return all(field.error is None for field in fields.values())
+
     def config(self, triple: Triple) -> dict[str, object]:
         """Return the config.json of this device."""
-        interval_s = self.interval_s.value
         return {
             "endpoint": self.endpoint.value.strip(),
             "product_key": triple.product_key,
             "device_name": triple.device_name,
             "device_secret": triple.device_secret,
-            "interval_s": 60 if interval_s is None else interval_s,
+            "interval_s": self.interval_s.value,
             "sensors": [{"type": self.sensor.value}],
         }
 

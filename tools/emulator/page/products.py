@@ -84,13 +84,14 @@ class _Product:
 
     def _add(self) -> None:
         names = [name for name in re.split(r"[\s,;]+", self._names.value or "") if name]
+        self._names.error = None
         if not names:
-            ui.notify("Type a name first, 4 to 32 characters.", type="negative")
+            self._names.error = "Type a name first, 4 to 32 characters."
             return
         try:
             added = self._desk.add_names(self._key, names)
         except ValueError as error:
-            ui.notify(str(error), type="negative")
+            self._names.error = str(error)
             return
         self._names.set_value("")
         known = len(names) - added
@@ -108,10 +109,11 @@ def _new(desk: Desk) -> None:
 
     def make() -> None:
         product_key = key.value.strip()
+        key.error = None
         try:
             secret = desk.add_product(product_key)
         except ValueError as error:
-            ui.notify(str(error), type="negative")
+            key.error = str(error)
             return
         result.clear()
         with result:

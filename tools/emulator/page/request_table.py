@@ -14,12 +14,13 @@ from tools.emulator.queries import AuthenticationRow, MessageRow
 
 _TIME = {"name": "time", "label": "Time", "field": "time", "align": "left", "classes": "tight"}
 _DEVICE = {"name": "device", "label": "Device", "field": "device", "align": "left"}
-_RESULT = {"name": "result", "label": "Reply", "field": "word", "align": "left"}
+_RESULT = {"name": "result", "label": "Reply", "field": "word", "align": "left",
+           "classes": "reply"}  # fmt: skip
 _MESSAGES: list[dict[str, Any]] = [
     _TIME,
     _DEVICE,
     {"name": "topic", "label": "Topic", "field": "topic", "align": "left",
-     "classes": "any"},
+     "classes": "topic"},
     _RESULT,
     {"name": "payload", "label": "Payload", "field": "payload", "align": "left",
      "classes": "mono"},
@@ -32,8 +33,13 @@ _AUTHENTICATIONS: list[dict[str, Any]] = [
 ]
 # A button, so that a row opens from the keyboard too.
 _TIME_CELL = """
-<q-td :props="props"><button class="bare" @click.stop="$parent.$emit('open', props.row.id)">
-{{ props.row.time }}</button></q-td>
+<q-td :props="props"><button class="bare" :data-focus="props.row.id"
+@click.stop="$parent.$emit('open', props.row.id)">{{ props.row.time }}</button></q-td>
+"""
+# A topic breaks before its slashes.
+_TOPIC_CELL = """
+<q-td :props="props"><span v-for="(level, place) in props.row.topic.split('/').slice(1)"
+:key="place" class="level">/{{ level }}</span></q-td>
 """
 _RESULT_CELL = """
 <q-td :props="props"><span :class="'badge is-' + props.row.mood">{{ props.row.word }}</span>
@@ -43,7 +49,8 @@ _CARD = """
 <div class="q-table__grid-item col-12">
 <div class="q-table__grid-item-card q-pa-sm cursor-pointer"
 @click="$parent.$emit('open', props.row.id)">
-<div class="line spread"><span class="soft">{{ props.row.time }}</span>
+<div class="line spread"><button class="bare soft" :data-focus="props.row.id"
+@click.stop="$parent.$emit('open', props.row.id)">{{ props.row.time }}</button>
 <span :class="'badge is-' + props.row.mood">{{ props.row.word }}</span></div>
 <div v-if="props.row.reason">{{ props.row.reason }}</div>
 <div v-if="props.row.device" class="soft">{{ props.row.device }}</div>
@@ -63,6 +70,7 @@ class RequestTable:
         self.table.props('flat dense :grid="Quasar.Screen.lt.md"')
         self.table.props["no-data-label"] = "Nothing here"
         self.table.add_slot("body-cell-time", _TIME_CELL)
+        self.table.add_slot("body-cell-topic", _TOPIC_CELL)
         self.table.add_slot("body-cell-result", _RESULT_CELL)
         self.table.add_slot("item", _CARD)
         self.table.on(
@@ -146,8 +154,14 @@ def show_request(desk: Desk, request_id: int) -> None:
         code_box(words.wire_text(wire.request) or "not kept")
         heading("h2", "Reply")
         code_box(words.wire_text(wire.reply) or "nothing was sent")
-    dialog.on("hide", dialog.delete)
+    # The row may be another element by now, where new ones have come: it is looked for.
+    dialog.on("hide", lambda: _close(dialog, request_id))
     dialog.open()
+
+
+def _close(dialog: ui.dialog, request_id: int) -> None:
+    dialog.delete()
+    ui.run_javascript(f"document.querySelector('[data-focus=\"{request_id}\"]')?.focus()")
 
 
 def _show_payload(payload: bytes) -> None:
