@@ -57,7 +57,7 @@ class _Connection(Connection):
     def _resolve(self) -> list[Any]:
         # A board asks at each connect, and waits; a thousand in one loop must not.
         try:
-            return list(_resolved(self.host, self.port_number))
+            return list(_resolved(self.host, self._port_number))
         except OSError:
             return super()._resolve()  # the board's own error
 
