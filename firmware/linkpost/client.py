@@ -145,7 +145,8 @@ class Client:
         So a message costs at most two authentications and four requests on topics, in any world.
         """
         if self._head is None or topic != self._topic:
-            load("protocol.topics").check_topic(topic)
+            if topic != self.config.topic:  # that one was checked with the config
+                load("protocol.topics").check_topic(topic)
             self._topic = topic
             self._head = None
         renewed = retried = self._replaced = False

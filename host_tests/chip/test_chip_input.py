@@ -145,9 +145,7 @@ def test_image_without_linkpost_or_without_micropython_says_which(tmp_path):
     board = find_board("RPI_PICO_W")
     start = board.offset + board.file_system_start
     only_files.write_bytes(encode_uf2([(start, b"\0" * 256)], board.uf2_family or 0))
-    says(
-        chip("run", "--image", only_files, "--reports", 1), "no MicroPython", "--micropython"
-    )
+    says(chip("run", "--image", only_files, "--reports", 1), "no MicroPython", "--micropython")
 
 
 def test_endpoint_of_an_emulator_without_its_ca_says_to_give_it(tmp_path):

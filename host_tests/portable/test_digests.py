@@ -2,10 +2,10 @@
 
 import hashlib
 
-from linkpost.protocol import hmac as hmac_module
-from linkpost.protocol.hmac import hmac
+from linkpost.protocol import signing as hmac_module
 from linkpost.protocol.md5 import MD5
 from linkpost.protocol.sha1 import SHA1
+from linkpost.protocol.signing import hmac
 
 # RFC 1321, appendix A.5.
 MD5_VECTORS = (

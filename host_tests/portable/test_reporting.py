@@ -1,8 +1,10 @@
 """`Client.report`: Wi-Fi, clock, and the reading, by fakes of both chips and of the connection."""
 
+import asyncio
 import json
 
 from fakes_client import Connection, Log, Tokens, json_reply
+from linkpost import aio
 from linkpost.client import Client
 from linkpost.config import Config
 from linkpost.errors import ConfigError, DeadlineError, NetworkError, RejectedError
@@ -144,5 +146,35 @@ def test_report_that_fails_twice_makes_the_link_anew():
             _raised(NetworkError, client.report, {"n": 1})
         assert not client.link.is_up
         assert client.report({"n": 1}) == "7"
+
+    on_both(test)
+
+
+class _Asyncio(aio.Client):
+    """Its sleeping takes no time of this machine's."""
+
+    async def _sleep(self, ms):
+        if ms:
+            self.port.sleep_ms(ms)
+        await asyncio.sleep(0)
+
+
+def test_report_by_asyncio_joins_beside_other_tasks():
+    def test(world):
+        rounds = 0
+        connection = Connection(ACCEPTED)
+        client = _Asyncio(_config(world), world.port, Tokens("token"), connection, Log())
+
+        async def run():
+            nonlocal rounds
+            task = asyncio.create_task(client.report({"n": 1}))
+            while not task.done():
+                rounds += 1
+                await asyncio.sleep(0)
+            return await task
+
+        assert asyncio.run(run()) == "7"
+        assert rounds > 10
+        assert NOW <= _payload(connection)[1]["time"] <= NOW + 60_000
 
     on_both(test)

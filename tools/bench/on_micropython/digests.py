@@ -9,7 +9,7 @@ import hashlib
 import json
 import time
 
-from linkpost.protocol.hmac import hmac
+from linkpost.protocol.signing import hmac
 from linkpost.protocol.md5 import MD5
 from linkpost.protocol.sha1 import SHA1
 
