@@ -90,6 +90,62 @@ def test_uptime_ms_ticks_wrapped_goes_on():
         assert port.uptime_ms() == 5_000 + 20 * DAY_MS
 
 
+def test_uptime_ms_not_asked_for_in_twelve_days_is_right_all_the_same():
+    for ticks_at_boot in (0, 5, (1 << 29) - 7, (1 << 30) - 1):
+        for chip in both_chips():
+            chip.ticks_at_boot = ticks_at_boot
+            port = boot(chip)
+            passed = 0
+            for ms in (12 * DAY_MS, 1, 12 * DAY_MS, 6 * DAY_MS + 3, (1 << 29), (1 << 29) + 1, 0):
+                chip.advance(ms)
+                passed += ms
+                assert port.uptime_ms() == passed, (ms, ticks_at_boot)
+
+
+def test_uptime_ms_asked_for_in_a_timers_callback_meanwhile_goes_on_from_there():
+    # A callback runs between two byte codes: after the ticks were read, before they are compared.
+    for chip in both_chips():
+        port = boot(chip)
+        chip.advance(1_000)
+
+        class Interrupted:
+            def __init__(self, chip, port):
+                self.now = chip.time.ticks_ms
+                self.chip = chip
+                self.port = port
+                self.is_inside = False
+                self.seen = None
+
+            def ticks_ms(self):
+                read = self.now()
+                if not self.is_inside:
+                    self.is_inside = True
+                    self.chip.advance(3)
+                    self.seen = self.port.uptime_ms()
+                return read
+
+        port._time = Interrupted(chip, port)
+        assert port.uptime_ms() == 1_000
+        assert port._time.seen == 1_003
+        chip.advance(7)
+        assert port.uptime_ms() == 1_010
+
+
+def test_uptime_ms_over_sleeps_and_blocking_calls_is_the_time_that_passed():
+    for chip in both_chips():
+        chip.ticks_at_boot = (1 << 30) - 4_000_000
+        port = boot(chip)
+        port.start_watchdog(8_000)
+        for _ in range(3):
+            port.light_sleep(3_700_000)
+            port.feed_for(15_000)
+            chip.block(14_000)
+            port.feed_for(0)
+        passed = port.uptime_ms()
+        assert passed == chip.now_ms
+        assert 3 * 3_714_000 <= passed < 3 * 3_714_000 + 1_000
+
+
 # -- sleep ----------------------------------------------------------------------------------------
 
 
