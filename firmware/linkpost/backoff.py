@@ -10,6 +10,8 @@ That is done once, and remembered in memory that outlives the reset, until a rep
 Where it has not helped, the board says so, goes on storing, and sends at a slow pace.
 """
 
+from micropython import const
+
 from .errors import (
     LinkpostError,
     LowMemoryError,
@@ -18,19 +20,13 @@ from .errors import (
 )
 from .loader import load
 
-# First bound and cap, ms. A reading waits in the outbox meanwhile, so patience costs nothing.
-_NORMAL_MS = (2_000, 300_000)
-# 40000 is counted per minute or longer; coming back within seconds only renews it.
-_THROTTLED_MS = (30_000, 3_600_000)
 # Authentication refused: a person has to act. At least 15 minutes (PROTOCOL.md, 20000).
-_SLOWLY_MS = 900_000
+_SLOWLY_MS = const(900_000)
 # Failures in a row for want of memory until the reset that makes the heap whole.
-_STARVED_MAX = 5
+_STARVED_MAX = const(5)
 # Rounds of joining, and links, in a row without a request that succeeded, after which only a reset
 # of the chip is left to try; `net.wifi` has powered the interface down and up before.
-_LINK_FAILURES_MAX = 12
-# EIO, which the ESP32's poll raises where it has no memory; ENOMEM.
-_MEMORY_ERRNOS = (5, 12)
+_LINK_FAILURES_MAX = const(12)
 
 
 def pause_ms(error, attempts: int, random_bytes) -> int:
@@ -41,7 +37,11 @@ def pause_ms(error, attempts: int, random_bytes) -> int:
     """
     if error.retry == "slowly":
         return _SLOWLY_MS + jitter_ms(_SLOWLY_MS // 3, random_bytes)
-    first, cap = _THROTTLED_MS if error.retry == "long" else _NORMAL_MS
+    # First bound and cap. A reading waits in the outbox meanwhile, so patience costs nothing.
+    first, cap = 2_000, 300_000
+    if error.retry == "long":
+        # 40000 is counted per minute or longer; coming back within seconds only renews it.
+        first, cap = 30_000, 3_600_000
     return jitter_ms(min(cap, first << min(attempts, 16)), random_bytes)
 
 
@@ -65,8 +65,9 @@ def as_linkpost(error, port):
     """Return the LinkpostError for what came out of a driver or out of the heap."""
     if isinstance(error, LinkpostError):
         return error
+    # 5 is EIO, which the ESP32's poll raises where it has no memory; 12 ENOMEM.
     if isinstance(error, MemoryError) or (
-        isinstance(error, OSError) and error.args and error.args[0] in _MEMORY_ERRNOS
+        isinstance(error, OSError) and error.args and error.args[0] in (5, 12)
     ):
         return LowMemoryError(memory_words(port))
     return NetworkError("%s: %s" % (type(error).__name__, error))
@@ -84,9 +85,9 @@ def after(sender, error) -> None:
     starved = tls_memory or isinstance(error, LowMemoryError)
     sender.starved = sender.starved + 1 if starved else 0
     if error.retry in ("slowly", "never"):
-        sender.led_code = 3  # led.REFUSED
+        sender.led_code = 3  # see `led`
     else:
-        sender.led_code = 2 if sender.link.is_up else 1  # led.NO_PLATFORM, NO_WIFI
+        sender.led_code = 2 if sender.link.is_up else 1
     wait_ms = pause_ms(error, sender.attempts, port.random_bytes)
     resets = sender.link.failures >= _LINK_FAILURES_MAX
     helpless = False

@@ -10,14 +10,16 @@ import os
 import struct
 import sys
 
+from micropython import const
+
 HOLD = "hold"
 CRASHES_MAX = 5
-_SAFE_MODE_MS = 900_000
+_SAFE_MODE_MS = const(900_000)
 # Before the reset after a crash: long enough for Ctrl-C, and for a person to read the traceback.
-_RESET_PAUSE_MS = 10_000
-_SLICE_MS = 500
+_RESET_PAUSE_MS = const(10_000)
+_SLICE_MS = const(500)
 # crashes, attempts, memory_reset, sample_in_ms, send_in_ms
-_LAYOUT = "<BBHII"
+_LAYOUT = const("<BBHII")
 
 
 class Retained:

@@ -3,13 +3,15 @@
 Integers only: a chip's floats have 24 bits, Unix time in ms needs 41.
 """
 
+from micropython import const
+
 from .errors import DRIVER_ERRORS, LinkpostError
 from .loader import load
 
 # NTP is asked again at most this often while the clock is not right; the `Date` of a reply may set
 # it before.
-_NTP_AGAIN_MS = 300_000
-_NTP_DEADLINE_MS = 6_000
+_NTP_AGAIN_MS = const(300_000)
+_NTP_DEADLINE_MS = const(6_000)
 
 
 def raise_floor(port, newest_unix_ms: int) -> None:

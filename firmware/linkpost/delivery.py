@@ -12,11 +12,13 @@ Rules (PROTOCOL.md, "A refused message is quarantined only after a later one was
      A power cut in between sends it twice; a receiver drops the second by (stream, seq).
 """
 
+from micropython import const
+
 from .errors import DRIVER_ERRORS, DeadlineError, RejectedError
 from .loader import load
 
 # Between two steps of joining a network.
-_JOIN_STEP_MS = 100
+_JOIN_STEP_MS = const(100)
 
 
 def refused(sender, seq: int, error, end_ms: int) -> None:

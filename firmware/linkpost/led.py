@@ -3,21 +3,19 @@
 1  no Wi-Fi
 2  Wi-Fi, but the platform does not answer
 3  the platform refuses (authentication, topic)
-short flash  all well
+0: short flash  all well
 
 Loaded by boards that have one (`loader`).
 """
 
+from micropython import const
+
 from .errors import DRIVER_ERRORS
 
-NO_WIFI = 1
-NO_PLATFORM = 2
-REFUSED = 3
-ALL_WELL = 0
-
-_PERIOD_MS = 3_000
-_BLINK_MS = 400  # on for half of it
-_FLASH_MS = 30
+_ALL_WELL = const(0)
+_PERIOD_MS = const(3_000)
+_BLINK_MS = const(400)  # on for half of it
+_FLASH_MS = const(30)
 
 
 class LED:
@@ -37,9 +35,9 @@ class LED:
             log.warning("app", "no LED", "why", error)
 
     def step(self, code: int) -> None:
-        """Switch the LED as the code, one of the numbers above, and the time say."""
+        """Switch the LED as the code, one of the numbers above (0: all well), and the time say."""
         at = self._port.uptime_ms() % _PERIOD_MS
-        if code == ALL_WELL:
+        if code == _ALL_WELL:
             lit = at < _FLASH_MS
         else:
             lit = at < code * _BLINK_MS and at % _BLINK_MS < _BLINK_MS // 2

@@ -5,17 +5,19 @@ Loaded when needed (`loader`).
 
 import json
 
+from micropython import const
+
 from .errors import DRIVER_ERRORS
 from .loader import load
 from .sensors import read_all
 
 # Flash that a reading takes beyond its values as JSON; more than measured, so that the hours hold.
-_STORED_BESIDE_VALUES = 24
+_STORED_BESIDE_VALUES = const(24)
 # The first send after a boot waits up to this, or up to `send_s` where that is less: three hundred
 # boards after a blackout would meet 40000.
-_FIRST_SEND_JITTER_MS = 10_000
+_FIRST_SEND_JITTER_MS = const(10_000)
 # A boot that has run for so long, or has sent a reading, is healthy (boot.py, rule 3).
-_HEALTHY_MS = 60_000
+_HEALTHY_MS = const(60_000)
 
 
 def start(app) -> None:

@@ -43,8 +43,10 @@ def load(name: str):
         # which would be taken for the whole one from then on. Nothing is allocated here.
         if not known and sys.implementation.name == "micropython":
             sys.modules.pop(full, None)
-            if hasattr(sys.modules.get(package), last):
+            try:
                 delattr(sys.modules[package], last)
+            except (AttributeError, KeyError):
+                pass  # it did not come so far. Not by hasattr: linkpost/__init__.py imports then
 
 
 def keep(name: str):

@@ -53,12 +53,12 @@ class Sender:
         # Only boards with that format keep it in heap.
         self._alink = load("protocol.alink").encode_alink if config.format == ALINK else None
 
-    def next_due_ms(self, due_ms: int, now_ms: int, period_ms: int) -> int:
-        """Return when something is due again that was due at `due_ms`, without drift.
+    def next_due_ms(self, due_ms: int, now_ms: int, ms: int) -> int:
+        """Return when something is due again that was due at `due_ms`, every `ms`, without drift.
 
         Periods that have passed meanwhile are left out, not made up for.
         """
-        return now_ms + period_ms - (now_ms - due_ms) % period_ms if period_ms else now_ms
+        return now_ms + ms - (now_ms - due_ms) % ms if ms else now_ms
 
     def left_ms(self) -> int:
         """Return the ms until there is something to do."""
@@ -107,12 +107,18 @@ class Sender:
     def _failed(self, error):
         self.busy = self._joining = False
         self.due_ms = self.port.uptime_ms() + _BLIND_PAUSE_MS
+        for _ in range(2):
+            try:
+                load("backoff").after(self, error)
+                return
+            except MemoryError:
+                self.close()
+                gc.collect()
+        self.starved += 1
         try:
-            load("backoff").after(self, error)
+            self.log.error("send", "failed", "why", "out of memory")
         except MemoryError:
-            self.starved += 1
-            self.close()
-            gc.collect()
+            pass  # not even room to say so
 
     def request(self, deadline_ms: int) -> bool:
         """Send one request's worth; return whether more waits.
