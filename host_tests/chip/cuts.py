@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from emulator_process import DEVICE_NAME, PRODUCT_KEY, EmulatorProcess
 
@@ -111,31 +110,31 @@ class Cuts:
         assert b"END 0" in text, text[-2000:]
         return found
 
-    def check(self, operation: int, recover: Callable[[Desk], None]) -> None:
+    def deliver(self, desk: Desk, until: Callable[[str], bool]) -> None:
+        """Let the firmware's own main.py run on that flash, and deliver what waits."""
+        settings = {"interval_s": 3600, "outbox": {"batch_bytes": 4000}}
+        desk.put(self.emulator.platform, self.emulator.ca, **settings)
+        desk.run(reports=2 * APPENDED, timeout_s=120, tls_on_host=True, until=until)
+
+    def check(self, operation: int, recover: Callable[[Desk], None] = lambda desk: None) -> None:
         """Cut the power in that operation; then everything appended has to be delivered."""
         desk = self.fresh(f"cut{operation}")
         before = len(readings(self.emulator, DEVICE))
         outcome = desk.run(cut_at=operation, tls_on_host=True, seed=1)
         assert outcome.reason == supervisor.POWER_CUT, desk.log
         appended = {int(line.split()[1]) for line in desk.lines if line.startswith("appended ")}
+
+        def missing() -> set[int]:
+            got = {reading["seq"] for reading in readings(self.emulator, DEVICE)[before:]}
+            return appended - got
+
         recover(desk)
+        if missing():
+            self.deliver(desk, lambda line: " accepted " in line and not missing())
+        assert not missing(), (operation, sorted(missing()), desk.log[-2000:])
         found = readings(self.emulator, DEVICE)[before:]
         streams = {reading["stream"] for reading in found}
-        got = {reading["seq"] for reading in found}
         assert len(streams) <= 1, (operation, streams)
-        missing = appended - got
-        assert not missing, (operation, sorted(missing), desk.log[-2000:])
-
-
-def deliver(desk: Desk, emulator: EmulatorProcess) -> None:
-    """Let the firmware's own main.py run on that flash until nothing waits."""
-    desk.put(emulator.platform, emulator.ca, interval_s=3600, outbox={"batch_bytes": 4000})
-    for _ in range(3):
-        outcome: Any = desk.run(reports=1, tls_on_host=True)
-        assert outcome.reason == supervisor.DONE, desk.log
-        if not outcome.counts.pending:
-            return
-    raise AssertionError(f"readings still wait: {outcome.counts}\n{desk.log}")
 
 
 def spread(phases: list[str], total: int, least: int) -> list[int]:

@@ -68,21 +68,21 @@ class Desk:
         reports: int | None = None,
         timeout_s: float = 300,
         cut_at: int = 0,
-        until: str = "",
+        until: Callable[[str], bool] = lambda line: False,
         on_line: Callable[[str], None] = lambda line: None,
         **options: Any,
     ) -> Outcome:
         """Power the board on, and off at the end; return how it ended. Its log is in `lines`.
 
-        Args: until: stop, as a timeout does, when a line of the log holds that. on_line: is
-        given each line.
+        Args: until: stop, as a timeout does, at a line of the log for which that is true.
+        on_line: is given each line.
         """
         board = ChipRun(Wanted(reports, timeout_s, cut_at), lambda line: take(line))
 
         def take(line: str) -> None:
             self.lines.append(line)
             on_line(line)
-            if until and until in line:
+            if until(line):
                 board.stop(supervisor.TIMEOUT)
 
         self.outcome = board.run(self.flash, **options)

@@ -43,7 +43,7 @@ def test_certificate_of_another_ca_is_refused_and_nothing_is_sent(tmp_path, emul
     other.write_bytes(Authority().ca.cert_pem.bytes())
     desk = Desk(tmp_path)
     desk.put(emulator.platform, other, interval_s=1)
-    outcome = desk.run(reports=1, timeout_s=60, until=" send failed ")
+    outcome = desk.run(reports=1, timeout_s=60, until=lambda line: " send failed " in line)
     assert outcome.counts.accepted == 0
     assert any("TLSError" in line and "not signed by" in line for line in errors_in(desk)), (
         desk.log
@@ -63,7 +63,7 @@ def test_certificate_that_has_expired_is_refused(tmp_path):
     desk = Desk(tmp_path)
     with Peer(context, answer_all) as peer:
         desk.put(f"localhost:{peer.port}", ca, interval_s=1)
-        desk.run(reports=1, timeout_s=60, until=" send failed ")
+        desk.run(reports=1, timeout_s=60, until=lambda line: " send failed " in line)
     assert any("TLSError" in line and "has expired" in line for line in errors_in(desk)), desk.log
 
 

@@ -18,6 +18,9 @@ const GATHER_MS = 1;
 const TIME_EVENT_MS = 1000;
 const IDLE_TURNS = 1000;
 
+// Nobody listens any more: the board's power is cut. Its flash file is right at any moment.
+process.stdout.on("error", () => process.exit(0));
+
 const settings = JSON.parse(process.argv[2]);
 
 function tell(event) {
