@@ -7,6 +7,7 @@ from typing import Any
 
 from tools import board_files, failures, firmware
 from tools.failures import CommandError
+from tools.tls_words import explain
 
 _DEADLINE_MS = 30_000
 
@@ -34,9 +35,7 @@ def authenticate(config: dict[str, Any], ca: Path | None) -> None:
     try:
         drive(client.authenticating(), connection, port, _DEADLINE_MS)
     except LinkpostError as refusal:
-        message = str(refusal)
-        if ca is None and getattr(refusal, "reason", "") == "untrusted":
-            message += " (for this check, a CA is given with --ca)"
+        message = explain(str(refusal), getattr(refusal, "reason", None), ca)
         raise CommandError(message, failures.exit_code_of(type(refusal).__name__)) from None
     finally:
         connection.close()

@@ -139,7 +139,7 @@ class Registering:
                 unsent += 1
                 why = str(error)
                 if is_tls(error) or unsent >= _NETWORK_TRIES:
-                    raise failure_of(error, self._registrar.host, self._ca) from error
+                    raise failure_of(error, self._ca) from error
             wait_s = growing_pause(tries + unsent, _FIRST_S, _LONGEST_S)
             self._registrar.has_sent = False  # or was answered: nothing was given out
             self._note(f"{name}: {why}; again in {wait_s:.0f} s")

@@ -21,6 +21,7 @@ from tools import board_files, failures, firmware
 from tools.authenticate import MemoryAnchors
 from tools.failures import CommandError
 from tools.secret_list import is_secret
+from tools.tls_words import explain
 
 HOST = "iot-auth.cn-shanghai.aliyuncs.com"
 METHOD = "hmacsha256"  # the vendor's own client has no other
@@ -204,23 +205,13 @@ def check_clock() -> None:
     from linkpost.version import RELEASED_UNIX_MS
 
     if not RELEASED_UNIX_MS <= time.time() * 1000 < CLOCK_CEILING_UNIX_MS:
-        raise CommandError(f"this computer's clock says {_now()}, which cannot be: set it")
+        now = f"{datetime.datetime.now():%Y-%m-%d %H:%M}"
+        raise CommandError(f"this computer's clock says {now}, which cannot be: set it")
 
 
-def failure_of(error: NotSent, host: str, ca: Path | None) -> CommandError:
+def failure_of(error: NotSent, ca: Path | None) -> CommandError:
     """Return what to say of a request that could not be sent."""
-
-    reason = getattr(error.error, "reason", None)
-    message = str(error)
-    if reason in ("expired", "not yet valid"):
-        message = (
-            f"the certificate of {host} is {reason} by this computer's clock, which says "
-            f"{_now()}: set the clock"
-        )
-    elif reason == "untrusted":
-        message = f"the certificate of {host} is not signed by an anchor of linkpost" + (
-            " (an emulator's CA, or a proxy's, is given with --ca)" if ca is None else ""
-        )
+    message = explain(str(error), getattr(error.error, "reason", None), ca)
     return CommandError(message, failures.exit_code_of(type(error.error).__name__))
 
 
@@ -229,7 +220,3 @@ def is_tls(error: NotSent) -> bool:
     from linkpost.errors import TLSError
 
     return isinstance(error.error, TLSError)
-
-
-def _now() -> str:
-    return f"{datetime.datetime.now():%Y-%m-%d %H:%M}"

@@ -15,6 +15,7 @@ import click
 from tools import failures, firmware
 from tools.board_files import anchors, load_config
 from tools.send_readings import send_readings
+from tools.tls_words import explain
 from tools.virtual_board import runtimes
 from tools.virtual_board.life import MARK
 
@@ -94,9 +95,7 @@ def send(
         answer = _run(runtimes.choose(runtime), options, folder)
     if answer["what"] == "failed":
         error = answer["error"]
-        message = answer["message"] or error
-        if answer["reason"] == "untrusted" and ca is None:
-            message += " (an emulator's CA, or a proxy's, is given with --ca)"
+        message = explain(answer["message"] or error, answer["reason"], ca)
         if error == "RejectedError":
             message += f". Check: {TOPIC_CHECK}; it was sent to {answer['topic']}"
         raise failures.CommandError(message, failures.exit_code_of(error))

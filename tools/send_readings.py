@@ -20,6 +20,7 @@ from tools.counted_progress import Counter, counted
 from tools.failures import CommandError
 from tools.growing_pause import growing_pause
 from tools.outbox_copy import Reading
+from tools.tls_words import explain
 
 _TRIES = 5
 _FIRST_S, _LONGEST_S = 1.0, 30.0
@@ -226,10 +227,7 @@ class _Delivery:
 
 
 def _failure(error: Exception, ca: Path | None) -> CommandError:
-
-    message = f"{error}. The same command goes on"
-    if ca is None and getattr(error, "reason", None) == "untrusted":
-        message = f"{error} (an emulator's CA, or a proxy's, is given with --ca)"
+    message = explain(str(error), getattr(error, "reason", None), ca)
     return CommandError(message, failures.exit_code_of(type(error).__name__))
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from emulator_process import DEVICE_SECRET, EmulatorProcess
+from filled_outbox import fill_outbox
 from firmware_files import firmware_of
 from linkpost_command import run, start, write_config
 from serial_board import needs_serial_board, serial_board
@@ -203,3 +204,23 @@ def test_umask_is_inherited_by_the_commands_here():
         [sys.executable, "-c", "import os; print(os.umask(0))"], capture_output=True, text=True
     )
     assert said.stdout == "0\n"
+
+
+def test_lists_of_secrets_and_rescued_readings_are_for_their_owner(tmp_path):
+    secret = tmp_path / "product.secret"
+    secret.write_text("product-secret")
+    with EmulatorProcess((), ("--product", "a1B2c3D4e5F,product-secret")) as emulator:
+        emulator.add_names("a1B2c3D4e5F", ["sensor01"])
+        out = tmp_path / "devices.csv"
+        connect = ("--host", emulator.platform, "--ca", emulator.ca)
+        done("register", "--product-key", "a1B2c3D4e5F", "--product-secret-file", secret,
+             "--name", "sensor01", "--out", out, *connect)  # fmt: skip
+        assert mode(out) == 0o600
+        flash, readings = tmp_path / "flash", tmp_path / "readings.jsonl"
+        fill_outbox(flash, 2)
+        done("outbox", "--flash", flash, "--save", readings)
+        assert mode(readings) == 0o600
+        given = out.read_text().splitlines()[1].split(",")[1]
+        config = write_config(tmp_path, emulator.platform, device_secret=given)
+        done("send", "--readings", readings, "--config", config, "--ca", emulator.ca)
+        assert mode(f"{readings}.sent") == 0o600

@@ -1,5 +1,6 @@
 """Readings rescued from a board, delivered as that device: each once, whatever ends it."""
 
+import datetime
 import json
 import signal
 import time
@@ -8,6 +9,7 @@ import pytest
 from emulator_process import DEVICE_SECRET, EmulatorProcess
 from filled_outbox import START_MS, fill_outbox
 from linkpost_command import DEVICE, run, start, write_config
+from tls_server import Authority, Peer
 
 FORGET = "--forget-through 17 --stream"
 
@@ -173,6 +175,27 @@ def test_wrong_secret_ends_with_3_and_nothing_is_lost(rescued, emulator, tmp_pat
     rescued.config = write_config(tmp_path, emulator.platform)
     assert rescued.run().returncode == 0
     assert len(rescued.arrived_seqs()) == 12
+
+
+def test_wrong_clock_of_this_computer_is_named_in_each_command_that_connects(rescued, tmp_path):
+    authority = Authority()
+    ca = tmp_path / "ca.pem"
+    ca.write_bytes(authority.ca.cert_pem.bytes())
+    day = datetime.timedelta(days=1)
+    now = datetime.datetime.now(datetime.UTC)
+    context = authority.context(not_before=now - 9 * day, not_after=now - day)
+    with Peer(context, lambda connection: connection.read_request()) as peer:
+        config = write_config(tmp_path, f"localhost:{peer.port}")
+        ours = ("--config", config, "--ca", ca)
+        for arguments in (
+            ("send", "--readings", rescued.file, *ours),
+            ("send", "--data", "x", *ours),
+            ("provision", "--from", config, "--check", "--ca", ca, "--out", tmp_path / "out"),
+        ):
+            done = run(*arguments)
+            assert done.returncode == 4, done.stderr
+            assert "by this computer's clock, which shows" in done.stderr
+            assert "the board's" not in done.stderr
 
 
 # -- what is not for this device, or not of this outbox ----------------------------------------

@@ -1,0 +1,21 @@
+"""The firmware's words for a TLS peer that cannot be verified, where this computer is the client.
+
+They speak of a board: its clock, its anchors. Here both are this computer's.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def explain(message: str, reason: str | None, ca: Path | None) -> str:
+    """Return what to say of a failed request.
+
+    Args: message and reason of the firmware's error, None where it has none; ca: what was given.
+    """
+    if reason in ("expired", "not yet valid"):
+        words = message.replace("the board's clock", "this computer's clock")
+        return f"{words}. Is that clock wrong? Set it"
+    if reason == "untrusted" and ca is None:
+        return f"{message} (an emulator's CA, or a proxy's, is given with --ca)"
+    return message
