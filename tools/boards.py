@@ -127,6 +127,14 @@ class Board:
         return count
 
 
+def board_of_build(build: str) -> Board | None:
+    """Return the board of a MicroPython's `sys.implementation._build`; None where none is known.
+
+    A variant's name has more behind the board's: "ESP32_GENERIC-SPIRAM".
+    """
+    return boards().get(build.partition("-")[0])
+
+
 def find_board(name: str) -> Board:
     """Return the board of that name, in any case of letters. Raises: CommandError."""
     known = boards()

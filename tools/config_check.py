@@ -22,6 +22,7 @@ CONFIG = "config.json"
 CHECKED = "config.json.checked"
 # What boards/*/config.example.json has in its place.
 EXAMPLE_SECRET = "PASTE_THE_DEVICE_SECRET_HERE"  # noqa: S105  no secret
+IS_EXAMPLE = "is still the example's; put in the device's own"
 # Of a Config, what is not in the file: the board takes it from config.json itself.
 _SECRET = ("device_secret", "networks")
 # Modules of a chip's firmware that sensors ask for.
@@ -48,7 +49,7 @@ def check_config(
 
     checked = Config(config)
     if checked.device_secret == EXAMPLE_SECRET:
-        raise ConfigError("device_secret", "is still the example's; put in the device's own")
+        raise ConfigError("device_secret", IS_EXAMPLE)
     if not checked.networks:
         raise ConfigError("wifi", f"is missing: a {board.name} has no other way to the platform")
     port = _BoardPort(board)

@@ -22,7 +22,7 @@ import click
 
 from tools import deploy_plan, failures, firmware, heap_words, next_step, usb_options
 from tools.board_files import OWNED_FOLDERS, anchors, files_for
-from tools.boards import boards
+from tools.boards import board_of_build
 from tools.config_check import CHECKED, CONFIG
 from tools.deploy_plan import EDITED, KEPT, MAIN, NONE, OTHER, OURS, Plan, is_kept_ca
 from tools.deploy_progress import Progress
@@ -147,7 +147,7 @@ class _Deployment:
                 failures.USAGE,
             )
         self.config, self._checked = deploy_plan.parse_config(
-            self._board.read(CONFIG), self._board.port, boards().get(who.build)
+            self._board.read(CONFIG), self._board.port, board_of_build(who.build)
         )
         files = files_for(
             self.config,

@@ -26,6 +26,7 @@ from tools.flash import bar
 from tools.image import configs_of
 from tools.registration import HOST
 from tools.serial_ports import plugged_in
+from tools.user_files import read_user_files
 
 _LOOK_S = 0.5
 _STOP_S = 15.0
@@ -75,6 +76,12 @@ _STOP_S = 15.0
 )
 @click.option("--ca", type=click.Path(path_type=Path), help="PEM file of further CAs to trust.")
 @click.option(
+    "--user",
+    "user_folder",
+    type=click.Path(path_type=Path),
+    help="A folder of your own sensors, for the board's user/, and of a main.py in place of ours.",
+)
+@click.option(
     "--fixture",
     is_flag=True,
     help="The ports stay when the board is changed: the next board is known by its MAC.",
@@ -112,6 +119,7 @@ def factory(
     report_s: float,
     firmware: Path | None,
     ca: Path | None,
+    user_folder: Path | None,
     fixture: bool,
     register: bool,
     product_key: str | None,
@@ -140,16 +148,17 @@ def factory(
     board = find_board(board_name)
     given = (product_key, product_secret_file, out, host)
     options = _registration_options(register, csv_path, ca, *given)
+    user = read_user_files(user_folder)
     if options is None:
         if csv_path is None:
             raise click.UsageError("give the device list with --csv, or use --register")
         configs = configs_of(config, csv_path)
-        check_config(configs[0][1], board)
+        check_config(configs[0][1], board, user=user.names)
         devices = [triple for triple, _ in configs]
         by_key = {triple.key: data for triple, data in configs}
         registration = None
     else:
-        registration = FactoryRegistration(options, template_of(config), board)
+        registration = FactoryRegistration(options, template_of(config), board, user.names)
         devices, by_key = registration.listed, registration.configs
     stop = threading.Event()
     micropython = _downloaded(board) if firmware is None else firmware_from(firmware)
@@ -164,7 +173,7 @@ def factory(
         for key in released:
             entry = ledger.release(key)
             view.say("", f"{key} is free again; it was on {entry.mac}")
-        images = Images(board, micropython, by_key, ca, folder)
+        images = Images(board, micropython, by_key, ca, folder, user)
         images.check()
         if registration is not None and options is not None:
             stack.enter_context(registration.open(options, stop, lambda line: view.say("", line)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,14 +48,20 @@ class FactoryRegistration:
     "" one that stands in for all.
     """
 
-    def __init__(self, options: Options, template: dict[str, Any], board: Board):
+    def __init__(
+        self,
+        options: Options,
+        template: dict[str, Any],
+        board: Board,
+        user: Collection[str] | None = None,
+    ):
         self._template = template
         self._product_key = options.product_key
         names = read_names(options.names_csv) if options.names_csv else []
         self._listed = [Triple(options.product_key, name, "") for name in names]
         self._registering: Registering | None = None
         sample = config_for(template, Triple(options.product_key, "stand-in", _STAND_IN))
-        check_config(sample, board)
+        check_config(sample, board, user=user)
         self.configs = {"": sample}
 
     @contextlib.contextmanager

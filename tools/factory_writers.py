@@ -27,6 +27,7 @@ from tools.image_build import (
 )
 from tools.uf2_drive import copy_uf2, find_drive, wait_for_drive
 from tools.usb_board import UsbBoard
+from tools.user_files import UserFiles
 
 _DRIVE_S = 30.0
 _ANSWER_S = 20.0
@@ -69,12 +70,14 @@ class Images:
         configs: dict[str, dict[str, Any]],
         ca: Path | None,
         folder: Path,
+        user: UserFiles | None = None,
     ):
         self.board = board
         self.firmware = firmware
         self._configs = configs
         self._ca = ca
         self._folder = folder
+        self._user = user or UserFiles()
         self._lock = threading.Lock()
         self._bases: dict[int, tuple[Layout, bytes]] = {}
 
@@ -108,11 +111,14 @@ class Images:
             if flash_bytes not in self._bases:
                 layout = layout_of(self.board, flash_bytes, self.firmware)
                 config = next(iter(self._configs.values()))
-                self._bases[flash_bytes] = layout, base_image(layout, config, self._ca)
+                base = base_image(layout, config, self._ca, self._user)
+                self._bases[flash_bytes] = layout, base
             return self._bases[flash_bytes]
 
     def check(self) -> None:
-        """Raise CommandError where firmware and files are not for this board, or do not fit."""
+        """Raise CommandError where firmware and files are not for this board, or do not fit, and
+        the firmware's ConfigError where a sensor's file has no Sensor."""
+        self._user.check_sensors(next(iter(self._configs.values())))
         self._base(self.board.size)
 
 

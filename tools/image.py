@@ -22,6 +22,7 @@ from tools.image_build import (
 )
 from tools.image_job import Job, Task
 from tools.json_files import read_object
+from tools.user_files import read_user_files
 
 _SIZES_MB = (2, 4, 8, 16, 32)
 _TRIPLE = ("product_key", "device_name", "device_secret")
@@ -55,6 +56,12 @@ _TRIPLE = ("product_key", "device_name", "device_secret")
     type=click.Path(path_type=Path),
     help="MicroPython's own file: it goes into the image, which is then all the board needs.",
 )
+@click.option(
+    "--user",
+    "user_folder",
+    type=click.Path(path_type=Path),
+    help="A folder of your own sensors, for the board's user/, and of a main.py in place of ours.",
+)
 def image(
     board_name: str,
     config: Path,
@@ -63,6 +70,7 @@ def image(
     flash_size: str | None,
     ca: Path | None,
     micropython: Path | None,
+    user_folder: Path | None,
 ) -> int:
     """Make flash images that need no REPL: firmware, certificates and config of each device.
 
@@ -82,9 +90,11 @@ def image(
         firmware_from(micropython) if micropython else None,
     )
     configs = configs_of(config, csv_path)
+    user = read_user_files(user_folder)
+    user.check_sensors(configs[0][1])
     for _, one in configs:  # before anything is made
-        check_config(one, board)
-    base = base_image(layout, configs[0][1], ca)
+        check_config(one, board, user=user.names)
+    base = base_image(layout, configs[0][1], ca, user)
     names = file_names([triple for triple, _ in configs], layout.suffix)
     tasks = [Task(triple, data, name) for (triple, data), name in zip(configs, names, strict=True)]
     with Job(out, layout, base, tasks, _facts(layout)) as job:

@@ -25,6 +25,7 @@ from tools.firmware_image import (
     file_system_start,
     uf2_blocks,
 )
+from tools.user_files import MAIN, UserFiles
 from tools.virtual_board.image import add_file, build_image, live_blocks
 from tools.virtual_board.kinds import kind_of
 
@@ -94,11 +95,20 @@ def config_for(template: dict[str, Any], triple: Triple) -> dict[str, Any]:
     return config
 
 
-def base_image(layout: Layout, config: dict[str, Any], ca: Path | None) -> bytes:
+def base_image(
+    layout: Layout, config: dict[str, Any], ca: Path | None, user: UserFiles | None = None
+) -> bytes:
     """Return the file system with all that is the same for every device: no config.json."""
+    user = user or UserFiles()
     files = files_for(
-        config, chip=layout.board.port, native_digests=layout.has_native_digests, ca=ca
+        config,
+        chip=layout.board.port,
+        native_digests=layout.has_native_digests,
+        ca=ca,
+        program=user.main,
     )
+    # deployed.json keeps the hash of ours: a deploy later sees that main.py is the person's.
+    files |= {MAIN: user.main or files[MAIN], **user.files}
     return _build(layout, files, None)
 
 

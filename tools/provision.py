@@ -14,7 +14,7 @@ from tools import failures, firmware, next_step, usb_options, whole_file
 from tools.authenticate import authenticate
 from tools.board_files import CA_PREFIX, OWNED_FOLDERS, anchors, files_for
 from tools.board_identity import Identity
-from tools.boards import boards
+from tools.boards import board_of_build
 from tools.config_check import CHECKED, CONFIG, check_config, dump_config
 from tools.devices_csv import Triple, read_devices
 from tools.failures import CommandError
@@ -101,6 +101,8 @@ def provision(
             write_config(board, dump_config(config), checked)
         _report(config, board.port, who.free_bytes)
         lacks = who.linkpost is not None and _lacks_files(board, who, config, ca)
+        for name in _absent_sensors(board, config):
+            _note(f"{name} is not on the board yet: mpremote cp {name.rpartition('/')[2]} :user/")
         if has_radio and not config.get("wifi"):
             _note("there is no `wifi` in it: this board has no other way to the platform")
     print(_next(who, lacks, port, ca))
@@ -109,7 +111,7 @@ def provision(
 
 def _check_for(who: Identity, config: dict[str, Any]) -> bytes:
     """Check what only the board can tell, where it is one of `boards/`; return what says so."""
-    known = boards().get(who.build)
+    known = board_of_build(who.build)
     return b"" if known is None else check_config(config, known)
 
 
@@ -188,7 +190,7 @@ def _row(devices: list[Triple], wanted: str | None) -> Triple:
 
 
 def _has_temperature(who: Identity) -> bool:
-    known = boards().get(who.build)
+    known = board_of_build(who.build)
     return who.chip != "host" if known is None else known.has_temperature
 
 
@@ -305,6 +307,21 @@ def _lacks_files(board: UsbBoard, who: Identity, config: dict[str, Any], ca: Pat
     """Tell whether this config needs a file that is not on the board: of the firmware, or a CA."""
     needed = files_for(config, chip=who.chip or "", native_digests=who.native_digests, ca=ca)
     return not needed.keys() <= board.files("main.py", *OWNED_FOLDERS).keys()
+
+
+def _absent_sensors(board: UsbBoard, config: dict[str, Any]) -> list[str]:
+    """Return the files of a person's own sensors that this config names and the board lacks."""
+    firmware.enable_imports()
+    from linkpost.sensor_types import USER
+
+    kinds = [str(sensor.get("type")) for sensor in config.get("sensors") or []]
+    names = [kind.removeprefix(USER) for kind in kinds if kind.startswith(USER)]
+    there = board.files("user") if names else {}
+    return [
+        f"user/{name}.py"
+        for name in names
+        if not {f"user/{name}.py", f"user/{name}.mpy"} & there.keys()
+    ]
 
 
 def _next(who: Identity, lacks_files: bool, port: str | None, ca: Path | None) -> str:

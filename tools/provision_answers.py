@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tools import firmware
+from tools.config_check import EXAMPLE_SECRET, IS_EXAMPLE
 
 # Stands in for what has not been asked yet, so that one answer can be checked by itself.
 _STAND_IN = {
@@ -122,8 +123,12 @@ def check(config: dict[str, Any]) -> Any:
     """Return the firmware's Config of it. Raises: ConfigError."""
     firmware.enable_imports()
     from linkpost.config import Config
+    from linkpost.errors import ConfigError
 
-    return Config(config)
+    checked = Config(config)
+    if checked.device_secret == EXAMPLE_SECRET:
+        raise ConfigError("device_secret", IS_EXAMPLE)
+    return checked
 
 
 def value_at(config: dict[str, Any], path: tuple[str, ...]) -> Any:

@@ -17,6 +17,7 @@ from firmware_files import firmware_of, partition
 from linkpost_command import run, start
 from terminal import linkpost_in_terminal
 
+from tools import firmware
 from tools.boards import ESP32, boards
 from tools.devices_csv import Triple
 from tools.firmware_image import uf2_blocks
@@ -511,3 +512,73 @@ def test_progress_of_images_shows_the_time_left(tmp_path):
         terminal.wait_for("/120")
         terminal.wait_for("left")
         assert terminal.end() == 0, terminal.text
+
+
+SOIL = (
+    b"class Sensor:\n    def __init__(self, options, port): ...\n    def read(self): return {}\n"
+)
+
+
+def own_files(tmp_path, **files):
+    folder = tmp_path / "own"
+    for name, content in {"soil.py": SOIL, **files}.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return folder
+
+
+@pytest.mark.parametrize("name", ["ESP32_GENERIC", "RPI_PICO_W"])
+def test_image_has_a_persons_sensors_and_main(tmp_path, name):
+    own_main = b"import linkpost.aio\nprint('mine')\n"
+    more = {"parts/filter.py": b"x = 1\n", "table.bin": b"\0\1", "main.py": own_main}
+    user = own_files(tmp_path, **more, **{"__pycache__/soil.pyc": b"?", ".hidden": b"?"})
+    config = template(tmp_path, sensors=[{"type": "user.soil", "pin": 34}])
+    out = tmp_path / "out"
+    result = run("image", name, "--config", config, "--out", out, "--user", user)
+    assert result.returncode == 0, result.stderr
+    manifest = json.loads((out / "manifest.json").read_text())
+    board = boards()[name]
+    raw = tmp_path / "raw.img"
+    raw.write_bytes(file_system_of(board, out / manifest["images"][0]["file"], manifest))
+    file_system = open_image(raw, kind_of(board, manifest["block_count"]))
+    found = {}
+    for root, _, names in file_system.walk("/"):
+        for one in names:
+            with file_system.open(f"{root.rstrip('/')}/{one}", "rb") as file:
+                found[f"{root.rstrip('/')}/{one}".lstrip("/")] = file.read()
+    users = {path for path in found if path.startswith("user/")}
+    assert users == {"user/soil.py", "user/parts/filter.py", "user/table.bin"}
+    assert (found["user/soil.py"], found["main.py"]) == (SOIL, own_main)
+    assert "lib/linkpost/aio.mpy" in found
+    # A deploy later keeps it: the hash that is noted is that of our own.
+    ours = hashlib.sha256(firmware.main_py().read_bytes()).hexdigest()
+    assert json.loads(found["lib/linkpost/deployed.json"])["main_sha256"] == ours
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        (None, "user/soil.py does not go along; put it in --user DIR"),
+        ({"soil.py": b"class Sensor:\n  def read(self:\n"}, "soil.py"),
+        ({"soil.py": b"class Soil:\n    pass\n"}, "user/soil.py has no class Sensor"),
+        ({"soil.py": SOIL, "main.py": b"import (\n"}, "main.py"),
+    ],
+)
+@pytest.mark.parametrize("command", ["image", "factory"])
+def test_sensors_that_would_stop_every_board_are_refused(tmp_path, command, files, words):
+    config = template(tmp_path, sensors=[{"type": "user.soil"}])
+    arguments = [command, "RPI_PICO_W", "--config", config, "--csv", devices(tmp_path, 3)]
+    if command == "image":
+        arguments += ["--out", tmp_path / "out"]
+    else:
+        firmware_file = tmp_path / "RPI_PICO_W-v1.27.0.uf2"
+        firmware_file.write_bytes(firmware_of(boards()["RPI_PICO_W"], 60_000))
+        arguments += ["--ledger", tmp_path / "ledger", "--firmware", firmware_file]
+    if files is not None:
+        arguments += ["--user", own_files(tmp_path, **files)]
+    result = run(*arguments)
+    assert result.returncode == 2, result.stderr
+    assert words in result.stderr
+    assert SECRET not in result.stderr
+    assert not (tmp_path / "out").exists()

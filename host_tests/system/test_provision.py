@@ -269,3 +269,20 @@ def test_provision_in_an_old_code_page_says_what_it_can(tmp_path, monkeypatch):
     assert (result.returncode, result.stderr) == (0, "")
     assert '"ssid": "??"' in result.stdout
     assert json.loads(out.read_text(encoding="utf-8")) == given
+
+
+def test_placeholder_of_the_example_is_refused_also_into_a_file(tmp_path):
+    given = write(tmp_path, device_secret="PASTE_THE_DEVICE_SECRET_HERE")
+    result = run("provision", "--from", given, "--out", tmp_path / "config.json")
+    assert result.returncode == 2
+    assert "device_secret: is still the example's" in result.stderr
+    assert not (tmp_path / "config.json").exists()
+
+
+def test_own_sensor_that_is_not_on_the_board_is_said(tmp_path):
+    given = write(tmp_path, sensors=[{"type": "user.soil"}, {"type": "user.light"}])
+    with serial_board(tmp_path, files={"user/light.py": b"class Sensor: pass\n"}) as board:
+        result = run("provision", "--port", board.port, "--from", given)
+    assert result.returncode == 0, result.stderr
+    assert "user/soil.py is not on the board yet: mpremote cp soil.py :user/" in result.stderr
+    assert "light.py" not in result.stderr
