@@ -36,7 +36,11 @@ class Link:
         self.log = log
         self.newest_unix_ms = newest_unix_ms
         self.on_clock_set = on_clock_set
-        self.is_right = port.clock_marked() and load("dates").can_be_right(port.unix_ms())
+        dates = load("dates")
+        self.is_right = port.clock_marked() and dates.can_be_right(port.unix_ms())
+        # A clock that jumps beyond it while the board runs is not right either; one that jumps
+        # back finds no certificate valid.
+        self._ceiling_ms = dates.CLOCK_CEILING_UNIX_MS
         self.ntp_ms = self.failures = 0
         self._joining = None  # what `net.wifi` goes on with, while it does
         self._requests = 0  # that failed in a row
@@ -88,7 +92,8 @@ class Link:
 
     def unix_ms(self):
         """Return Unix time in ms, or None while the clock is not right."""
-        return self.port.unix_ms() if self.is_right else None
+        now_ms = self.port.unix_ms()
+        return now_ms if self.is_right and now_ms < self._ceiling_ms else None
 
     def succeeded(self, date) -> None:
         """Take note of a reply over verified TLS; `date` is its Date header, or None.
@@ -96,7 +101,7 @@ class Link:
         It sets a clock that is not right.
         """
         self.failures = self._requests = 0
-        if date is not None and not self.is_right:
+        if date is not None and self.unix_ms() is None:
             load("clock").take_date(self, date)
 
     def failed(self, error) -> None:
