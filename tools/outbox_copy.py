@@ -127,8 +127,7 @@ class _Copy:
 
         for path in reversed(self._segments):
             self._fetch(path)
-            highest, _ = last_seq(str(self._target(path)), self._sizes[path])
-            if highest:
+            if last_seq(str(self._target(path))):
                 return
 
     def _holding(self, first: int, last: int) -> Iterator[str]:

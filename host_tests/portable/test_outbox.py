@@ -281,6 +281,18 @@ def test_full_outbox_that_was_half_sent_counts_only_what_waited():
         assert outbox.dropped + outbox.pending == 640
 
 
+def test_full_outbox_of_large_readings_stays_within_its_budget():
+    with Flash(max_bytes=16384) as flash:
+        outbox = flash.open()
+        for seq in range(1, 61):
+            outbox.append({"n": seq, "text": "x" * 1900}, None)
+        assert outbox.dropped + outbox.pending == 60
+        for opened in (outbox, flash.open()):
+            waiting = [reading[2]["n"] for reading in opened.readings()]
+            assert waiting == list(range(outbox.dropped + 1, 61))
+        assert flash.backlog_bytes() <= 8192
+
+
 def test_smaller_budget_after_a_change_of_config_drops_down_to_it():
     with Flash(max_bytes=131072) as flash:
         fill(flash.open(), 900)
@@ -538,6 +550,20 @@ def test_time_of_a_boot_whose_clock_never_was_right_stays_unknown():
         assert times == [None, _START_MS + 2000, None]
 
 
+def test_time_of_a_boot_told_again_is_the_last_one_told():
+    with Flash() as flash:
+        first = flash.open()
+        first.append({}, None, 1000)
+        first.set_time(_START_MS)
+        outbox = flash.open()
+        outbox.append({}, None, 2000)
+        for ms in range(6):
+            outbox.set_time(_START_MS + ms)
+        for opened in (outbox, flash.open()):
+            times = [reading[1] for reading in opened.readings()]
+            assert times == [_START_MS + 1000, _START_MS + 5 + 2000]
+
+
 def test_time_of_many_boots_keeps_the_last_four():
     with Flash() as flash:
         for boot in range(6):
@@ -731,6 +757,21 @@ def test_every_byte_of_a_segment_corrupt_loses_one_reading_at_most():
             missing = [seq for seq in range(1, 61) if seq not in seqs]
             assert len(missing) <= 1, (index, missing)
             assert seqs == sorted(seqs), index
+
+
+def test_segment_with_a_damaged_tail_takes_more_behind_it():
+    for tail in (b"\x52\x60\0" + b"?" * 60, b"\xff" * 300, bytes(300), b"\x52\0\x07torn"):
+        with Flash() as flash:
+            fill(flash.open(), 48)
+            name = "backlog/" + flash.segments()[-1]
+            flash.write(name, flash.read(name) + tail)
+            outbox = flash.open()
+            fill(outbox, 80)
+            for opened in (outbox, flash.open()):
+                check(opened, range(1, 129), tail)
+            while outbox.pending:
+                outbox.acknowledge(outbox.oldest()[0])
+            assert (outbox.dropped, outbox.next_seq) == (0, 129)
 
 
 def test_every_length_of_a_torn_segment_keeps_all_that_is_whole():

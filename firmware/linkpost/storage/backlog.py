@@ -63,7 +63,6 @@ def empty_ring(outbox) -> None:
                 return
         except OSError as error:
             if error.errno != _ENOSPC:
-                outbox.is_sound = False  # who knows what the last segment ends with
                 raise StorageError("cannot store readings (error %s)" % error.errno)
         if not drop_oldest(outbox):
             # The flash is full of other things. The ring goes on alone.
@@ -96,7 +95,6 @@ def _append_slots(outbox):
         segments[-1][1] = size
         outbox.segments = segments
         outbox.last_in_segments = last
-        outbox.is_sound = True
     return True
 
 
@@ -182,9 +180,8 @@ def _is_full(outbox):
 
 def _starts_new(outbox, length):
     # Whether an append of that many bytes begins a new segment.
-    if not (outbox.segments and outbox.is_sound):
-        return True
-    return outbox.segments[-1][1] + length > _segment_bytes(outbox)
+    segments = outbox.segments
+    return not segments or segments[-1][1] + length > _segment_bytes(outbox)
 
 
 def _segment_bytes(outbox):

@@ -73,10 +73,8 @@ def _find_segments(outbox):
                 pass
     found.sort()
     while found and not outbox.last_in_segments:
-        segments = load("storage.segments")
-        first, size = found[-1]
-        path = outbox.segment_path(first)
-        outbox.last_in_segments, outbox.is_sound = segments.last_seq(path, size)
+        path = outbox.segment_path(found[-1][0])
+        outbox.last_in_segments = load("storage.segments").last_seq(path)
         if not outbox.last_in_segments:
             os.remove(path)
             found.pop()

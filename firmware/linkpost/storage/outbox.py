@@ -98,11 +98,9 @@ class Outbox:
         self.next_seq = 1
         self.acked = self.dropped = self.quarantined = 0
         self.boots = self.cursor = b""
-        # The segments, [first seq, bytes]; up to which seq all is in one; whether the last one
-        # ends with a whole reading.
+        # The segments, [first seq, bytes]; up to which seq all is in one.
         self.segments = []
         self.last_in_segments = 0
-        self.is_sound = True
         # Readings of a segment behind the one found last, and where there are more (segments.py).
         self.ahead = ()
         self.found = (0, 0, 0)

@@ -56,15 +56,13 @@ def _keep(folder, seq, frame):
         if names:
             path = folder + names[-1]
             size = os.stat(path)[6]
-            last, is_sound = load("storage.segments").last_seq(path, size)
+            last = load("storage.segments").last_seq(path)
             if last == seq:
                 # There already: the power was cut before the outbox's position moved past it.
                 return True
             if not last:
                 os.remove(path)
                 continue
-            if not is_sound:
-                size = _FILE_BYTES
         try:
             if size + len(frame) > _FILE_BYTES:
                 path = "%sq%08x" % (folder, seq)

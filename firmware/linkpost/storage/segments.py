@@ -2,8 +2,8 @@
 
 A segment is named by the seq of its first reading, so that a listing tells what lies where. Only
 the last one grows; the first one goes as a whole. On littlefs an append is atomic; elsewhere, or
-on failing flash, it may not be: a corrupt record is stepped over, to the next whole frame, and
-nothing is appended behind a damaged tail.
+on failing flash, it may not be: a corrupt record is stepped over, byte by byte, to the next whole
+frame, also one that was appended behind a damaged tail.
 
 Loaded for a moment: to look into them.
 """
@@ -50,15 +50,12 @@ def frames(path: str, offset: int = 0):
             offset += length
 
 
-def last_seq(path: str, size: int) -> tuple:
-    """Return the highest seq in a file, or 0, and whether all of it is whole. Raises: OSError."""
-    highest = end = 0
-    is_sound = True
-    for offset, frame in frames(path):
+def last_seq(path: str) -> int:
+    """Return the highest seq in a file, or 0. Raises: OSError."""
+    highest = 0
+    for _, frame in frames(path):
         highest = max(highest, seq_of(frame))
-        is_sound = is_sound and offset == end
-        end = offset + len(frame)
-    return highest, is_sound and end == size
+    return highest
 
 
 def find(outbox, seq: int):
