@@ -21,14 +21,11 @@ _HEALTHY_MS = const(60_000)
 
 
 def start(app) -> None:
-    """Begin: the boot's own reading first of all, before more is loaded; then all else."""
+    """Begin: say so, store the boot's own reading before more is loaded, then all else."""
     config = app.config
     port = app.port
     outbox = app.outbox
     cause = port.reset_cause()
-    if cause != "deep sleep":
-        # Nothing is dropped in silence: each boot reports why it came, and what was lost so far.
-        app.store(read_all([("", load("sensors.system").System(port, app.counters))]))
     app.log.info(
         "app",
         "started",
@@ -45,6 +42,9 @@ def start(app) -> None:
         "pending",
         outbox.pending,
     )
+    if cause != "deep sleep":
+        # Nothing is dropped in silence: each boot reports why it came, and what was lost so far.
+        app.store(read_all([("", load("sensors.system").System(port, app.counters))]))
     if config.watchdog_s:
         port.start_watchdog(int(config.watchdog_s * 1000))
     sender = app.get_sender()

@@ -35,6 +35,9 @@ def test_run_samples_at_the_interval_and_sends_each_reading_when_taken():
 def test_run_boot_stores_a_system_reading_first():
     board = Board(until_ms=60_000, port=FakePort(cause="watchdog")).run()
     first = board.sent()[0]
+    # What reads a log (monitor, soak) knows a boot by this line, and readings as that boot's.
+    assert " I app started " in board.lines[0], board.lines[0]
+    assert " D store stored seq=1 " in board.lines[1], board.lines[1]
     assert first["reset_cause"] == "watchdog"
     assert first["dropped"] == 0
     assert first["quarantined"] == 0
