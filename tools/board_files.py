@@ -96,11 +96,11 @@ def _modules_for(
         if path.parent.name != "certs"  # a package only for our own wheel
     }
     optional = {module for module in sources if module.startswith(("ports/", "sensors/"))}
-    optional -= {"ports/__init__.py", f"ports/{chip}.py", f"ports/{chip}_rare.py", "ports/rare.py"}
+    optional -= {"ports/__init__.py", f"ports/{chip}.py", "ports/rare.py"}
     optional -= {"sensors/__init__.py", "sensors/building.py"}
     optional -= {f"sensors/{name}.py" for name in _sensor_files(config)}
-    if chip == "esp32":
-        optional.discard("ports/esp32_heap.py")
+    # What else a chip has of its own: esp32_heap, rp2_analog.
+    optional -= {module for module in sources if module.startswith(f"ports/{chip}_")}
     if not with_aio:
         optional.add("aio.py")
     if native_digests:

@@ -64,14 +64,15 @@ def render(text: bytes, checked: Any, board: str) -> bytes:
     Empty, which no board trusts, where a board would not come to the very same values by it.
     Args: board, `sys.implementation._build` there.
     """
-    from linkpost.config import Config, first_line
+    from linkpost.config import Config
+    from linkpost.config_file import first_line, trusted
 
     if text.startswith(codecs.BOM_UTF8):
         return b""  # the rules take the mark off
     public = {key: value for key, value in vars(checked).items() if not key.startswith("_")}
     values = {key: value for key, value in public.items() if key not in _SECRET}
     line = json.dumps(values, separators=(",", ":")).encode()
-    again = vars(Config(json.loads(text), json.loads(line)))
+    again = vars(trusted(Config, json.loads(text), json.loads(line)))
     if {key: value for key, value in again.items() if not key.startswith("_")} != public:
         return b""
     return first_line(text, line, board) + b"\n" + line

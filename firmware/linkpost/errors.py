@@ -17,9 +17,16 @@ No message ever holds a device secret, a Wi-Fi password or a token.
 
 
 class LinkpostError(Exception):
-    """The root. `retry` is the policy; see the module's docstring."""
+    """The root. `retry` is the policy; see the module's docstring.
+
+    `errno` is the number the platform raised, or None.
+    """
 
     retry = "backoff"
+
+    def __init__(self, message="", errno=None):
+        super().__init__(message)
+        self.errno = errno
 
 
 # What the drivers of radio, clock, flash and pins raise. The ESP32's say MemoryError and
@@ -50,11 +57,7 @@ class LowMemoryError(LinkpostError):
 
 
 class NetworkError(LinkpostError):
-    """TCP or Wi-Fi failed. `errno` is the number the platform raised, or None."""
-
-    def __init__(self, message, errno=None):
-        super().__init__(message)
-        self.errno = errno
+    """TCP or Wi-Fi failed."""
 
 
 class DeadlineError(NetworkError):
@@ -72,9 +75,8 @@ class TLSError(LinkpostError):
     """
 
     def __init__(self, message, reason, errno=None):
-        super().__init__(message)
+        super().__init__(message, errno)
         self.reason = reason
-        self.errno = errno
 
 
 class ProtocolError(LinkpostError):

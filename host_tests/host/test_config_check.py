@@ -9,8 +9,7 @@ import sys
 from types import SimpleNamespace
 
 import pytest
-from linkpost import config as firmware_config
-from linkpost import config_rules
+from linkpost import config_file, config_rules
 from linkpost.config import Config
 from linkpost.errors import ConfigError
 from linkpost.version import VERSION
@@ -140,7 +139,7 @@ def _on_board(monkeypatch, tmp_path, text: bytes, beside: bytes, build: str) -> 
 
     (tmp_path / "config.json").write_bytes(text)
     (tmp_path / "config.json.checked").write_bytes(beside)
-    monkeypatch.setattr(firmware_config, "sys", Sys)
+    monkeypatch.setattr(config_file, "sys", Sys)
     monkeypatch.setattr(config_rules, "fill", asked)
     monkeypatch.setattr(config_rules, "check_port", asked)
     return Config.load(str(tmp_path / "config.json"))
@@ -183,7 +182,7 @@ def test_values_that_a_board_would_take_otherwise_are_not_offered_to_it():
 
 
 def test_version_of_the_rules_is_the_releases():
-    assert firmware_config._RULES == VERSION
+    assert config_file._RULES == VERSION
 
 
 def test_virtual_boards_build_is_the_one_it_is_checked_for():

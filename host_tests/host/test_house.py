@@ -28,6 +28,7 @@ _FLOORS = {
     "client": 6,
     "reporting": 5,
     "config": 4,
+    "config_file": 3.5,
     "config_rules": 3,
     "ports": 4,
     "sensors": 4,

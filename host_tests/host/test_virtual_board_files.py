@@ -169,7 +169,7 @@ def test_files_that_optional_files_import_at_once_come_along(tmp_path, monkeypat
         "app.py": "from .sensors.a import A\ndef f():\n    from .sensors.lazy import L\n",
         "sensors/__init__.py": "TYPES = {}\n",
         "sensors/a.py": "from ..ports import one\n",
-        "ports/__init__.py": "",
+        "ports/__init__.py": "port = None\n",
         "ports/one.py": "from .two import x, y\n",
         "ports/two.py": "import sys\n",
         "ports/three.py": "",

@@ -5,7 +5,8 @@ import os
 import sys
 
 from linkpost import config_rules
-from linkpost.config import CHECKED_SUFFIX, Config, first_line
+from linkpost.config import Config
+from linkpost.config_file import CHECKED_SUFFIX, first_line
 from linkpost.errors import ConfigError
 
 SECRET = "canary-secret-of-32-characters.."

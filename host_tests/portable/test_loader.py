@@ -36,13 +36,16 @@ def test_module_that_was_there_stays_and_is_the_same():
 
 
 def test_heap_after_a_load_is_what_it_was():
-    load("net.failures").no_anchor()  # its names are interned for good
-    gc.collect()
-    before = gc.mem_alloc()
-    for _ in range(5):
-        load("net.failures").no_anchor()
-    gc.collect()
-    assert gc.mem_alloc() - before < 512, gc.mem_alloc() - before
+    def use(times):
+        for _ in range(times):
+            load("net.failures").no_anchor()
+        gc.collect()
+        return gc.mem_alloc()
+
+    before = use(2)  # its names are interned for good
+    assert use(5) - before < 1024
+    # And no more with more of them.
+    assert use(20) - use(5) < 128
 
 
 def test_load_of_what_is_not_there_is_an_import_error():

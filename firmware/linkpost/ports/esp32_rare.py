@@ -37,6 +37,10 @@ def deep_sleep(port, ms: int) -> None:
     port._machine.deepsleep(ms)
 
 
+def _after_light_sleep(port, unix_at_boot_ms):
+    """Nothing: the RTC ran on."""
+
+
 def reset_cause(port) -> str:
     """Return why the chip started: one of `_CAUSES`, the same words on every port."""
     return _CAUSES.get(port._machine.reset_cause(), "power on")

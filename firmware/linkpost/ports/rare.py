@@ -71,8 +71,7 @@ def light_sleep(port, ms: int) -> None:
             port.sleep_ms(min(_SLEEP_AGAIN_MS, left_ms))
             left_ms = end_ms - port.uptime_ms()
     port.feed()
-    if port._rtc_stands_still:
-        port.set_unix_ms(unix_at_boot_ms + port.uptime_ms())
+    port._after_light_sleep(unix_at_boot_ms)
 
 
 # -- watchdog and reset ---------------------------------------------------------------------------

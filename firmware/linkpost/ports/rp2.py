@@ -44,7 +44,6 @@ class RP2Port(Port):
     # The RTC stands still in a light sleep from MicroPython 1.23 to 1.29 (its issue 16519), and
     # knows whole seconds only; the timer behind the ticks runs on. So once the time is set, it
     # is counted by uptime, and the RTC is a copy for those who look at it: TLS, a soft reset.
-    _rtc_stands_still = True
     _unix_at_boot_ms = None
     _feeder = None
     _feeds = 0
@@ -99,8 +98,3 @@ class RP2Port(Port):
         adc = self._machine.ADC(self._machine.ADC.CORE_TEMP)
         # 0.706 V at 27 degrees, 1.721 mV less per degree (RP2040 datasheet, temperature sensor).
         return 27 - (adc.read_u16() * 3.3 / 65535 - 0.706) / 0.001721
-
-    def analog(self, pin):
-        # See `esp32_rare`. Here, as what it returns is kept.
-        read = self._machine.ADC(self._machine.Pin(pin)).read_u16
-        return lambda: read() * 3_300_000 // 65535

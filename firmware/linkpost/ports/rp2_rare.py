@@ -5,6 +5,7 @@ import struct
 from micropython import const
 
 from ..errors import DRIVER_ERRORS
+from ..loader import load
 
 _SCRATCH_WORDS = const(4)
 # machine.reset_cause() knows 1 and 3; reset() and deepsleep() go through the watchdog too.
@@ -26,6 +27,16 @@ def set_unix_ms(port, unix_ms: int) -> None:
     port._unix_at_boot_ms = unix_ms - port.uptime_ms()
     # To the nearest second, as the RTC would leave the fraction out.
     port._set_rtc((unix_ms + 500) // 1000 * 1000)
+
+
+def _after_light_sleep(port, unix_at_boot_ms):
+    # The RTC stood still, see `rp2`.
+    set_unix_ms(port, unix_at_boot_ms + port.uptime_ms())
+
+
+def analog(port, pin):
+    """See `esp32_rare`. What is returned keeps its module, which has nothing else."""
+    return load("ports.rp2_analog").reader(port._machine.ADC(port._machine.Pin(pin)))
 
 
 def reset_cause(port) -> str:
