@@ -475,6 +475,22 @@ def test_quarantine_is_bounded_and_counts_all():
         assert len(names) <= 2
 
 
+def test_quarantine_again_after_a_cut_before_the_position_keeps_it_once():
+    with Flash() as flash:
+        outbox = flash.open()
+        fill(outbox, 5)
+        outbox.acknowledge(1)
+        cursor = flash.read("acked/cursor")
+        outbox.quarantine(2)
+        flash.write("acked/cursor", cursor)
+        outbox = flash.open()
+        assert outbox.oldest()[0] == 2
+        outbox.quarantine(2)
+        outbox.quarantine(3)
+        assert [reading[0] for reading in outbox.quarantined_readings()] == [2, 3]
+        assert outbox.quarantined == 2
+
+
 def test_quarantine_leaves_the_files_of_others_alone():
     names = ("qualities", "q-0000001", "quarantine.txt", "q1")
     with Flash() as flash:

@@ -101,12 +101,6 @@ MUTANTS: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
         "    outbox.acknowledge(seq)\n    try:\n        is_kept = _keep(",
         ("quarantine",),
     ),
-    "a refused reading is set aside twice": (
-        "quarantine.py",
-        "            if last == seq:\n",
-        "            if False:\n",
-        ("quarantine",),
-    ),
     "the position does not move past what was set aside": (
         "quarantine.py",
         "    outbox.acknowledge(seq)\n    outbox.sync()",
