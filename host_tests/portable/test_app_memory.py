@@ -1,10 +1,14 @@
 """What a full heap and a failing driver do to the loop: it goes on, and nothing stored is lost."""
 
+import sys
+
+import linkpost
 from fakes_app import Board, FakePort
 from linkpost import app as app_module
 from linkpost import sender as sender_module
 from linkpost.boot_work import Retained
 from linkpost.errors import LowMemoryError, NetworkError, TLSError
+from linkpost.loader import load
 
 
 class Loads:
@@ -266,3 +270,23 @@ def test_led_that_fails_is_told_once_and_stops_nothing():
         board.run()
         assert len(board.has("W app no LED")) == 1
         assert len(board.sent()) == 4
+
+
+def test_load_that_fails_does_not_look_for_the_module_by_importing_it_again():
+    # `linkpost` imports what it is asked for and has not (its __getattr__): hasattr is enough.
+    whole = linkpost.__getattr__
+    asked = []
+
+    def getattr_and_tell(name):
+        asked.append(name)
+        return whole(name)
+
+    linkpost.__getattr__ = getattr_and_tell
+    try:
+        load("nothing")
+    except ImportError:
+        assert asked == [] or sys.implementation.name == "cpython", asked
+        return
+    finally:
+        linkpost.__getattr__ = whole
+    raise AssertionError("found")
