@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tools.chip import node
+
 ROOT = Path(__file__).parent.parent.parent
 REQUIREMENTS = sorted(ROOT.glob("requirements*.txt"))
 WEBASSEMBLY = ROOT / "tools" / "bench" / "webassembly"
@@ -81,9 +83,10 @@ def test_everything_that_the_project_asks_for_is_pinned():
     assert not [one for one in wanted if "@" in one or "://" in one]
 
 
-def test_node_package_of_the_benchmark_is_one_version_with_its_integrity():
-    asked = json.loads((WEBASSEMBLY / "package.json").read_text())
-    lock = json.loads((WEBASSEMBLY / "package-lock.json").read_text())
+@pytest.mark.parametrize("folder", [WEBASSEMBLY, node.EMULATOR], ids=lambda path: path.name)
+def test_node_package_is_one_version_with_its_integrity(folder):
+    asked = json.loads((folder / "package.json").read_text())
+    lock = json.loads((folder / "package-lock.json").read_text())
     assert lock["lockfileVersion"] >= 2
     packages = dict(lock["packages"])
     assert packages.pop("")["dependencies"] == asked["dependencies"]
@@ -96,7 +99,7 @@ def test_node_package_of_the_benchmark_is_one_version_with_its_integrity():
         assert "resolved" not in package, f"{name} comes from a place of its own"
         assert "hasInstallScript" not in package, name
     # `npm ci` takes what the lock says or fails; `npm install` may change it.
-    assert '"npm", "ci"' in (WEBASSEMBLY.parent / "heap32.py").read_text()
+    assert '[npm, "ci"' in Path(node.__file__).read_text()
 
 
 def commands(word: str) -> list[str]:

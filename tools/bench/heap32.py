@@ -11,6 +11,7 @@ from typing import Any
 
 from tools import board_files
 from tools.bench.measure import CONFIG
+from tools.chip import node
 from tools.failures import CommandError
 
 _HERE = Path(__file__).parent / "webassembly"
@@ -58,26 +59,12 @@ def _run(scenario: Path, config: dict[str, Any]) -> list[dict[str, Any]]:
         shutil.copytree(_HERE / "in_memory", board / "in_memory")
         command = ["node", "run.mjs", name, str(scenario)]
         done = subprocess.run(  # noqa: S603  our own command
-            command, cwd=_installed(), capture_output=True, text=True, timeout=_TIMEOUT_S
+            command,
+            cwd=node.installed(_HERE, "MicroPython's webassembly build"),
+            capture_output=True,
+            text=True,
+            timeout=_TIMEOUT_S,
         )
     if done.returncode:
         raise CommandError(f"{scenario.name} failed: {(done.stdout + done.stderr)[-2000:]}", 1)
     return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-
-
-def _installed() -> Path:
-    """Return the folder with run.mjs and what it imports; installed there where it is not yet."""
-    folder = Path(__file__).parent.parent.parent / "build" / "webassembly"
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = (_HERE / "package-lock.json").read_bytes()
-    shutil.copy(_HERE / "run.mjs", folder)
-    marker = folder / "installed"
-    if not marker.exists() or marker.read_bytes() != lock:
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(_HERE / name, folder)
-        command = ["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True)  # noqa: S603, S607
-        if done.returncode:
-            raise CommandError(f"npm cannot install MicroPython's webassembly: {done.stderr}", 4)
-        marker.write_bytes(lock)
-    return folder

@@ -36,6 +36,7 @@ class ChipProcess:
         real_time: bool = False,
         tell_operations: bool = False,
         asks_at_reset: bool = False,
+        plain_core: bool = False,
         on_event: Callable[[], None] = lambda: None,
         tell_network: bool = False,
     ):
@@ -46,6 +47,7 @@ class ChipProcess:
             "cutAt": cut_at,
             "tellOperations": tell_operations,
             "asksAtReset": asks_at_reset,
+            "plainCore": plain_core,
             "tellNetwork": tell_network,
         }
         if seed is not None:

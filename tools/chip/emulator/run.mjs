@@ -78,6 +78,7 @@ class Board {
       onConsole: (bytes) => this.report({ console: Buffer.from(bytes).toString("latin1") }),
       scratch,
       reason,
+      isPlain: settings.plainCore,
     });
   }
 

@@ -1,0 +1,96 @@
+"""The emulated processor: our table of instructions beside rp2040js' own core, and what it has."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from host_tests.chip.desk import Desk
+from tools.chip import flash, node
+from tools.chip.process import ChipProcess
+from tools.chip.repl import ChipRepl
+
+pytestmark = pytest.mark.timeout(300)
+
+# A bit of everything: objects, integers of any length, floats, hashes, text, files, collection.
+_SCRIPT = b"""
+import gc, hashlib, json, os, struct, time
+start = time.ticks_us()
+numbers = [i * i % 7 - 3 for i in range(400)]
+numbers.sort()
+print(sum(numbers), 2 ** 200 // 12345, -7 // 2, -7 % 5, 1 << 31, ~5 >> 1)
+print(sum([x * 1.1 for x in range(200)]), 1e10 / 3)
+print(hashlib.sha256(b"x" * 3000).digest(), hashlib.sha1(b"y").digest())
+print(json.dumps({"a": [1, 2.5, "text"]}), struct.pack("<IhB", 1 << 31, -2, 255))
+with open("file", "w") as file:
+    file.write("z" * 700)
+os.rename("file", "other")
+gc.collect()
+print(os.urandom(8), os.stat("other")[6], gc.mem_alloc(), time.ticks_diff(time.ticks_us(), start))
+"""
+
+
+def run(folder, **options):
+    """Return what the script printed, and the last event."""
+    folder.mkdir()
+    flash.prepare(folder / "flash")
+    with ChipProcess(folder / "flash", **options) as board:
+        repl = ChipRepl(board)
+        repl.enter()
+        output, error = repl.run(_SCRIPT)
+        assert not error, error
+        board.off()
+        while (event := board.next_event(30)) and "end" not in event:
+            pass
+        return output, event
+
+
+def test_both_cores_do_the_same_in_the_same_time(tmp_path):
+    fast, fast_end = run(tmp_path / "fast", seed=7)
+    plain, plain_end = run(tmp_path / "plain", seed=7, plain_core=True)
+    assert fast == plain  # the last number is a time in us, by the chip's own clock
+    assert fast_end["operations"] == plain_end["operations"]
+    assert len(fast.splitlines()) == 5
+
+
+def test_random_bytes_are_the_same_for_a_seed_and_no_others(tmp_path):
+    first, _ = run(tmp_path / "1", seed=1)
+    again, _ = run(tmp_path / "2", seed=1)
+    other, _ = run(tmp_path / "3", seed=2)
+    none, _ = run(tmp_path / "4")
+    last = [output.splitlines()[-1].partition(b" ")[0] for output in (first, again, other, none)]
+    assert last[0] == last[1]
+    assert len(set(last)) == 3
+
+
+def test_heap_is_what_was_asked_for_beside_the_stand_ins(tmp_path):
+    desk = Desk(tmp_path)
+    desk.put("localhost:9", None)
+    free = {}
+    for heap in (None, 81_920, 56_000):
+        notes = []
+        with ChipProcess(desk.flash, heap=heap) as board:
+            repl = ChipRepl(board, notes.append)
+            repl.enter()
+            output, _ = repl.run(b"import gc; gc.collect(); print(gc.mem_free())")
+        free[heap] = int(output)
+        kept, wanted, _ = map(int, notes[0].split())
+        assert wanted == (heap or 0)
+        assert 4_000 < kept < 9_000
+    # All of it is free but what a bare REPL and the script keep themselves.
+    for heap in (81_920, 56_000):
+        assert heap - 7_000 < free[heap] < heap, free
+    assert free[None] > 190_000
+
+
+@pytest.mark.no_files
+def test_every_kind_of_instruction_does_what_rp2040js_does():
+    if shutil.which("npm") is None:
+        pytest.skip("no Node.js here")
+    folder = node.installed(node.EMULATOR, "the emulator rp2040js")
+    script = Path(__file__).parent / "compare_cores.mjs"
+    command = [node.node(), str(script), str(folder), "20000", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stdout + done.stderr[-2000:]
+    assert "20000 instructions, 0 different" in done.stdout
