@@ -166,7 +166,13 @@ def serial_board(
     if config is not None:
         text, parsed = load_config(config)
         content.update(
-            files_for(parsed, chip="host", native_digests=True, ca=Path(ca) if ca else None)
+            files_for(
+                parsed,
+                chip="host",
+                native_digests=True,
+                ca=Path(ca) if ca else None,
+                with_aio=True,
+            )
         )
         content["config.json"] = text
     if content:

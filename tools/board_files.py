@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import re
 import warnings
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -45,7 +44,7 @@ def files_for(
     native_digests: bool,
     byte_code: bool = True,
     ca: Path | None = None,
-    program: bytes = b"",
+    with_aio: bool = False,
 ) -> dict[str, bytes]:
     """Return content by path on the flash ("lib/linkpost/app.mpy"), without the config itself.
 
@@ -55,11 +54,12 @@ def files_for(
         native_digests: the board's hashlib has md5 and sha1, so ours are left out.
         byte_code: .mpy files; else the sources, for CPython.
         ca: a PEM file of further trust anchors.
-        program: a main.py of the person's own; `linkpost.aio` goes along where it is named.
+        with_aio: `linkpost.aio` too, which the app does not use and a person's program may: every
+            board gets it; what is measured of the app is without it.
     Raises: CommandError for a CA file that is missing or holds no certificate.
     """
     files = {"main.py": firmware.main_py().read_bytes()}
-    modules = _modules_for(config, chip, native_digests, with_aio=_names_aio(program))
+    modules = _modules_for(config, chip, native_digests, with_aio)
     for module, source in modules.items():
         if byte_code:
             name = f"linkpost/{module}"
@@ -81,12 +81,8 @@ def anchors(ca: Path | None = None) -> dict[str, bytes]:
     return files
 
 
-def _names_aio(program: bytes) -> bool:
-    return re.search(rb"\baio\b", program) is not None
-
-
 def _modules_for(
-    config: dict[str, Any], chip: str, native_digests: bool, *, with_aio: bool = False
+    config: dict[str, Any], chip: str, native_digests: bool, with_aio: bool
 ) -> dict[str, bytes]:
     """Return source by path in the package: what is used, and all that this imports at once."""
     package = firmware.package_dir()

@@ -154,16 +154,10 @@ class _Deployment:
             chip=who.chip,
             native_digests=who.native_digests,
             ca=self._ca,
-            program=self._program(),
+            with_aio=True,
         )
         deploy_plan.check_micropython(files, who.mpy_version, who.micropython)
         return files
-
-    def _program(self) -> bytes:
-        """Return the main.py that may stay; with it stays what it uses."""
-        if self._replace_main:
-            return b""
-        return b"\n".join(self._board.read(name) or b"" for name in (MAIN, KEPT))
 
     def _look_at_main(self, who: Identity) -> None:
         """Put a main.py that is not ours out of the way: the next boot is to be quiet."""

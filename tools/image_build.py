@@ -105,7 +105,7 @@ def base_image(
         chip=layout.board.port,
         native_digests=layout.has_native_digests,
         ca=ca,
-        program=user.main,
+        with_aio=True,
     )
     # deployed.json keeps the hash of ours: a deploy later sees that main.py is the person's.
     files |= {MAIN: user.main or files[MAIN], **user.files}

@@ -57,7 +57,7 @@ class Desk:
         path = write_config(self.folder, endpoint, **{**settings, **config})
         text, parsed = load_config(path)
         self.config = parsed
-        files = flash.firmware_files(parsed, Path(ca) if ca else None, main or b"")
+        files = flash.firmware_files(parsed, Path(ca) if ca else None)
         files["config.json"] = text
         if main is not None:
             files["main.py"] = main

@@ -62,17 +62,10 @@ def test_files_of_a_chip_have_all_that_they_import_at_once(chip):
             assert {f"{target}.py", f"{target}/__init__.py"} & files.keys(), (name, module)
 
 
-@pytest.mark.parametrize(
-    "program,comes",
-    [
-        (b"from linkpost.aio import Client\n", True),
-        (b"from linkpost import Config, aio\n", True),
-        (b"import asyncio\nfrom linkpost import Client\n", False),
-        (b"", False),
-    ],
-)
-def test_files_for_asyncio_come_along_where_the_program_names_them(program, comes):
-    assert ("lib/linkpost/aio.mpy" in files_for(program=program)) == comes
+def test_files_for_every_board_have_the_client_for_asyncio():
+    # A program may come later, and from anywhere: mpremote run, a file that main.py imports.
+    assert "lib/linkpost/aio.mpy" in files_for(with_aio=True)
+    assert "lib/linkpost/aio.mpy" not in files_for()
 
 
 def test_files_for_a_board_without_native_digests_have_ours():

@@ -47,7 +47,9 @@ def run_deploy_json(capsys, port: str, *options: object) -> dict:
 
 
 def wanted(config: Path, ca: Path | None = None) -> dict[str, bytes]:
-    files = files_for(json.loads(config.read_text()), chip="host", native_digests=True, ca=ca)
+    files = files_for(
+        json.loads(config.read_text()), chip="host", native_digests=True, ca=ca, with_aio=True
+    )
     return {**files, "config.json": config.read_bytes()}
 
 

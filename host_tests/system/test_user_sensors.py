@@ -81,7 +81,9 @@ def test_user_sensor_copied_with_mpremote_reports_and_outlives_a_new_firmware(em
             "report of the person's sensor",
         )
         board.cut_power()
-    files = files_for(json.loads(config.read_text()), chip="host", native_digests=True)
+    files = files_for(
+        json.loads(config.read_text()), chip="host", native_digests=True, with_aio=True
+    )
     assert "lib/linkpost/sensors/user.mpy" in files
     kind = kinds.KINDS["ESP32_GENERIC"]
     image.refresh_image(tmp_path / "flash.img", kind, {**files, "main.py": b"# new\n"})

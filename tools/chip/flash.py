@@ -129,14 +129,12 @@ def has_app(path: Path) -> bool:
     return _read(_file_system_on(path), "main.py") is not None
 
 
-def firmware_files(
-    config: dict[str, Any], ca: Path | None, program: bytes = b""
-) -> dict[str, bytes]:
+def firmware_files(config: dict[str, Any], ca: Path | None) -> dict[str, bytes]:
     """Return the firmware as it is deployed to the build in the cache: not a byte differs."""
     version = cache.version_of(cache.micropython()[0])
     board = cache.chip_board()
     return files_for(
-        config, chip=board.port, native_digests=version >= (1, 27), ca=ca, program=program
+        config, chip=board.port, native_digests=version >= (1, 27), ca=ca, with_aio=True
     )
 
 

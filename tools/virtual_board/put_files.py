@@ -22,7 +22,9 @@ def put_files(setup: Setup, config: Path, ca: Path | None) -> None:
     """Put firmware, config and trust anchors on the board's flash; make it on first use."""
     on_image = setup.runtime == runtimes.MICROPYTHON
     text, parsed = load_config(config)
-    files = files_for(parsed, chip="host", native_digests=True, byte_code=on_image, ca=ca)
+    files = files_for(
+        parsed, chip="host", native_digests=True, byte_code=on_image, ca=ca, with_aio=True
+    )
     files[CONFIG] = text
     files[CHECKED] = _checked(text, parsed, setup.kind, _UNIX_BUILD if on_image else sys.platform)
     if on_image:
