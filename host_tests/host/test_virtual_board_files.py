@@ -173,5 +173,5 @@ def test_files_that_optional_files_import_at_once_come_along(tmp_path, monkeypat
         (tmp_path / name).write_text(text)
     monkeypatch.setattr(firmware, "package_dir", lambda: tmp_path)
     monkeypatch.setattr(board_files, "_sensor_files", lambda config: [])
-    files = board_files._modules_for({}, "host", True)
+    files = board_files._modules_for({}, "host", True, with_aio=False)
     assert sources.keys() - files.keys() == {"ports/three.py", "sensors/lazy.py"}
