@@ -57,7 +57,7 @@ def test_user_sensor_on_the_flash_reports_beside_the_others(runtime, emulator, t
     assert "user/soil.py, line 2: SyntaxError" in refused.stderr
     put(flash, "user/soil.py", SOIL.encode())
     seen = len(emulator.messages())
-    done = run(*command, "--reports", 2, "--timeout", 60)
+    done = run(*command, "--reports", 5, "--timeout", 60)  # the refused boots told too
     assert done.returncode == 0, done.stderr
     readings = [json.loads(message["text"]) for message in emulator.messages()[seen:]]
     measured = [reading for reading in readings if "temperature" in reading]
