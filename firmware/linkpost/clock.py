@@ -93,17 +93,3 @@ def _set(link, unix_ms, phrase, key, value):
         link.log.info("clock", phrase, key, value)
         if link.on_clock_set is not None:
             link.on_clock_set()
-
-
-class Deadline:
-    """One bound over all the steps of a request; a slow peer or a retry cannot reset it."""
-
-    def __init__(self, port, ms):
-        self._port = port
-        self._end_ms = port.uptime_ms() + ms
-        self.ms = ms
-
-    def left_ms(self) -> int:
-        """Return the ms left, 0 when it has passed."""
-        left = self._end_ms - self._port.uptime_ms()
-        return left if left > 0 else 0

@@ -187,6 +187,9 @@ _CLASSES = {
     "led": "kept with its module by the boards that have one",
     "boot_work": "Retained: an object is for one look, and is not kept",
     "sensors.system": "made for a boot's reading; where the config names it, it stays",
+    "protocol.block_digest": "an object is for one digest",
+    "protocol.md5": "an object is for one digest",
+    "protocol.sha1": "an object is for one digest",
     "storage.opening": "_Recovery, of one opening, not kept",
     "sensors.building": "_Later, of a sensor whose driver failed at boot: it keeps the module",
 }
@@ -260,17 +263,9 @@ _STAYS_IN_SOME = {
     "storage.readings": "a Client without an outbox loads it for its token",
     "protocol.payloads": "a Client without an App loads it for its reports",
 }
-# Known, and to be mended where their room is built anew (issue 13).
-_NOT_YET = ("clock", "protocol.md5", "protocol.sha1")
 
 
-@pytest.mark.parametrize(
-    "module",
-    [
-        pytest.param(name, marks=[pytest.mark.xfail(strict=False)] if name in _NOT_YET else [])
-        for name in sorted(_loaded_modules())
-    ],
-)
+@pytest.mark.parametrize("module", sorted(_loaded_modules()))
 def test_loaded_module_leaves_nothing_behind(module):
     resident = _resident_modules()
     stays = module in resident and module not in _STAYS_IN_SOME

@@ -2,7 +2,7 @@
 
 import fakes_chip
 import fakes_wifi
-from linkpost.clock import Deadline, _set
+from linkpost.clock import _set
 from linkpost.dates import (
     CLOCK_CEILING_UNIX_MS,
     CLOCK_FLOOR_UNIX_MS,
@@ -58,19 +58,6 @@ def until_reset(act, *args):
 
 
 # -- deadline -------------------------------------------------------------------------------------
-
-
-def test_deadline_counts_down_to_zero_and_stays_there():
-    chip = fakes_chip.RP2Chip()
-    chip.ticks_at_boot = (1 << 30) - 1_000  # over the wrap of the ticks
-    deadline = Deadline(boot(chip), 5_000)
-    assert deadline.left_ms() == 5_000
-    chip.advance(4_999)
-    assert deadline.left_ms() == 1
-    chip.advance(1)
-    assert deadline.left_ms() == 0
-    chip.advance(100_000)
-    assert deadline.left_ms() == 0
 
 
 # -- calendar -------------------------------------------------------------------------------------
