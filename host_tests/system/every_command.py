@@ -192,11 +192,13 @@ def _deploy(world: World) -> None:
 
 def _monitor(world: World) -> None:
     with start("monitor", "--port", world.port) as process:
-        # Its token is refused, then its authentication: what a board has to say of secrets.
-        world.ask("POST", f"/api/devices/{DEVICE}/disable")
+        # Its token is refused, then its authentication: what a board has to say of secrets, once
+        # in many minutes. So not before it is listened to.
         heard = []
         for line in process.stdout:
             heard.append(line)
+            if len(heard) == 1:
+                world.ask("POST", f"/api/devices/{DEVICE}/disable")
             if "AuthError" in line:
                 break
         process.send_signal(signal.SIGINT)
