@@ -57,7 +57,10 @@ _DRAIN = """
 app.drain(120000)
 print("pending", app.pending)
 """
+# Instead of the App, whose place it takes in a program.
 _AIO = """
+app = None
+gc.collect()
 import asyncio
 from linkpost.aio import Client as AioClient
 async def main():
