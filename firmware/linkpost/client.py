@@ -19,7 +19,7 @@ from micropython import const
 from .errors import NetworkError, ServiceError, StorageError
 from .loader import load
 from .log import Log
-from .net.connection import CLOSED, Connection
+from .net.connection import Connection
 from .protocol.reply import message_id, parse, read
 
 # A request up to this, head and body, leaves in one write, so one TLS record; the reply comes into
@@ -207,7 +207,7 @@ class Client:
         while True:
             reused = connection.alive() and connection.kept
             try:
-                if connection.phase == CLOSED:
+                if not connection.phase:
                     yield from self._opening()
                 if hasattr(body, "seek"):
                     body.seek(0)

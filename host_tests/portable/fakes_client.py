@@ -2,7 +2,10 @@
 
 from linkpost.config import Config
 from linkpost.errors import DeadlineError, StorageError
-from linkpost.net.connection import CLOSED, CONNECTING, HANDSHAKE, READ, SENDING, SENT, WRITE
+
+# As `net.connection` has them: phases, and what is yielded.
+CLOSED, CONNECTING, HANDSHAKE, SENDING, SENT = range(5)
+READ, WRITE = 1, 4
 
 TOPIC = "/pk1/dev1/user/update"
 CONFIG = Config(

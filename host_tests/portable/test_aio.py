@@ -7,6 +7,7 @@ import asyncio
 
 from fakes_client import (
     ACCEPTED,
+    CLOSED,
     CONFIG,
     PUBLISH_ERROR,
     TOPIC,
@@ -18,7 +19,6 @@ from fakes_client import (
 )
 from linkpost.aio import Client
 from linkpost.errors import ConfigError, LinkpostError, NetworkError
-from linkpost.net.connection import CLOSED
 
 
 class _Client(Client):

@@ -3,6 +3,7 @@
 import errno
 import gc
 
+from fakes_client import CLOSED, READ, SENT, WRITE
 from linkpost import loader
 from linkpost.client import drive
 from linkpost.errors import (
@@ -15,7 +16,7 @@ from linkpost.errors import (
 )
 from linkpost.net import connection as module
 from linkpost.net import streaming, trust
-from linkpost.net.connection import CLOSED, READ, SENT, WRITE, Connection, Gate
+from linkpost.net.connection import Connection, Gate
 from linkpost.protocol.reply import read
 
 HEAD = b"POST /x HTTP/1.1\r\nContent-Length: 0\r\n\r\n"

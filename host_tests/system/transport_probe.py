@@ -12,7 +12,7 @@ import time
 from linkpost.client import drive
 from linkpost.errors import LinkpostError, NetworkError, TLSError
 from linkpost.net import streaming
-from linkpost.net.connection import CLOSED, Connection
+from linkpost.net.connection import Connection
 from linkpost.ports.host import HostPort
 from linkpost.protocol.reply import read
 
@@ -84,7 +84,7 @@ def run(spec):
     start = port.uptime_ms()
     try:
         for _ in range(spec.get("times", 1)):
-            if connection.phase != CLOSED:
+            if connection.phase:
                 time.sleep(spec.get("pause_s", 0))
                 result["alive"].append(connection.alive())
             reused = connection.kept
@@ -99,7 +99,7 @@ def run(spec):
         known = isinstance(error, (NetworkError, TLSError))
         result["errno"] = error.errno if known else None
         result["started"] = connection.answered
-        result["open"] = connection.phase != CLOSED or connection._socket is not None
+        result["open"] = connection.phase > 0 or connection._socket is not None
     result["ms"] = port.uptime_ms() - start
     result["feeds"] = port.feeds
     result["longest_ms"] = port.longest_ms

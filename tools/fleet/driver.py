@@ -17,7 +17,9 @@ firmware.enable_imports()
 import tls  # noqa: E402
 from linkpost.aio import Client  # noqa: E402
 from linkpost.errors import LinkpostError  # noqa: E402, F401  for the boards
-from linkpost.net.connection import READ, Connection  # noqa: E402
+from linkpost.net.connection import Connection  # noqa: E402
+
+_READ = 1  # what the client yields: select.POLLIN
 
 
 def make_context(anchors: Iterable[bytes]) -> Any:
@@ -115,7 +117,7 @@ class Publisher(Client):
         number = self._connection.fileno()
         add, remove = (
             (loop.add_reader, loop.remove_reader)
-            if want == READ
+            if want == _READ
             else (loop.add_writer, loop.remove_writer)
         )
         add(number, _settle, ready)

@@ -1,4 +1,4 @@
-"""One TLS connection to the platform: generators that yield what they wait for, READ, WRITE or 0.
+"""One TLS connection: generators that yield what they wait for, a mask to poll for or 0.
 
 A timeout on the socket does not bound a TLS call: mbedTLS loops inside one C call for as long as
 a peer drips bytes. So the socket never blocks, a generator goes on as far as it can, and whoever
@@ -34,15 +34,15 @@ from micropython import const
 from ..errors import TLSError
 from ..loader import load
 
-READ = const(1)  # select.POLLIN and POLLOUT, the same on every chip and desktop
-WRITE = const(4)
+_READ = const(1)  # select.POLLIN and POLLOUT, the same on every chip and desktop
+_WRITE = const(4)
 
 # `Connection.phase`; `failures` has a word for each, in this order.
-CLOSED = const(0)
-CONNECTING = const(1)  # TCP
-HANDSHAKE = const(2)
-SENDING = const(3)
-SENT = const(4)
+_CLOSED = const(0)
+_CONNECTING = const(1)  # TCP
+_HANDSHAKE = const(2)
+_SENDING = const(3)
+_SENT = const(4)
 
 # Each message of the handshake is a write: without this the second waits for the ACK of the first.
 # The same numbers on lwIP and every desktop; the unix port has no names for them.
@@ -59,8 +59,8 @@ _NAME_MS = const(15_000)  # two name servers that do not answer
 # and what is comfortable. Measured on a plain ESP32.
 _LEAST_BLOCK = const(17_000)
 _LEAST_FREE = const(33_000)
-GOOD_BLOCK = const(24_000)
-GOOD_FREE = const(56_000)
+_GOOD_BLOCK = const(24_000)
+_GOOD_FREE = const(56_000)
 
 
 class Gate(io.IOBase):
@@ -97,7 +97,7 @@ class Gate(io.IOBase):
         self.raised = error
         return -errno.EIO
 
-    def ioctl(self, request, argument):
+    def ioctl(self, want, value):
         return 0  # the connection closes the socket itself, and polls it
 
 
@@ -108,7 +108,7 @@ class Connection:
     anchors, called for what has `read(k)`, the name and the DER bytes of the k-th root to try, or
     None, and `keep(name)`, called when that root has verified and was not the first to be tried.
 
-    phase     how far it has come, CLOSED to SENT
+    phase     how far it has come: 0 closed, 1 connecting, 2 handshake, 3 sending, 4 sent
     kept      it has carried a request, and can carry another
     answered  a byte of the reply to what was sent last has come
     context   the TLS context with one root, or None; root, which of them in the order of trying,
@@ -120,7 +120,7 @@ class Connection:
 
     def __init__(self, host: str, port_number: int, port, anchors):
         self.host = host
-        self.phase = CLOSED
+        self.phase = _CLOSED
         self.kept = self.answered = False
         self.tight = None
         self._port_number = port_number
@@ -158,10 +158,10 @@ class Connection:
                         error = raised
                         continue
                 self._poll = select.poll()
-                self._poll.register(self._socket, WRITE)
-                self.phase = CONNECTING
-                while not self.poll(WRITE, 0):
-                    yield WRITE
+                self._poll.register(self._socket, _WRITE)
+                self.phase = _CONNECTING
+                while not self.poll(_WRITE, 0):
+                    yield _WRITE
                 # Boards have no getsockopt, and not every chip flags a failed connect: reading
                 # tells. rp2 says "writable" while still connecting; then the ClientHello waits.
                 try:
@@ -181,7 +181,7 @@ class Connection:
                     )
                 except (OSError, ValueError) as raised:
                     raise self._explained(raised)
-                self.phase = HANDSHAKE
+                self.phase = _HANDSHAKE
                 return
             raise _failure("network_error", error, self.host)
         except MemoryError as raised:
@@ -209,7 +209,7 @@ class Connection:
         free, block = memory[0] + self.context_bytes, memory[1]
         if free < _LEAST_FREE or (block is not None and block < _LEAST_BLOCK):
             raise _failure("no_memory", self.host, None, memory)
-        if free < GOOD_FREE or (block is not None and block < GOOD_BLOCK):
+        if free < _GOOD_FREE or (block is not None and block < _GOOD_BLOCK):
             self.tight = memory
 
     def request(self, source, length: int):
@@ -221,7 +221,7 @@ class Connection:
         self.answered = False
         untrusted = None
         while True:
-            if self.phase == CLOSED:
+            if self.phase == _CLOSED:
                 yield from self.connect(untrusted)
             try:
                 yield from self.send(source, length)
@@ -240,8 +240,8 @@ class Connection:
         """
         try:
             at = 0
-            if self.phase == SENT:
-                self.phase = SENDING
+            if self.phase == _SENT:
+                self.phase = _SENDING
             while at < length:
                 self._gate.left = _READS
                 try:
@@ -250,15 +250,15 @@ class Connection:
                 except (OSError, ValueError, MemoryError) as error:
                     raise self._explained(error)
                 if count is None:
-                    yield READ if self.phase == HANDSHAKE else WRITE
+                    yield _READ if self.phase == _HANDSHAKE else _WRITE
                     continue
-                if self.phase == HANDSHAKE and self.root:
+                if self.phase == _HANDSHAKE and self.root:
                     self.anchors().keep(self.root_name)
                     self.root = 0
-                self.phase = SENDING
+                self.phase = _SENDING
                 at += count
                 if at < length:
-                    yield WRITE
+                    yield _WRITE
         except BaseException:
             self.close()
             raise
@@ -269,14 +269,14 @@ class Connection:
         0: the peer has closed, in its reply. Raises: NetworkError, also where it closed before.
         """
         gate = self._gate
-        self.phase = SENT
+        self.phase = _SENT
         try:
             while True:
                 gate.left = _READS
                 count = self._tls.readinto(view, 1)
                 if count is not None:
                     break
-                yield READ
+                yield _READ
             if count == 0:
                 if not self.answered:
                     raise _failure("closed", self.host)
@@ -293,9 +293,9 @@ class Connection:
             self.close()
             raise
 
-    def done(self, keeps: bool) -> None:
+    def done(self, kept: bool) -> None:
         """Keep the connection, or close it: a reply was read whole."""
-        if keeps and self.phase != CLOSED:
+        if kept and self.phase != _CLOSED:
             self.kept = True
             self._rest()
         else:
@@ -304,7 +304,7 @@ class Connection:
     def alive(self) -> bool:
         """Tell whether the connection can carry a request; it is closed where not."""
         if not self.kept:
-            return self.phase > CONNECTING  # to read would begin the handshake
+            return self.phase > _CONNECTING  # to read would begin the handshake
         try:
             self._gate.left = _READS
             # 0: closed. A byte nobody asked for: out of step with the peer.
@@ -323,7 +323,7 @@ class Connection:
 
     def close(self) -> None:
         """Close, in any state, any number of times. `answered` can still be asked."""
-        self.phase = CLOSED
+        self.phase = _CLOSED
         self.kept = False
         self._close_sockets()
         self._rest()
@@ -367,7 +367,7 @@ class Connection:
         """Close; return the error of a deadline of `ms` that has passed just now."""
         phase = self.phase
         self.close()
-        if self.tight is not None and phase == HANDSHAKE:
+        if self.tight is not None and phase == _HANDSHAKE:
             return _failure("no_memory", self.host, errno.ETIMEDOUT, self.tight)
         return _failure("deadline_error", self.host, phase, ms)
 
@@ -380,7 +380,7 @@ class Connection:
             return raised
         error = raised or error
         now_ms = self.port.unix_ms()
-        return _failure("tls_error", error, self.host, phase > HANDSHAKE, now_ms, self.tight)
+        return _failure("tls_error", error, self.host, phase > _HANDSHAKE, now_ms, self.tight)
 
 
 def _failure(name, *arguments):

@@ -126,12 +126,15 @@ def deadline_error(host: str, phase: int, ms: int) -> DeadlineError:
 def bad_anchor(anchor, error, host: str, memory) -> TLSError:
     """Return the error of a trust anchor, (name, DER bytes), that mbedTLS refused.
 
-    Where memory is short and the file is a whole certificate by its length, it is memory.
+    Args: memory, as `no_memory` has it. Where it was less than comfortable (`connection`) and the
+    file is a whole certificate by its length, it is memory.
     """
     name, der = anchor
     whole = len(der) > 4 and der[0] == 0x30 and len(der) == 4 + (der[2] << 8 | der[3])
     number = error.errno if isinstance(error, OSError) else None
-    if number == errno.ENOMEM or (memory is not None and whole):
+    free, block = memory
+    short = free < 56_000 or (block is not None and block < 24_000)
+    if number == errno.ENOMEM or (short and whole):
         return no_memory(host, number, memory)
     return TLSError(
         "Trust anchor %s cannot be used: a file there holds one certificate, in DER" % name,

@@ -4,7 +4,6 @@ Loaded when one is sent (`loader`).
 """
 
 from ..errors import StorageError
-from .connection import WRITE
 
 # One chunk is one TLS record, in two full TCP segments of lwIP's 1440 bytes less what TLS adds (29
 # with GCM, up to 57 with CBC): as few packets as the 4096 that mbedTLS puts in a record at most,
@@ -22,7 +21,7 @@ def send(connection, body, length: int):
     if not hasattr(body, "readinto"):
         view = memoryview(body)
         for at in range(0, length, CHUNK_BYTES):
-            yield WRITE
+            yield 0
             piece = view[at : at + CHUNK_BYTES]
             yield from connection.send(piece, len(piece))
         return
@@ -32,7 +31,7 @@ def send(connection, body, length: int):
         got = _fill(body, chunk, left, length)
         left -= got
         # At most one record at a time, so that a long body does not keep the watchdog waiting.
-        yield WRITE
+        yield 0
         yield from connection.send(chunk, got)
 
 

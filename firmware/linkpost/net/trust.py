@@ -3,7 +3,6 @@
 import tls
 
 from ..loader import load
-from .connection import GOOD_BLOCK, GOOD_FREE
 
 
 def make_context(der: bytes):
@@ -36,10 +35,7 @@ def load_root(connection, error) -> None:
         try:
             connection.context = make_context(anchor[1])
         except (OSError, ValueError) as raised:
-            short = before[0] < GOOD_FREE or (before[1] or GOOD_BLOCK) < GOOD_BLOCK
-            error = load("net.failures").bad_anchor(
-                anchor, raised, connection.host, before if short else None
-            )
+            error = load("net.failures").bad_anchor(anchor, raised, connection.host, before)
             if error.reason == "memory":
                 raise error
             connection.root += 1

@@ -11,9 +11,11 @@ import time
 from linkpost.client import Client
 from linkpost.config import Config
 from linkpost.errors import LinkpostError
-from linkpost.net.connection import CONNECTING, HANDSHAKE
 from linkpost.ports.host import HostPort
 
+# As Connection.phase.
+_CONNECTING = 1
+_HANDSHAKE = 2
 OPTIONS = json.loads(os.getenv("LINKPOST_OPTIONS"))
 
 
@@ -37,9 +39,9 @@ def main():
             want = next(steps)
             us = time.ticks_diff(time.ticks_us(), at)
             name = "receive"
-            if phase <= CONNECTING:
+            if phase <= _CONNECTING:
                 name = "connect"
-            elif phase <= HANDSHAKE:
+            elif phase <= _HANDSHAKE:
                 name = "handshake and send"
             longest[name] = max(longest[name], us)
             if want > 0:
