@@ -62,13 +62,21 @@ def files_for(
     modules = _modules_for(config, chip, native_digests, with_aio)
     for module, source in modules.items():
         if byte_code:
-            name = f"linkpost/{module}"
-            files[f"lib/linkpost/{module[:-3]}.mpy"] = compile_mpy(source, name)
+            files[f"lib/linkpost/{module[:-3]}.mpy"] = compile_mpy(source, traceback_name(module))
         else:
             files[f"lib/linkpost/{module}"] = source
     files.update(anchors(ca))
     files[deploy_record.PATH] = deploy_record.render(files["main.py"])
     return files
+
+
+def traceback_name(module: str) -> str:
+    """Return what tracebacks call a module of the firmware, "net/wifi.py": linkpost.net.wifi.
+
+    The board has its full name in heap anyway; a path would be one name more for each module,
+    for good, also of those that are loaded for a moment.
+    """
+    return ("linkpost." + module.removesuffix(".py").replace("/", ".")).removesuffix(".__init__")
 
 
 def anchors(ca: Path | None = None) -> dict[str, bytes]:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tools import firmware
+from tools.board_files import traceback_name
 from tools.chip import flash
 from tools.chip.process import ChipProcess
 from tools.chip.repl import ChipRepl
@@ -142,7 +143,9 @@ def firmware_modules() -> dict[str, bytes]:
     found = {}
     for path in package.rglob("*.py"):
         name = path.relative_to(package).as_posix()
-        found[f"lib/linkpost/{name[:-3]}.mpy"] = compile_mpy(path.read_bytes(), name)
+        found[f"lib/linkpost/{name[:-3]}.mpy"] = compile_mpy(
+            path.read_bytes(), traceback_name(name)
+        )
     return found
 
 

@@ -11,7 +11,7 @@ STARTED = '0.062 I app started device=a1/s1 endpoint=localhost:9 cause="power on
 TRACEBACK = [
     "Traceback (most recent call last):",
     '  File "main.py", line 14, in <module>',
-    '  File "linkpost/app.py", line 80, in run',
+    '  File "linkpost.app", line 80, in run',
     "ValueError: no such pin",
 ]
 

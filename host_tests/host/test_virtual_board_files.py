@@ -175,3 +175,15 @@ def test_files_that_optional_files_import_at_once_come_along(tmp_path, monkeypat
     monkeypatch.setattr(board_files, "_sensor_files", lambda config: [])
     files = board_files._modules_for({}, "host", True, with_aio=False)
     assert sources.keys() - files.keys() == {"ports/three.py", "sensors/lazy.py"}
+
+
+def test_traceback_names_are_the_modules_own():
+    for module, name in (
+        ("app.py", b"linkpost.app"),
+        ("net/wifi.py", b"linkpost.net.wifi"),
+        ("ports/__init__.py", b"linkpost.ports"),
+    ):
+        assert board_files.traceback_name(module).encode() == name
+        byte_code = board_files.files_for({}, chip="esp32", native_digests=True)
+        assert name + b"\0" in byte_code[f"lib/linkpost/{module[:-3]}.mpy"]
+        assert module.encode() not in byte_code[f"lib/linkpost/{module[:-3]}.mpy"]
