@@ -238,6 +238,13 @@ def test_every_reply_leads_to_its_end_with_no_request_too_many():
             assert SECRET not in str(found), name
 
 
+def test_kept_connection_is_replaced_once_in_a_message_not_once_a_request():
+    closed = NetworkError("closed", 104)
+    found, sent, token = _play(None, (closed, _token(), closed, _accepted()), kept=True)
+    assert found is closed and token == "fresh"
+    assert sent == ["auth", "auth", "topic"]
+
+
 def test_any_run_of_replies_costs_two_authentications_and_four_messages_at_most():
     replies = [
         _accepted(),
