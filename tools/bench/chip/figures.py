@@ -29,6 +29,8 @@ _REPORTS = 25
 _APPENDS = 1_000
 _ENOUGH_REPORTS = 20
 _ENOUGH_PUBLISHES = 30
+_MANY_REPORTS = 200
+_MANY_HEAP = 100_000
 _HEAP_STEP = 1_024  # how fine the least heap is looked for
 # Of 205,568 bytes, less what the stand-ins take.
 _HEAP_RANGE = (24 * 1024, 190 * 1024)
@@ -65,6 +67,8 @@ def collect(say: Callable[[str], None], long_reports: int, known: dict[str, floa
         ("an App and a Client at rest, TLS outside", lambda: _outside(figures)),
         ("least heap, TLS outside", lambda: _least(figures, "least.host", True, known)),
         ("least heap of a Client", lambda: _least_client(figures, known)),
+        ("200 reports in 100,000 bytes", lambda: _many(figures)),
+        ("least heap of the unix port", lambda: _least_of_unix(figures, known)),
     ]
     seconds: dict[str, float] = {}
 
@@ -95,6 +99,7 @@ def _derive(figures: Figures) -> None:
     values["heap.block_kept"] = values["heap.block_last"] / values["heap.block_first"]
     # At rest a board holds what MicroPython holds for itself, and the App.
     values["heap.peak"] = values["least.host"] - values["heap.app"] - figures.details[_BARE]
+    values["least.unix_of_host"] = values["least.unix"] / values["least.host"]
     values["room.81920"] = 81_920 - values["least.host"]
     values["room.56000"] = 56_000 - values["least.host"]
     values["room.client"] = 56_000 - values["least.client"]
@@ -288,11 +293,30 @@ def _least_client(figures: Figures, known: dict[str, float]) -> None:
         figures.values["least.client"] = _bisect(figures, "least.client", passes, known)
 
 
+def _many(figures: Figures) -> None:
+    with runs.desk() as where:
+        run = runs.deployed(where, _MANY_REPORTS, heap=_MANY_HEAP)
+    figures.values["least.many"] = len(run.accepted)
+    figures.details["what ended the 200 reports"] = run.why_failed
+
+
+def _least_of_unix(figures: Figures, known: dict[str, float]) -> None:
+    # Its objects are twice as large, and TLS lies outside its heap.
+    with runs.desk() as where:
+
+        def passes(heap: int) -> str:
+            return runs.unix_port(where, _ENOUGH_REPORTS, heap)
+
+        key = "least.unix"
+        figures.values[key] = _bisect(figures, key, passes, known, (64 * 1024, 1024 * 1024))
+
+
 def _bisect(
     figures: Figures,
     key: str,
     why_not: Callable[[int], str],
     known: dict[str, float],
+    limits: tuple[int, int] = _HEAP_RANGE,
 ) -> int:
     """Return the least heap that passes; around the one known, which most often still is right."""
     tried: dict[int, str] = {}
@@ -302,7 +326,7 @@ def _bisect(
         tried[heap] = why_not(heap)
         return bool(tried[heap])
 
-    low, high = _HEAP_RANGE
+    low, high = limits
     if key in known:
         guess = int(known[key])
         step = _HEAP_STEP

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,6 +39,8 @@ _TIMEOUT_S = 1800.0  # of the machine here, which others may use too
 _SILENT_MS = 40_000
 # Its clock stands still while a peer is awaited, 2 s at most, and for ever at an idle REPL.
 _ASLEEP_S = 15.0
+_FAILED = re.compile(r" [WE] (send|app) |MemoryError")
+_ROOT = Path(__file__).parent.parent.parent.parent
 _HEAP_BLOCK_BYTES = 16
 _MAIN_RUNS = "run(lambda"  # in main.py: where what comes before a program of one's own ends
 
@@ -240,7 +244,7 @@ def _follow(board: ChipProcess, found: Run, reports: int) -> None:
             if re.search(r" I send accepted ", text):
                 heard_ms = ms
                 found.accepted.append(len(found.lines) - 1)
-            elif re.search(r" [WE] (send|app) ", text) or "MemoryError" in text:
+            elif _FAILED.search(text):
                 found.why_failed = text
         if found.why_failed or len(found.accepted) >= reports:
             return
@@ -277,6 +281,28 @@ def numbers(text: str) -> dict[str, int]:
     """Return the `name=number`s and `name: number`s of a text."""
     found = re.findall(r"([\w][\w -]*?)\s*[=:]\s*(\d+)", text)
     return {name: int(number) for name, number in found}
+
+
+def unix_port(where: Desk, reports: int, heap: int) -> str:
+    """Run the virtual board with that heap until so many readings were accepted; return why it
+    failed, as `deployed` judges it, or ""."""
+    config = {**where.config, "interval_s": 0}
+    del config["wifi"]
+    with TemporaryDirectory(prefix="linkpost-bench-unix-") as name:
+        path = Path(name, "config.json")
+        path.write_text(json.dumps(config))
+        command = [sys.executable, "-m", "tools", "board", "run", "--config", str(path)]
+        command += ["--flash", str(Path(name, "flash")), "--ca", str(where.platform.ca)]
+        command += ["--reports", str(reports), "--heap", str(heap), "--timeout", "120"]
+        with subprocess.Popen(  # noqa: S603  our own command
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=_ROOT
+        ) as board:
+            for line in board.stderr or ():
+                if _FAILED.search(line):
+                    board.terminate()
+                    board.wait()
+                    return line.strip()
+            return f"exit code {board.wait()}" if board.wait() else ""
 
 
 RESETS = b"import machine\nmachine.reset()\n"
