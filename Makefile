@@ -76,7 +76,7 @@ bench: setup  ## What linkpost costs, beside MicroPython's requests: a table, an
 	$(BIN)/linkpost bench $(OPTIONS)
 
 bench-chip: setup  ## The same on the Pico W's own build (linkpost board chip): heap and cycles, kept in the tree
-	$(BIN)/linkpost bench --chip
+	$(BIN)/linkpost bench --chip $(OPTIONS)
 
 bench-check: setup  ## The figures that are the same in each run, against their limits
 	$(BIN)/linkpost bench --check --out build/bench-check.json

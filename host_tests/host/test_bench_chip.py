@@ -125,6 +125,54 @@ def test_check_with_the_chip_measures_another_firmware(committed, monkeypatch):
     assert command.check() == 17
 
 
+@pytest.fixture
+def measured(tmp_path, monkeypatch):
+    """Make `measure` find these figures, and its files lie in a folder of the test's."""
+    monkeypatch.setattr(command, "_ROOT", tmp_path)
+    monkeypatch.setattr(command.cache, "micropython", lambda: ("build.uf2", b""))
+    kept = []
+    monkeypatch.setattr(
+        result, "write", lambda new, path=result.PATH: kept.append((path.name, new.figures))
+    )
+
+    def find(**values):
+        found = figures.Figures({key.replace("__", "."): value for key, value in values.items()})
+        monkeypatch.setattr(figures, "collect", lambda *_: found)
+        return kept
+
+    return find
+
+
+def test_measure_keeps_what_is_not_worse(committed, measured, capsys):
+    committed(RESULT)
+    kept = measured(heap__app=97_000, time__kept=39)
+    assert command.measure() == 0
+    assert kept == [("result.json", {"heap.app": 97_000, "time.kept": 39})]
+    assert capsys.readouterr().err == ""
+
+
+def test_measure_that_is_worse_fails_and_is_kept_elsewhere_unless_accepted(
+    committed, measured, capsys
+):
+    committed(RESULT)
+    kept = measured(heap__app=99_900, time__kept=39)
+    assert command.measure() == 1
+    assert [name for name, _ in kept] == ["bench-chip.json"]
+    assert "99,900 B, at most 98,980" in capsys.readouterr().err
+    assert command.measure(accept=True) == 0
+    assert [name for name, _ in kept] == ["bench-chip.json", "result.json"]
+
+
+def test_measure_of_a_firmware_that_changes_meanwhile_is_none(committed, measured, monkeypatch):
+    committed(RESULT)
+    kept = measured(heap__app=97_000)
+    hashes = iter("ab")
+    monkeypatch.setattr(result, "firmware_hash", lambda: next(hashes))
+    with pytest.raises(CommandError, match="changed while it was measured"):
+        command.measure()
+    assert kept == []
+
+
 def test_committed_result_has_every_figure():
     found = result.read()
     assert found is not None

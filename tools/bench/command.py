@@ -36,7 +36,8 @@ _README_END = "<!-- end of what make bench made -->"
 @click.option(
     "--chip", is_flag=True, help="On the Pico W's own build; --check trusts what was committed."
 )
-def bench(check: bool, rounds: int, out: Path, readme: bool, chip: bool) -> int:
+@click.option("--accept", is_flag=True, help="With --chip: keep figures that are worse.")
+def bench(check: bool, rounds: int, out: Path, readme: bool, chip: bool, accept: bool) -> int:
     """Measure what linkpost costs, beside MicroPython's own `requests`, in one run.
 
     \b
@@ -47,7 +48,7 @@ def bench(check: bool, rounds: int, out: Path, readme: bool, chip: bool) -> int:
     if chip:
         from tools.bench.chip import command
 
-        return command.check() if check else command.measure()
+        return command.check() if check else command.measure(accept)
     if check and not heap32.is_possible() and os.environ.get("CI"):
         raise failures.CommandError("Node and npm are needed: apt install nodejs npm")
     figures = Figures()

@@ -58,13 +58,11 @@ def _collect_heap(figures: Figures, say: Callable[[str], None]) -> None:
     small = heap["one small publish, kept connection"]
     figures.values |= {
         "size.loaded": sum(measure.loaded_sizes(set(modules)).values()),
-        "heap.publish": small,
         "heap.growth": heap["growth over 1,000 reports"],
         "heap.stream": heap["128 KB streamed, the first time"] - small,
         "heap.client": heap["Client built"],
         "heap.app": heap["App running"],
         "heap.append": heap["one append"],
-        "heap.hostile": max(heap[what] for what in heap if what.startswith("hostile reply")),
         "heap.left": heap["after hostile replies"],
         "drain.kept": found["handshakes to drain 100, kept connection"]["count"],
         "drain.closed": found["handshakes to drain 100, closed each time"]["count"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -14,13 +15,14 @@ from tools.bench.chip.budgets import BUDGETS, NOT_MODELLED
 from tools.chip import cache
 
 _LONG_REPORTS = 200
+_ROOT = Path(__file__).parent.parent.parent.parent
 _AGAIN = "run `make bench-chip` where the emulated chip's files are, and commit result.json"
 
 
-def measure() -> int:
+def measure(accept: bool = False) -> int:
     """Measure, print the table and write the result; 1 where a figure passes its limit.
 
-    A result that is worse is written beside the committed one, which stays.
+    A result that is worse is written beside the committed one, which stays, unless `accept`.
     """
     committed = result.read()
     micropython, _ = cache.micropython()
@@ -35,14 +37,18 @@ def measure() -> int:
     _print_details(new)
     print(f"Measured in {seconds:.0f} s of this machine: {new.machine}.")
     failed = result.worse(new.figures, committed)
-    if not failed:
-        result.write(new)
-        return failures.DONE
-    path = result.PATH.with_name("result.worse.json")
-    result.write(new, path)
     for line in failed:
         print(f"linkpost: worse than its limit: {line}", file=sys.stderr)
-    print(f"linkpost: {result.PATH.name} is kept; this run is in {path.name}", file=sys.stderr)
+    if not failed or accept:
+        result.write(new)
+        return failures.DONE
+    path = _ROOT / "build" / "bench-chip.json"
+    result.write(new, path)
+    print(
+        f"linkpost: the committed result is kept, this run is in {path.relative_to(_ROOT)}; "
+        "--accept keeps this one",
+        file=sys.stderr,
+    )
     return 1
 
 

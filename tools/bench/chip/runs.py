@@ -39,7 +39,7 @@ _TIMEOUT_S = 1800.0  # of the machine here, which others may use too
 _SILENT_MS = 40_000
 # Its clock stands still while a peer is awaited, 2 s at most, and for ever at an idle REPL.
 _ASLEEP_S = 15.0
-_FAILED = re.compile(r" [WE] (send|app) |MemoryError")
+_FAILED = re.compile(r" W send failed | E (send|app) |MemoryError")
 _ROOT = Path(__file__).parent.parent.parent.parent
 _HEAP_BLOCK_BYTES = 16
 _MAIN_RUNS = "run(lambda"  # in main.py: where what comes before a program of one's own ends
