@@ -33,12 +33,12 @@ BUDGETS = {
         6144,
         6144,
     ),
-    "heap.client": Budget("heap kept: Client built, 32-bit", "B", 20_480, 58_000, _CODE),
-    "heap.app": Budget("heap kept: App running, 32-bit", "B", 57_344, 96_000, _CODE),
+    "heap.client": Budget("heap kept: Client built, 32-bit", "B", 20_480, 34_000, _CODE),
+    "heap.app": Budget("heap kept: App running, 32-bit", "B", 57_344, 60_000, _CODE),
     "heap.append": Budget("heap allocated by one append, 32-bit", "B", 1638, 1638),
     "heap.left": Budget("heap left behind by hostile replies, 32-bit", "B", 256, 256),
     "size.loaded": Budget(
-        ".mpy loaded for json and onchip, once the App runs", "B", 24_576, 60_000, _CODE
+        ".mpy loaded for json and onchip, once the App runs", "B", 24_576, 29_000, _CODE
     ),
     "size.mpy": Budget(".mpy on the board, with what is loaded for a moment", "B", None, 78_000),
     "wire.records": Budget("TLS records of a small report", "", 1, 1),

@@ -193,8 +193,9 @@ def loaded_sizes(modules: Collection[str]) -> dict[str, int]:
     found = {}
     for module in ("", *modules):
         place = "/".join(("lib/linkpost", *filter(None, module.split("."))))
-        path = next(p for p in (f"{place}.mpy", f"{place}/__init__.mpy") if p in files)
-        found[path] = len(files[path])
+        for path in (f"{place}.mpy", f"{place}/__init__.mpy"):
+            if path in files:  # an empty package has none
+                found[path] = len(files[path])
     return found
 
 
