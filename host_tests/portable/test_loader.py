@@ -57,19 +57,43 @@ def test_load_of_what_is_not_there_is_an_import_error():
 
 
 def _read(path):
-    with open(path) as file:
+    with open(path, "rb") as file:
         return file.read()
 
 
-def _loaded_names(folder, found):
-    """Add the names that `load` is given in the firmware's sources to `found`."""
+def _module_files(folder, before=""):
+    """Return the firmware's files of code, by module name as `load` takes it."""
+    found = {}
     for name in os.listdir(folder):
         path = folder + "/" + name
-        if name.endswith(".py"):
-            for part in _read(path).split('load("')[1:]:
-                found.add(part.split('"')[0])
+        if name.endswith((".py", ".mpy")):
+            found[before + name.rpartition(".")[0]] = path
         elif "." not in name and name != "certs" and not name.startswith("_"):
-            _loaded_names(path, found)
+            found.update(_module_files(path, before + name + "."))
+    return found
+
+
+def _loaded_names(folder):
+    """Return the names of modules that `load` is given anywhere in the firmware.
+
+    A board has byte code: there any module counts whose name another one holds as a string, and
+    that is not there already ("log" is also an attribute's name).
+    """
+    files = _module_files(folder)
+    found = set()
+    for path in files.values():
+        code = _read(path)
+        if path.endswith(".py"):
+            for part in code.decode().split('load("')[1:]:
+                found.add(part.split('"')[0])
+            continue
+        for name in files:
+            # An .mpy has a string's length before it (a name's twice that), and a 0 behind it.
+            text = name.encode() + b"\0"
+            is_there = "linkpost." + name in sys.modules
+            is_held = any(bytes((n,)) + text in code for n in (len(name), 2 * len(name)))
+            if is_held and not is_there:
+                found.add(name)
     return found
 
 
@@ -82,7 +106,7 @@ def test_everything_loaded_once_leaves_what_was_there():
     import linkpost.sender
 
     port = linkpost.ports.detect()
-    names = _loaded_names(linkpost.__file__.rpartition("/")[0], set())
+    names = _loaded_names(linkpost.__file__.rpartition("/")[0])
     # Not a module's name: an argument of the same spelling, and the ports' own.
     names = [name for name in sorted(names) if name not in ("config.json", "ports.")]
     assert len(names) > 15, names

@@ -122,7 +122,9 @@ def asked(answer, servers=None, ms=10_000):
 
 def test_fetch_answer_is_the_time_and_half_the_way():
     got, server, port = asked(lambda question: [reply(question, NOW)])
-    assert NOW <= got <= NOW + 20, got
+    # By the port's clock, which only waits move: a network may take several.
+    assert port.now_ms > 1000
+    assert got == NOW + (port.now_ms - 1000) // 2, got
     assert server.questions == [QUESTION]
     assert port.fed > 0
 
