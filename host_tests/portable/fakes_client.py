@@ -106,14 +106,15 @@ class Connection:
         self._sending = self._coming = b""
         if self.phase == CLOSED:
             yield from self.connect()
-        yield from self.send(source, length)
+        yield from self.send(((source, length),))
 
-    def send(self, source, length):
-        assert self.connected, "sent over a connection that is closed"
-        for _ in range(self._waits):
-            yield WRITE
-        self.phase = SENDING
-        self._sending += bytes(source[:length])
+    def send(self, pieces):
+        for source, length in pieces:
+            assert self.connected, "sent over a connection that is closed"
+            for _ in range(self._waits):
+                yield WRITE
+            self.phase = SENDING
+            self._sending += bytes(source[:length])
 
     def receive(self, view):
         self.phase = SENT

@@ -742,7 +742,7 @@ def test_send_in_the_handshake_waits_to_read_and_afterwards_to_write():
     with World() as world:
         connection = connected(world)
         world.writes = [None, None, 5, None, len(HEAD) - 5]
-        wants = steps_of(connection.send(bytearray(HEAD), len(HEAD)))
+        wants = steps_of(connection.send([(bytearray(HEAD), len(HEAD))]))
         assert wants == [READ, READ, WRITE, WRITE]
         assert world.sent == HEAD
 
@@ -750,7 +750,7 @@ def test_send_in_the_handshake_waits_to_read_and_afterwards_to_write():
 def test_send_head_leaves_in_one_write_of_its_length_only():
     with World() as world:
         connection = connected(world)
-        assert steps_of(connection.send(bytearray(HEAD + b"behind"), len(HEAD))) == []
+        assert steps_of(connection.send([(bytearray(HEAD + b"behind"), len(HEAD))])) == []
         assert world.write_sizes == [len(HEAD)]
         assert world.sent == HEAD
 
@@ -761,7 +761,7 @@ def test_send_body_of_any_length_arrives_whole_in_full_chunks():
         for body in (Body(data), Body(data, 1000), data, bytearray(data)):
             with World() as world:
                 connection = connected(world)
-                steps_of(connection.send(bytearray(HEAD), len(HEAD)))
+                steps_of(connection.send([(bytearray(HEAD), len(HEAD))]))
                 wants = steps_of(streaming.send(connection, body, length))
                 assert world.sent == HEAD + data, length
                 assert max(world.write_sizes[1:]) <= 2816
@@ -819,7 +819,7 @@ def test_send_after_a_failed_body_starts_clean():
 def test_receive_takes_what_has_come_and_not_what_comes_behind_it():
     with World() as world:
         connection = connected(world)
-        steps_of(connection.send(bytearray(HEAD), len(HEAD)))
+        steps_of(connection.send([(bytearray(HEAD), len(HEAD))]))
         world.reads = [REPLY[:1], None, REPLY[1:20], None, None, REPLY[20:], b"more"]
         reply = drive(read(connection.receive, bytearray(8)), connection, world.port, 1000)
         assert reply == (200, True, None, b"{}")

@@ -224,7 +224,7 @@ class Connection:
             if self.phase == _CLOSED:
                 yield from self.connect(untrusted)
             try:
-                yield from self.send(source, length)
+                yield from self.send(((source, length),))
                 return
             except TLSError as error:
                 if error.reason != "untrusted":
@@ -233,32 +233,37 @@ class Connection:
                 self.root += 1
             yield 0  # a look at deadline and watchdog
 
-    def send(self, source, length: int):
-        """Yield until the first `length` bytes of `source` were handed to TCP.
+    def send(self, pieces):
+        """Yield until each of the pieces, (source, length)s, was handed to TCP, a record each.
 
-        They have to stay as they are meanwhile. Raises: NetworkError, TLSError.
+        A source has to stay as it is until the next piece is asked for. One generator sends them
+        all: one a piece would leave 150 bytes behind each time. Raises: NetworkError, TLSError.
         """
         try:
             at = 0
             if self.phase == _SENT:
                 self.phase = _SENDING
-            while at < length:
-                self._gate.left = _READS
-                try:
-                    # The same bytes again after None: mbedTLS may have them in a record already.
-                    count = self._tls.write(source, at, length - at)
-                except (OSError, ValueError, MemoryError) as error:
-                    raise self._explained(error)
-                if count is None:
-                    yield _READ if self.phase == _HANDSHAKE else _WRITE
-                    continue
-                if self.phase == _HANDSHAKE and self.root:
-                    self.anchors().keep(self.root_name)
-                    self.root = 0
-                self.phase = _SENDING
-                at += count
-                if at < length:
-                    yield _WRITE
+            for source, length in pieces:
+                if at:
+                    yield 0  # so that a long body does not keep the watchdog waiting
+                at = 0
+                while at < length:
+                    self._gate.left = _READS
+                    try:
+                        # The same bytes again after None: mbedTLS may have them in a record.
+                        count = self._tls.write(source, at, length - at)
+                    except (OSError, ValueError, MemoryError) as error:
+                        raise self._explained(error)
+                    if count is None:
+                        yield _READ if self.phase == _HANDSHAKE else _WRITE
+                        continue
+                    if self.phase == _HANDSHAKE and self.root:
+                        self.anchors().keep(self.root_name)
+                        self.root = 0
+                    self.phase = _SENDING
+                    at += count
+                    if at < length:
+                        yield _WRITE
         except BaseException:
             self.close()
             raise

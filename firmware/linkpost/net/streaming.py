@@ -18,39 +18,38 @@ def send(connection, body, length: int):
     Raises: as `connection.send`; StorageError where the body cannot be read, or is longer or
     shorter than it said; whatever else its `readinto` raises. Memory: 2.9 KB meanwhile.
     """
+    yield 0
+    yield from connection.send(_pieces(body, length))
+
+
+def _pieces(body, length):
     if not hasattr(body, "readinto"):
         view = memoryview(body)
         for at in range(0, length, CHUNK_BYTES):
-            yield 0
             piece = view[at : at + CHUNK_BYTES]
-            yield from connection.send(piece, len(piece))
+            yield piece, len(piece)
         return
     chunk = memoryview(bytearray(CHUNK_BYTES + 1))
+    whole = chunk[:CHUNK_BYTES]
     left = length
     while left:
-        got = _fill(body, chunk, left, length)
+        # Of the last chunk one byte more is asked for: that the body is too long must be found out
+        # before the platform has a request that looks complete.
+        wanted = left + 1 if left <= CHUNK_BYTES else CHUNK_BYTES
+        got = 0
+        try:
+            while got < wanted:
+                is_whole = not got and wanted == CHUNK_BYTES  # nearly every one is: no slice
+                count = body.readinto(whole if is_whole else chunk[got:wanted])
+                if not count:
+                    break
+                got += count
+        except OSError as error:
+            raise StorageError("The payload could not be read: errno %s" % error.errno)
+        if got != min(left, wanted):
+            raise StorageError(
+                "The payload of %d bytes gave %s"
+                % (length, "more" if got > left else length - left + got)
+            )
         left -= got
-        # At most one record at a time, so that a long body does not keep the watchdog waiting.
-        yield 0
-        yield from connection.send(chunk, got)
-
-
-def _fill(body, chunk, left, length):
-    # Of the last chunk one byte more is asked for: that the body is too long must be found out
-    # before the platform has a request that looks complete.
-    wanted = left + 1 if left <= CHUNK_BYTES else CHUNK_BYTES
-    got = 0
-    try:
-        while got < wanted:
-            count = body.readinto(chunk[got:wanted])
-            if not count:
-                break
-            got += count
-    except OSError as error:
-        raise StorageError("The payload could not be read: errno %s" % error.errno)
-    if got != min(left, wanted):
-        raise StorageError(
-            "The payload of %d bytes gave %s"
-            % (length, "more" if got > left else length - left + got)
-        )
-    return got
+        yield chunk, got

@@ -100,6 +100,8 @@ def one():
         pass
 
 
+# Once before: the names of the modules that refuse them stay, as the names of all do. A good one
+# ends both rounds, with its connection kept.
 one()
 # step
 hostile(0)
@@ -116,4 +118,20 @@ hostile(5)
 # step
 publish(topic, PAYLOAD)
 # step
-show("after hostile replies", "streamed")
+mark("refused")
+# step
+hostile(0)
+# step
+hostile(1)
+# step
+hostile(2)
+# step
+hostile(3)
+# step
+hostile(4)
+# step
+hostile(5)
+# step
+publish(topic, PAYLOAD)
+# step
+show("after hostile replies", "refused")
