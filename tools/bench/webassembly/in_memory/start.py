@@ -46,6 +46,15 @@ def show(what, since="base", less=0):
     print(json.dumps({"what": what, "bytes": gc.mem_alloc() - _marks[since] - less}))
 
 
+def show_growth(what, since, between):
+    """Print the smaller of the growths between two marks, and from the second one to now.
+
+    What grows does so in both; a module that happens to be loaded at a mark is in one.
+    """
+    growths = (_marks[between] - _marks[since], gc.mem_alloc() - _marks[between])
+    print(json.dumps({"what": what, "bytes": min(growths)}))
+
+
 def allocated(what, work, times=1):
     """Print the bytes that a call allocates, garbage included, the mean of `times`."""
     before = gc.mem_alloc()

@@ -2,7 +2,7 @@
 import sys
 
 sys.path[:] = ["/board/in_memory"]
-from start import Silent, allocated, mark, platform, port, show
+from start import Silent, allocated, mark, platform, port, show, show_growth
 
 # step
 mark("base")
@@ -23,11 +23,20 @@ show("App built")
 app.run(reports=3)
 # step
 show("App running")
-mark("running")
-app.run(reports=1000)
+# What happens once in a while has happened once, and its names are there.
+app.run(reports=100)
+the_port.feed()
 # step
-show("growth over 1,000 reports", "running")
-app.run(reports=1024)  # to a place where a whole turn of the ring begins
+mark("running")
+app.run(reports=1100)
+the_port.feed()
+# step
+mark("later")
+app.run(reports=2100)
+the_port.feed()
+# step
+show_growth("growth over 1,000 reports", "running", "later")
+app.run(reports=2128)  # to a place where a whole turn of the ring begins
 # step
 gc.disable()
 allocated("one append", lambda: app.append({"t": 21.5, "h": 40}), 8)
