@@ -22,12 +22,19 @@ from linkpost_command import run, start
 from terminal import linkpost_in_terminal
 
 from tools.boards import boards
+from tools.chip import cache as chip_cache
 
 PRODUCT_KEY = "a1B2c3D4e5F"
 TRIPLE = (PRODUCT_KEY, "sensor01", SECRET)
 DEVICE = f"{PRODUCT_KEY}/sensor01"
 _HEADER = "DeviceName,DeviceSecret,ProductKey\n"
 _WAIT_S = 100
+# Of the person who runs the tests: their cache is another one while the commands run.
+_CHIP_FILES = (
+    sorted(path for path in chip_cache.chip_cache().iterdir() if path.suffix in (".uf2", ".bin"))
+    if chip_cache.is_complete()
+    else []
+)
 
 
 class World:
@@ -126,6 +133,44 @@ def _board_serial(world: World) -> None:
     taken = world.write("taken", "mine")
     flash = ("--flash", world.made / "serial-2.img", "--config", world.config)
     world.run("board", "serial", *flash, "--link", taken, code=2, words="already")
+
+
+def _chip_fetch(world: World) -> None:
+    if _CHIP_FILES:
+        rom, *builds = sorted(_CHIP_FILES, key=lambda path: path.suffix)
+        given = ("--micropython", builds[-1], "--bootrom", rom)
+        world.run("board", "chip", "fetch", *given, words=builds[-1].name)
+    # A config in the place of the boot ROM: it is looked at, and refused.
+    world.run("board", "chip", "fetch", "--bootrom", world.config, code=2, words="16,384")
+
+
+def _chip_run(world: World) -> None:
+    ours = ("board", "chip", "run", "--ca", world.emulator.ca, "--reports", 1, "--tls", "host")
+    good = (*ours, "--config", world.config, "--timeout", _WAIT_S)
+    bad = (*ours, "--config", world.wrong, "--timeout", 10)
+    bad = (*bad, "--flash", world.made / "wrong-chip.flash")
+    if not _CHIP_FILES:
+        world.run(*good, code=2, words="board chip fetch")
+        return
+    world.run(*good)
+    world.run(*bad, code=3, words=f"ends in ..{WRONG_SECRET[-4:]}")
+
+
+def _chip_exec(world: World) -> None:
+    script = world.write("look.py", "import os; print(os.stat('config.json')[6] > 100)\n")
+    given = ("board", "chip", "exec", script, "--config", world.config)
+    if _CHIP_FILES:
+        world.run(*given, words="True")
+    else:
+        world.run(*given, code=2, words="board chip fetch")
+
+
+def _chip_serial(world: World) -> None:
+    # As for the board on a port: that commands on a cable run against it has its own tests.
+    flash = ("--flash", world.made / "serial-chip.flash", "--config", world.config)
+    taken = world.write("taken-by-chip", "mine")
+    words = "already" if _CHIP_FILES else "board chip fetch"
+    world.run("board", "chip", "serial", *flash, "--link", taken, code=2, words=words)
 
 
 def _send(world: World) -> None:
@@ -269,6 +314,10 @@ EVERY: dict[str, Callable[[World], None]] = {
     "emulator": _emulator,
     "board run": _board_run,
     "board serial": _board_serial,
+    "board chip fetch": _chip_fetch,
+    "board chip run": _chip_run,
+    "board chip exec": _chip_exec,
+    "board chip serial": _chip_serial,
     "send": _send,
     "register": _register,
     "boards": _boards,
