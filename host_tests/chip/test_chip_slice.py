@@ -64,7 +64,8 @@ def test_chip_whose_power_is_cut_in_a_flash_operation_goes_on(desk, emulator):
 def test_chip_has_the_very_files_that_a_deploy_writes(desk, emulator):
     text, config = load_config(desk.folder / "config.json")
     # v1.26.1 has no md5: whose digests go along is read from the build's version.
-    deployed = files_for(config, chip="rp2", native_digests=False, ca=Path(emulator.ca))
+    ca = Path(emulator.ca)
+    deployed = files_for(config, chip="rp2", native_digests=False, ca=ca, with_aio=True)
     on_flash = desk.files()
     assert {path: on_flash.pop(path) for path in deployed} == deployed
     assert on_flash.pop("config.json") == text
