@@ -83,7 +83,8 @@ def live(tmp_path, heap):
     with EmulatorProcess() as emulator:
         config = write_config(tmp_path, emulator.platform, interval_s=0.5)
         command = ("board", "run", "--config", config, "--flash", tmp_path / "flash")
-        with start(*command, "--ca", emulator.ca, "--heap", heap, "--timeout", 60) as board:
+        # After the outage the next try may be half a minute away: pauses grow, with jitter.
+        with start(*command, "--ca", emulator.ca, "--heap", heap, "--timeout", 180) as board:
             log = []
 
             def wait_for(text):
