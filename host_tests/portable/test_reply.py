@@ -152,11 +152,12 @@ class Peer:
     def __init__(self, data, step=4096, waits=True):
         self.data = data
         self.at = 0
-        self.asked = 0  # the most that was asked for at once, behind the head
+        self.asked = 0  # the most that was asked for at once
         self._step = step
         self._waits = waits
 
     def receive(self, view):
+        self.asked = max(self.asked, len(view))
         if self._waits:
             yield WAIT
         piece = self.data[self.at : self.at + min(self._step, len(view))]
@@ -254,6 +255,14 @@ def test_head_that_never_ends_is_refused_at_its_limit_and_not_kept():
         peer = Peer(data, step, waits=False)
         assert "over 4096" in refuses(peer)
         assert peer.at < 4096 + 2 * step
+
+
+def test_reply_is_taken_in_pieces_that_a_small_heap_has_room_for():
+    # Twice 2 KB in one piece was more than a heap of 81,920 bytes had left at a long head.
+    for head in (b"HTTP/1.1 200\r\n", b"HTTP/1.1 200\r\nTransfer-Encoding: chunked\r\n"):
+        peer = Peer(head + b"X: %s\r\n" % (b"y" * 80) * 20 + b"\r\n" + b"0\r\nX: y")
+        refuses(peer)
+        assert 0 < peer.asked <= 1024, peer.asked
 
 
 def test_body_without_length_ends_with_the_close():
