@@ -24,6 +24,8 @@ from tools.bench.measure import CONFIG
 from tools.chip import cache, flash
 from tools.chip.process import ChipProcess
 from tools.chip.repl import ChipRepl
+from tools.config_check import CHECKED, check_config
+from tools.config_check import CONFIG as CONFIG_FILE
 from tools.failures import CommandError
 from tools.soak.platform import Platform
 from tools.virtual_board import image
@@ -87,7 +89,10 @@ class Desk:
             del files["main.py"]
         if program is not None:
             files = {"main.py": program}
-        files["config.json"] = json.dumps(self.config).encode()
+        # As deploy leaves it: with what the rules made of it beside it.
+        text = json.dumps(self.config).encode()
+        files[CONFIG_FILE] = text
+        files[CHECKED] = check_config(self.config, cache.chip_board(), text)
         self._count += 1
         path = self._folder / f"{self._count}.flash"
         flash.refresh(path, files)
