@@ -52,9 +52,11 @@ def run_on_micropython(
     done = subprocess.run(  # noqa: S603  our own command
         command, env=environment, cwd=folder, capture_output=True, text=True, timeout=_TIMEOUT_S
     )
-    if done.returncode:
+    found = [json.loads(line) for line in done.stdout.splitlines() if line.startswith(("{", "["))]
+    # A script that ends in a traceback ends with 0 where the unix port does.
+    if done.returncode or not found:
         raise CommandError(f"{script.name} failed: {(done.stdout + done.stderr)[-2000:]}", 1)
-    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith(("{", "["))]
+    return found
 
 
 @contextmanager

@@ -25,6 +25,9 @@ class NoTokens:
     def load(self):
         return None
 
+    def save(self, token):
+        pass
+
 
 def main():
     client = Client(Config(OPTIONS["config"]), port=HostPort(), tokens=NoTokens())
