@@ -143,9 +143,9 @@ lint:
 # each), without the files of the other ports; the tools against CPython's.
 types: typings/.ready
 	$(BIN)/mypy tools
-	$(call firmware-types,esp32,ports/(rp2|host)\.py)
-	$(call firmware-types,rp2-rpi-pico-w,ports/(esp32|host)\.py)
-	$(call firmware-types,unix,ports/(rp2|esp32|chip)\.py)
+	$(call firmware-types,esp32,ports/(rp2|host)(_.*)?\.py)
+	$(call firmware-types,rp2-rpi-pico-w,ports/(esp32|host)(_.*)?\.py)
+	$(call firmware-types,unix,ports/(rp2|esp32)(_.*)?\.py)
 
 firmware-types = MYPYPATH=typings/$(1) $(BIN)/mypy --config-file mypy-firmware.ini \
 	--custom-typeshed-dir typings/$(1) --cache-dir .mypy_cache/$(1) --exclude '$(2)' firmware

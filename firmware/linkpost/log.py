@@ -35,7 +35,7 @@ class Log:
     trouble   the newest line of level W or E in this boot, whoever wrote it; None: there was none
     """
 
-    trouble = None  # of the class: `linkpost status` asks for it after the app was stopped
+    trouble: str = None  # of the class: `linkpost status` asks for it after the app was stopped
     debug = _writer("D")
     info = _writer("I")
     warning = _writer("W")

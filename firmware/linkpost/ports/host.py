@@ -43,7 +43,7 @@ class HostPort(Port):
 
     def uptime_ms(self):
         # 62-bit ticks do not wrap in the life of a process.
-        return _ticks_ms() - self._boot_ms
+        return _ticks_ms() - self._boot_ms  # type: ignore[operator]
 
     def unix_ms(self):
         return time.time_ns() // 1_000_000

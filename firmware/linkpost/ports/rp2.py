@@ -89,7 +89,7 @@ class RP2Port(Port):
     def _feeder_fires(self, timer):
         if self._feeds:
             self._feeds -= 1
-            self._watchdog.feed()
+            self._watchdog.feed()  # type: ignore[attr-defined]
 
     def tls_memory(self):
         return gc.mem_free(), None

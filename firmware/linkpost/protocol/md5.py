@@ -36,7 +36,7 @@ _SINES = array(
 _ROTATIONS = b"\x07\x0c\x11\x16\x05\x09\x0e\x14\x04\x0b\x10\x17\x06\x0a\x0f\x15"
 
 
-class MD5(BlockDigest):
+class MD5(BlockDigest):  # type: ignore[valid-type,misc]
     """MD5: `update`, and `digest` once, 16 bytes."""
 
     ORDER = "little"

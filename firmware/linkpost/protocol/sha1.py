@@ -9,7 +9,7 @@ from ..loader import load
 BlockDigest = load("protocol.block_digest").BlockDigest  # goes with this
 
 
-class SHA1(BlockDigest):
+class SHA1(BlockDigest):  # type: ignore[valid-type,misc]
     """SHA-1: `update`, and `digest` once, 20 bytes."""
 
     ORDER = "big"

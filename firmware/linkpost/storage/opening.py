@@ -152,7 +152,7 @@ def list_files(folder: str) -> list:
         entries = list(os.ilistdir(folder))
         # A laptop's own file system is listed without sizes there too.
         if not entries or len(entries[0]) > 3:
-            return [(entry[0], entry[3]) for entry in entries]
+            return [(entry[0], entry[3]) for entry in entries]  # type: ignore[misc]
     return [(name, os.stat(folder + "/" + name)[6]) for name in os.listdir(folder)]
 
 

@@ -59,8 +59,8 @@ _JSON = const(7)
 _LONG = const(31)
 
 
-def encode_frame(kind: int, payload: bytes) -> bytearray:
-    """Return one frame around the payload, 7 bytes longer than it."""
+def encode_frame(kind: int, payload):
+    """Return one frame, a bytearray, around the payload, 7 bytes longer than it."""
     frame = bytearray(_HEADER_BYTES)
     frame.extend(payload)
     _seal(kind, frame)
