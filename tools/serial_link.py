@@ -17,6 +17,14 @@ from serial.tools import list_ports
 
 from tools.failures import NO_BOARD, CommandError
 
+# What a port that cannot be opened may raise.
+_PORT_ERRORS: tuple[type[Exception], ...] = (OSError, ValueError)
+with contextlib.suppress(ImportError):  # Windows
+    import termios
+
+    # pyserial lets it through where a port goes in the moment it is opened; it is no OSError.
+    _PORT_ERRORS += (termios.error,)
+
 BAUD = 115200
 # A read or write that the other side does not take up for that long has failed.
 _STUCK_S = 10.0
@@ -56,7 +64,7 @@ def open_port(
             # A read that blocks would make all short timeouts long; FIONREAD does for ptys too.
             transport.is_pty = False
             return transport
-        except (TransportError, ValueError):
+        except (TransportError, *_PORT_ERRORS):
             pass
         failure, is_missing = why_not(port)
         now = time.monotonic()
@@ -146,8 +154,8 @@ def why_not(port: str) -> tuple[CommandError | None, bool]:
     try:
         with contextlib.closing(serial.serial_for_url(port, BAUD, exclusive=True)):
             return None, False
-    except (OSError, ValueError) as error:
-        number = getattr(error, "errno", None)
+    except _PORT_ERRORS as error:
+        number = getattr(error, "errno", next(iter(error.args), None))
         text = str(error)
     if number == errno.ENOENT or (sys.platform == "win32" and "FileNotFound" in text):
         return CommandError(

@@ -20,6 +20,7 @@ if sys.platform == "win32":
 
 import fcntl
 import select
+import termios
 import tty
 
 
@@ -168,3 +169,19 @@ def test_error_of_the_board_is_found_before_a_line_of_another_task():
     error = OnBoardError("/dev/x", text)
     assert error.errno == 28
     assert "flash on /dev/x is full" in str(error)
+
+
+def test_port_that_goes_in_the_moment_it_is_opened_is_opened_again(monkeypatch):
+    opens = serial_link.SerialTransport
+    tries = []
+
+    def goes_once(port, *arguments, **options):
+        tries.append(port)
+        if len(tries) == 1:
+            raise termios.error(5, "Input/output error")  # as pyserial lets it through
+        return opens(port, *arguments, **options)
+
+    monkeypatch.setattr(serial_link, "SerialTransport", goes_once)
+    with a_port(lambda data: b"") as port:
+        serial_link.open_port(port, time.monotonic() + 5).close()
+        assert tries == [port, port]
