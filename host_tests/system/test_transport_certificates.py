@@ -174,9 +174,10 @@ def test_all_anchors_are_tried_under_the_one_deadline(runtime, authority, strang
         connection.handshake()
 
     with Peer(authority.context(), slow) as peer:
-        result = errand(runtime, peer.port, strangers, deadline_ms=1200)
+        # Three pauses alone are longer, two leave 450 ms for two handshakes on a busy machine.
+        result = errand(runtime, peer.port, strangers, deadline_ms=1450)
         assert result["error"] == "DeadlineError", result
-        assert 1200 <= result["ms"] < 3000
+        assert 1450 <= result["ms"] < 3000
         assert len(peer.connections) == 3
 
 
