@@ -24,6 +24,9 @@ async def follow(
 ) -> None:
     """Call `show` now, and again when `version` has changed, never twice at once.
 
+    What `version` returns must never come back: a switch that a person turned and a program turned
+    back between two looks has the state that was seen before, but not on the page.
+
     Args: least_s, seconds between two calls at least; idle_s, seconds after which it is called
     though nothing changed, as "5 s ago" becomes untrue by itself.
     """

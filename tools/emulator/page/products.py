@@ -47,7 +47,7 @@ async def _list(desk: Desk) -> None:
                     shown[row.product_key] = _Product(desk, row)
             shown[row.product_key].show(row)
 
-    await live.follow(show, desk.queries.products, idle_s=3600)
+    await live.follow(show, lambda: desk.changes.version, idle_s=3600)
 
 
 class _Product:
