@@ -4,6 +4,7 @@ The port's `sleep_ms` lets the server look at its socket, so that no thread and 
 needed, and the same test runs on both interpreters.
 """
 
+import os
 import socket
 
 NTP_EPOCH_S = 2_208_988_800
@@ -60,7 +61,10 @@ class Server:
         self._answer = answer
         self.questions = []
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        for port in range(34_123, 34_223):
+        # From a place of its own: a client of a test beside this one, whose server has gone, would
+        # otherwise ask this one. Below the ports that a system gives out by itself.
+        first = 20_000 + int.from_bytes(os.urandom(2), "big") % 10_000
+        for port in range(first, first + 100):
             try:
                 self._socket.bind(_address(port))
             except OSError:
