@@ -14,7 +14,7 @@ from typing import Any
 from tools import firmware
 from tools.failures import CommandError
 
-# The header of the file that the platform's console gives out (PROTOCOL.md, Names).
+# The header of the file that the platform's console gives out (docs/protocol.md, "Names").
 COLUMNS = ("ProductKey", "DeviceName", "DeviceSecret")
 _SECRET_MAX = 32
 # In the place of a secret that `linkpost register` asked for; no secret has a space.
@@ -44,7 +44,7 @@ class Triple:
 def check_triple(triple: Triple) -> str:
     """Return what is wrong with the triple, in words that hold no secret; "" when it is good.
 
-    The rules are the platform's (PROTOCOL.md, Names) and the same as those of config.json.
+    The rules are the platform's (docs/protocol.md, "Names") and the same as those of config.json.
     """
     problem = check_product_key(triple.product_key) or check_name(triple.device_name)
     if problem:

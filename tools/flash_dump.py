@@ -15,7 +15,7 @@ from littlefs import LittleFS, LittleFSError
 from tools.virtual_board.image import Memory
 from tools.virtual_board.kinds import BLOCK_SIZE
 
-# Source: littlefs' SPEC.md, "Superblock": behind the revision and a tag the name, behind another
+# Source: littlefs' SPEC, "Superblock": behind the revision and a tag the name, behind another
 # tag version, block size and block count, little-endian.
 _MAGIC = b"littlefs"
 _MAGIC_AT = 8

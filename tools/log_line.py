@@ -1,4 +1,4 @@
-"""The board's log line (DESIGN.md, section 4), taken apart; the firmware's `log.py` makes it.
+"""The board's log line, taken apart; the firmware's `log.py` makes it.
 
 12.345 I send accepted seq=17 ms=412
 """

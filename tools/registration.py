@@ -1,6 +1,6 @@
 """A device's secret by its product's: one `POST /auth/register/device`, verified as `send` is.
 
-Sources: docs/protocol.md, Registration. The firmware's own transport and parser carry it; what is
+Source: docs/protocol.md, "Registration". The firmware's own transport and parser carry it; what is
 asked runs on this machine only, and no board ever sees the product's secret.
 """
 

@@ -2,7 +2,8 @@
 
 1. Nothing of linkpost is imported on the board: a truncated .mpy would hang it.
 2. A running watchdog cannot be stopped and a soft reset leaves it running, so `hold` writes the
-   firmware's flag and hard-resets: the next boot is quiet until `release` (PLATFORM 11).
+   firmware's flag and hard-resets: the next boot is quiet until `release` (docs/porting.md,
+   "Reset, watchdog and sleep").
 3. What is on the board is asked there: sizes and SHA-256 of many files in one command.
 """
 

@@ -20,7 +20,8 @@ from .errors import (
 )
 from .loader import load
 
-# Authentication refused: a person has to act. At least 15 minutes (PROTOCOL.md, 20000).
+# Authentication refused: a person has to act. At least 15 minutes (docs/protocol.md,
+# "What a board does with each answer").
 _SLOWLY_MS = const(900_000)
 # Failures in a row for want of memory until the reset that makes the heap whole.
 _STARVED_MAX = const(5)

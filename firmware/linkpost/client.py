@@ -134,7 +134,7 @@ class Client:
     def publishing(self, topic, payload, length):
         """Yield what is waited for until a message is accepted; return its id.
 
-        Rules (PROTOCOL.md, "What to do with each code"):
+        Rules (docs/protocol.md, "What a board does with each answer"):
           1. A dead token (20001, 20002, 20003) is dropped; then one authentication and one
              re-send. Where the fresh token is refused as well it is kept: it is no deader than
              the next.

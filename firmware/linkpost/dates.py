@@ -3,7 +3,7 @@ its 32 bits end in 2038. Loaded when needed (`loader`): a clock is set once a bo
 """
 
 # Before 2025 a clock cannot be right: linkpost did not exist. A chip that lost its time starts at
-# 2000 (esp32) or 2021 (rp2), see PLATFORM section 4.
+# 2000 (esp32) or 2021 (rp2): docs/porting.md, "Clock and ticks".
 CLOCK_FLOOR_UNIX_MS = 1_735_689_600_000
 # After 2075 it cannot be right either; NTP's next era (2036) is told apart by this too.
 CLOCK_CEILING_UNIX_MS = 3_313_526_400_000

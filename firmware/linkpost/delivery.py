@@ -2,7 +2,7 @@
 
 Loaded where it is needed (`loader`); it works on the sender's attributes.
 
-Rules (PROTOCOL.md, "A refused message is quarantined only after a later one was accepted"):
+Rules (docs/protocol.md, "Refused readings"):
   1. A refused batch is sent again reading by reading: one bad reading must not condemn others.
   2. A refused reading is quarantined only when a later one has been accepted. To find out, the
      newest waiting reading is tried: is it accepted, then topic and identity are right, and what

@@ -15,7 +15,7 @@ from tools.anchors import ANCHORS, DIFFERS, MISSING, SAME
 from tools.failures import CommandError
 
 UTC = datetime.UTC
-# R1, the first of them to end, ends then (PROTOCOL: 2028-01-28).
+# R1, the first of them to end, ends then (docs/protocol.md, "Root certificates").
 R1_ENDS = datetime.datetime(2028, 1, 28, 12, tzinfo=UTC)
 
 

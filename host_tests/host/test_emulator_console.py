@@ -19,7 +19,7 @@ from emulator_client import (
 )
 from emulator_process import EmulatorProcess
 
-DEV1 = ("pk1", "dev1", "secret1")  # the device of PROTOCOL.md's SDK requests
+DEV1 = ("pk1", "dev1", "secret1")  # the device of the SDKs' requests
 OTHER = ("a1B2c3D4e5F", "other.device@1:x-y", "0123456789abcdef0123456789abcdef")
 TOPIC = "/pk1/dev1/user/update"
 

@@ -1,6 +1,6 @@
 """The emulator's `POST /auth/register/device`: what it decides, what it gives out, what it keeps.
 
-Sources of the codes: docs/protocol.md, Registration.
+Sources of the codes: docs/protocol.md, "Registration".
 """
 
 import sqlite3

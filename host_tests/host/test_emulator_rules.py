@@ -1,4 +1,4 @@
-"""The emulator's decisions, without a socket. Sources: the vendor's page, PROTOCOL.md."""
+"""The emulator's decisions, without a socket. Sources: the vendor's page, docs/protocol.md."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NOW_MS = 1_800_000_000_000
 SENSOR = Triple("a1pk", "sensor01", "secret")
 TOPIC = "/a1pk/sensor01/user/update"
 
-# PROTOCOL.md, Signature: secret, fields, hmacmd5, hmacsha1.
+# docs/protocol.md, "Signature": secret, fields, hmacmd5, hmacsha1.
 VECTORS = [
     (
         "secret",

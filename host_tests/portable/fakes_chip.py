@@ -1,4 +1,4 @@
-"""Chips without hardware: fakes of `time`, `machine` and `esp32` that behave as PLATFORM.md says.
+"""Chips without hardware: fakes of `time`, `machine` and `esp32`, as docs/porting.md says.
 
 A `Chip` outlives its boots, as the real one does: its RTC memory or scratch registers, its clock
 and the cause of the last reset stay with it. A reset ends a boot by raising `Reset`; the next boot
@@ -6,7 +6,7 @@ is a new port on the same chip. Nothing here sleeps: time is a number that `adva
 watchdog bites when it has moved too far.
 """
 
-_TICKS_PERIOD = 1 << 30  # PLATFORM section 4: ticks_ms wraps there on the chips
+_TICKS_PERIOD = 1 << 30  # docs/porting.md, "Clock and ticks": ticks_ms wraps there on the chips
 
 
 class Reset(BaseException):
@@ -44,7 +44,8 @@ class Chip:
 
     epoch = 1970
     rtc_has_fractions = False
-    # A soft Timer's callback runs while a blocking call waits, on rp2 only (PLATFORM section 3).
+    # A soft Timer's callback runs while a blocking call waits, on rp2 only (docs/porting.md,
+    # "Reset, watchdog and sleep").
     timers_run_while_blocked = True
 
     def __init__(self):
@@ -392,7 +393,7 @@ class RP2Chip(Chip):
         self.scratch = [0] * 8
 
     def _boot(self):
-        # main.c sets the RTC at each start (PLATFORM section 4).
+        # main.c sets the RTC at each start (docs/porting.md, "Clock and ticks").
         self.rtc_base_ms = 1_609_459_200_000 - self.now_ms
         super()._boot()
 

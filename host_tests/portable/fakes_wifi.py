@@ -1,4 +1,4 @@
-"""`network` without a radio: two stations that behave as the drivers do (PLATFORM sections 7, 13).
+"""`network` without a radio: two stations as docs/porting.md, "Wi-Fi", has them.
 
 The `Air` says which access points there are; what a driver tells about them, and when, is its own.
 Their traps are here on purpose: the ESP32's refusal of a second connect(), its "connecting" for

@@ -1,7 +1,7 @@
 """Thirty days of an app on both chips' own tick arithmetic: what is due comes on time.
 
-`ticks_ms` wraps at 2**30 ms, 12.4 days, and `ticks_diff` is right for half of that (PLATFORM
-section 4): a week is longer.
+`ticks_ms` wraps at 2**30 ms, 12.4 days, and `ticks_diff` is right for half of that
+(docs/porting.md, "Clock and ticks"): a week is longer.
 """
 
 import fakes_chip

@@ -423,7 +423,7 @@ def test_name_server_that_answers_with_nothing_is_a_network_error():
 
 
 def test_connect_unresolved_name_is_a_dns_error():
-    # What rp2, esp32 and the unix port raise: PLATFORM section 3.
+    # What rp2, esp32 and the unix port raise: docs/porting.md, "Sockets and names".
     cases = ((OSError(-2), -2), (OSError(-202), -202), (OSError("[addrinfo error -2]"), None))
     for resolve_error, number in cases:
         with World() as world:

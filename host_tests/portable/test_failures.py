@@ -10,7 +10,7 @@ from linkpost.errors import (
 )
 from linkpost.net import failures
 
-# 2000-01-01, where esp32's clock starts: PLATFORM section 4.
+# 2000-01-01, where esp32's clock starts: docs/porting.md, "Clock and ticks".
 UNSET_UNIX_MS = 946_684_800_000
 
 UNTRUSTED = "The certificate is not correctly signed by the trusted CA"
@@ -25,7 +25,7 @@ def tls_error(error, handshaken=False):
 
 
 def test_certificate_words_become_reasons_the_gravest_first():
-    # mbedTLS' sentences, one a line: library/x509_crt.c, seen in PLATFORM section 2.
+    # mbedTLS' sentences, one a line: library/x509_crt.c; docs/porting.md, "TLS".
     cases = (
         ((UNTRUSTED,), "untrusted"),
         ((WRONG_HOST,), "wrong host"),

@@ -284,7 +284,7 @@ def test_fetch_every_failing_call_is_a_network_error_and_closes():
 
 
 def test_fetch_name_not_found_is_told_and_the_watchdog_is_let_go():
-    # PLATFORM section 3: rp2 -2, esp32 -202, unix a text.
+    # docs/porting.md, "Sockets and names": rp2 -2, esp32 -202, unix a text.
     for number in (-2, -202, "[addrinfo error -2]"):
         udp = FakeUDP("getaddrinfo", OSError(number))
         port = Port()

@@ -131,7 +131,8 @@ def test_append_what_cannot_be_stored_is_refused_and_uses_no_seq():
 
 
 def test_append_of_119_bytes_of_json_fits_an_inline_file():
-    # esp32 writes a file of up to 128 bytes without an erase (PLATFORM section 11).
+    # esp32 writes a file of up to 128 bytes without an erase (docs/porting.md, "Flash and
+    # littlefs").
     values = {"temperature": 23.5, "humidity": 41.25, "door": True, "note": ""}
     compact = json.dumps(values).replace(", ", ",").replace(": ", ":")
     values["note"] = "x" * (119 - len(compact))

@@ -1,4 +1,4 @@
-"""The chips' differences and traps, each from PLATFORM.md, against the port files."""
+"""The chips' differences and traps, each from docs/porting.md, against the port files."""
 
 import sys
 

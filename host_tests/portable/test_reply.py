@@ -4,7 +4,7 @@ from linkpost.errors import ProtocolError
 from linkpost.protocol.reply import BODY_MAX_BYTES, message_id, parse, read
 
 BODY = b'{"code":0,"message":"success","info":{"messageId":1207967842654323713}}'
-# The header set as recorded from the real service (PROTOCOL.md, Replies).
+# The header set as recorded from the real service (docs/protocol.md, "Replies").
 RECORDED = (
     b"HTTP/1.1 200\r\n"
     b"Date: Mon, 02 Dec 2019 06:59:04 GMT\r\n"

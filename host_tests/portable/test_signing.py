@@ -1,11 +1,11 @@
-"""What is signed, and the /auth body, against the vectors of the vendor's page and PROTOCOL.md."""
+"""What is signed, and the /auth body, against the vectors of the page and docs/protocol.md."""
 
 import json
 
 from linkpost.protocol import signing
 from linkpost.protocol.signing import choose_method, encode_auth_body, encode_content, sign
 
-# PROTOCOL.md, Signature: secret, fields, content, md5, sha1.
+# docs/protocol.md, "Signature": secret, fields, content, md5, sha1.
 VECTORS = (
     (
         "secret",

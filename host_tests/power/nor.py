@@ -14,7 +14,7 @@ _BLOCK_COUNT = 4
 _BLOCK_SIZE = 5
 _ERASE = 6
 
-# The chips' own settings (PLATFORM section 5): read, program and lookahead size.
+# Read, program and lookahead size on each chip (docs/porting.md, "Flash and littlefs").
 CHIPS = {"esp32": 32, "rp2": 256}
 
 

@@ -1,4 +1,4 @@
-"""The outbox's budgets on flash, with both chips' settings (DESIGN section 5)."""
+"""The outbox's budgets on flash, with both chips' settings (docs/measured.md)."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def ready(client, emulator):
     emulator.clear_faults()
 
 
-# What a dead token costs is one authentication and one re-send; see PROTOCOL.md for each code.
+# What a dead token costs is one authentication and one re-send; docs/protocol.md has each code.
 TOPIC_CODES = [
     # code, error, retry, /auth requests, topic requests
     (10000, "ServiceError", "backoff", 0, 1),

@@ -1,4 +1,4 @@
-"""The platform on this machine: the vendor's page and PROTOCOL.md, over real TLS.
+"""The platform on this machine: the vendor's page and docs/protocol.md, over real TLS.
 
 command -> server -> {api, page} -> desk -> connection -> {platform, faults} -> {store, rules}.
 `rules` decides and touches nothing, `store` is the only one that remembers, `connection` the only

@@ -23,8 +23,9 @@ from tools.failures import CommandError
 ALWAYS = ("localhost", "127.0.0.1", "::1")
 _END = b"-----END CERTIFICATE-----\n"
 
-# What the vendor's C SDKs offer: static RSA key exchange with AES-CBC (PROTOCOL.md), on top of
-# what every other client offers. Level 0 admits their SHA-1 and missing extensions.
+# What the vendor's C SDKs offer: static RSA key exchange with AES-CBC (docs/protocol.md,
+# "Requests"), on top of what every other client offers. Level 0 admits their SHA-1 and missing
+# extensions.
 _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES:!aNULL"
 _LEGACY_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES:kRSA+AESGCM:kRSA+AES:!aNULL:@SECLEVEL=0"
 

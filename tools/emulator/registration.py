@@ -1,7 +1,7 @@
 """What the platform decides of `POST /auth/register/device` from the request alone.
 
 A product's secret gives a device of it its own secret. Sources, and what is ours, stand in
-docs/protocol.md under "Registration".
+docs/protocol.md, "Registration".
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What the platform decides from a request alone: no clock, no memory, no socket.
 
-Source: the vendor's page, and PROTOCOL.md where it says what real clients send.
+Source: the vendor's page, and docs/protocol.md, "Requests", for what real clients send.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ AUTH_TYPE = "application/json"
 TOPIC_TYPE = "application/octet-stream"
 
 # `+` is one level, `#` the rest, one level or more, as in MQTT's filters.
-# The system's are those that have a source (docs/protocol.md, Topics).
+# The system's are those that have a source (docs/protocol.md, "Topics").
 DEFAULT_TOPICS = (
     "/{product_key}/{device_name}/#",
     "/sys/{product_key}/{device_name}/thing/event/+/post",

@@ -23,7 +23,8 @@ _ERA_S = const(0x1_0000_0000)
 # One server's time to answer. From China a server abroad takes up to 0.5 s.
 _SERVER_MS = const(2_000)
 _SLICE_MS = const(20)
-# Name resolution cannot be cut into steps: on rp2 it takes up to 14 s (PLATFORM section 3).
+# Name resolution cannot be cut into steps: on rp2 it takes up to 14 s (docs/porting.md,
+# "Sockets and names").
 _RESOLVE_MS = const(15_000)
 
 # "No data yet", on all runtimes; Windows calls it by another number.

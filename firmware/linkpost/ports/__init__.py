@@ -19,11 +19,11 @@ from micropython import const
 
 from ..loader import load
 
-# 2000-01-01 in Unix ms. esp32 counts from 2000, all others from 1970 (PLATFORM: find out, do not
-# assume: `time.gmtime(0)[0]`). This is the one place that knows the offset.
+# 2000-01-01 in Unix ms. esp32 counts from 2000, all others from 1970 (docs/porting.md, "Clock and
+# ticks"); `time.gmtime(0)[0]` tells. This is the one place that knows the offset.
 _EPOCH_2000_MS = const(946_684_800_000)
 
-# ticks_ms wraps there on both chips (PLATFORM section 4).
+# ticks_ms wraps there on both chips (docs/porting.md, "Clock and ticks").
 _TICKS_MASK = const(0x3FFF_FFFF)
 # A Timer's callback may ask for the uptime in the middle of being told it: later, by that much.
 _LATE_MS = const(0x10_0000)

@@ -1,6 +1,6 @@
 """The ESP32 family: ESP32, S2, S3, C3, C6.
 
-Source: PLATFORM.md sections 2, 4, 5, 7. Tried with fakes, not on hardware yet.
+Source: docs/porting.md, "What MicroPython does on each chip". Tried with fakes, not on hardware.
 
 Light sleep is reported not to wake up by itself on some S2, S3 and C6 (MicroPython issues 16462
 and 19694, ESP-IDF issue 18122), and no watchdog runs meanwhile: deep sleep is the safe choice.
@@ -47,7 +47,8 @@ class ESP32Port(Port):
 
     def feed_for(self, ms):
         # A call that blocks here blocks the task that would run a Timer's callback, so the period
-        # is made longer instead: constructing the watchdog again sets it (PLATFORM section 7).
+        # is made longer instead: constructing the watchdog again sets it (docs/porting.md,
+        # "Reset, watchdog and sleep").
         if self._watchdog is None:
             return
         if ms is None:

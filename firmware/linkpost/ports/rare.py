@@ -3,7 +3,7 @@
 Loaded when asked for (`Port.__getattr__`). A name with an underscore is for this room only; those
 that the chips do differently are in `esp32_rare` and `rp2_rare`.
 
-Tried with fakes that behave as PLATFORM.md says, not on hardware yet: the file
+Tried with fakes that behave as docs/porting.md says, not on hardware yet: the file
 host_tests/contract/port_contract.py runs on a board.
 """
 
@@ -20,7 +20,7 @@ from ..loader import load
 # power is cut (MicroPython issue 17228).
 _SLEEP_PIECE_MS = const(3_600_000)
 # Awake for so long when a light sleep came back at once, before it is tried again: the radio's
-# driver has to run before the chip can sleep (PLATFORM section 7).
+# driver has to run before the chip can sleep (docs/porting.md, "Reset, watchdog and sleep").
 _SLEEP_AGAIN_MS = const(50)
 
 # Retained memory. Frame: magic (1 byte), flags (1), CRC-32's low 16 bits over flags and data (2),

@@ -1,7 +1,7 @@
 """Raspberry Pi Pico W and Pico 2 W (RP2040 and RP2350, with the CYW43 radio).
 
-Source: PLATFORM.md sections 4, 5, 7, 11. Tried with fakes and on the chip's own build in an
-emulator without its radio, not on hardware yet.
+Source: docs/porting.md, "What MicroPython does on each chip". Tried with fakes and on the chip's
+own build in an emulator without its radio, not on hardware yet.
 """
 
 import gc

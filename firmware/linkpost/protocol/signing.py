@@ -50,7 +50,7 @@ def encode_auth_body(
     """Return the JSON body of `POST /auth`, compact and in the order of the vendor's page.
 
     Without `timestamp_ms` none is sent: a wrong clock would fail the authentication, and the
-    vendor's own clients leave it out too (PROTOCOL.md, Signature).
+    vendor's own clients leave it out too (docs/protocol.md, "Signature").
     """
     fields = {"clientId": client_id, "productKey": product_key, "deviceName": device_name}
     if timestamp_ms is not None:

@@ -201,5 +201,6 @@ def _free_bytes(outbox):
     if not hasattr(os, "statvfs"):  # a laptop without it has room
         return 1 << 30
     stat = os.statvfs(outbox.path)
-    # A full littlefs reports more free blocks than there are (PLATFORM section 11).
+    # A full littlefs reports more free blocks than there are (docs/porting.md, "Flash and
+    # littlefs").
     return stat[0] * stat[3] if stat[3] <= stat[2] else 0

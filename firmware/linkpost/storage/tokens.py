@@ -1,8 +1,8 @@
 """The token on flash: one file, one write per authentication.
 
 An overwrite is atomic on littlefs: after a power cut the file is the old one or the new one
-(PLATFORM section 5). Whatever else it may be (missing, empty, cut short, corrupt, of another
-device or format) is no token: the device authenticates, which costs one request.
+(docs/porting.md, "Flash and littlefs"). Whatever else it may be (missing, empty, cut short,
+corrupt, of another device or format) is no token: the device authenticates at one request more.
 
 Loaded for a moment.
 """
