@@ -37,7 +37,7 @@ $(VENV)/.ready: requirements.txt pyproject.toml
 	@touch $@
 
 demo: setup  ## Emulator and a virtual board that reports into it; REPORTS=5 ends by itself
-	@$(BIN)/python -m tools.demo
+	@$(BIN)/python -m tools.demo.command
 
 browser:  ## Chromium, for the tests of the console page (Debian and Ubuntu)
 	@command -v chromium >/dev/null || { apt-get update && \

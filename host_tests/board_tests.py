@@ -12,10 +12,10 @@ import sys
 from pathlib import Path
 
 from host_tests.chip import portable_files
-from tools import failures
-from tools.failures import CommandError
-from tools.paused_board import paused_board
-from tools.usb_board import UsbBoard
+from tools.terminal import failures
+from tools.terminal.failures import CommandError
+from tools.usb.board import UsbBoard
+from tools.usb.paused_board import paused_board
 
 _FOLDER = "linkpost_test"
 _SILENT_S = 600.0

@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 import struct
 
-from tools.boards import ESP32, Board
-from tools.firmware_image import encode_uf2
+from tools.firmware.boards import ESP32, Board
+from tools.flash.firmware_image import encode_uf2
 
 PARTITIONS_AT = 0x8000
 BANNER = b"MicroPython v1.27.0 on 2025-12-09\0"

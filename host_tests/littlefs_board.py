@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from littlefs import LittleFS, LittleFSError
 from littlefs.context import UserContext
 
-from tools import board_identity
-from tools.board_identity import Identity
-from tools.failures import NO_BOARD
-from tools.usb_repl import BoardLost, OnBoardError
+from tools.terminal.failures import NO_BOARD
+from tools.usb import identity
+from tools.usb.identity import Identity
+from tools.usb.repl import BoardLost, OnBoardError
 from tools.virtual_board.kinds import BLOCK_SIZE, KINDS
 
 _PIECE_BYTES = 256
@@ -91,7 +91,7 @@ class LittlefsBoard:
         self._check()
         blocks = self._blocks - self._fs.used_block_count
         record = self._read("lib/linkpost/deployed.json")
-        return board_identity.from_answer(
+        return identity.from_answer(
             (
                 *("micropython", (1, 27, 0), "linux", "littlefs", "", 6, True),
                 *(blocks * BLOCK_SIZE, self._blocks * BLOCK_SIZE),

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tools.board_files import files_for, load_config
+from tools.firmware.board_files import files_for, load_config
 from tools.virtual_board import image, kinds, runtimes
 
 WAIT_S = 60.0

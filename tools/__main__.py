@@ -1,5 +1,5 @@
 """`python -m tools` is the `linkpost` command, where it is not installed as one."""
 
-from tools.cli import main
+from .cli import main
 
 main()

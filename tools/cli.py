@@ -9,27 +9,33 @@ import traceback
 
 import click
 
-from tools import failures, standard_streams
+from .terminal import failures, standard_streams
 
 # Where each command's click object is; imported when it is asked for, so that a command that
 # talks to a board does not pay for the emulator, and works where a part is not installed.
 _COMMANDS = {
-    "emulator": ("tools.emulator.command:emulator", "The platform on this machine, over TLS."),
-    "board": ("tools.virtual_board.command:board", "A virtual board: the firmware, no hardware."),
-    "send": ("tools.send:send", "One message from the desktop: endpoint and credentials checked."),
-    "register": ("tools.register:register", "Secrets of a list of names, by their product's."),
-    "boards": ("tools.plugged_in:boards_command", "What is plugged in, what is supported."),
-    "flash": ("tools.flash:flash", "MicroPython onto a new board."),
-    "provision": ("tools.provision:provision", "What a board needs to know: its config.json."),
-    "deploy": ("tools.deploy:deploy", "The firmware onto a board, over USB."),
-    "monitor": ("tools.monitor:monitor", "The board's log, through resets and sleep."),
-    "status": ("tools.status:status", "How a board is: version, memory, outbox, clock, Wi-Fi."),
-    "outbox": ("tools.outbox:outbox", "What waits on a board, and what was refused."),
-    "certs": ("tools.certs:certs", "The trust anchors: days left, copies, an endpoint's chain."),
-    "fleet": ("tools.fleet.command:fleet", "Many light boards at once, against an emulator."),
-    "image": ("tools.image:image", "Flash images without a REPL, for many boards."),
-    "factory": ("tools.factory:factory", "One board after another at the bench, from a list."),
-    "bench": ("tools.bench.command:bench", "What linkpost costs, measured beside `requests`."),
+    "emulator": (".emulator.command:emulator", "The platform on this machine, over TLS."),
+    "board": (".virtual_board.command:board", "A virtual board: the firmware, no hardware."),
+    "send": (
+        ".send.command:send",
+        "One message from the desktop: endpoint and credentials checked.",
+    ),
+    "register": (".register.command:register", "Secrets of a list of names, by their product's."),
+    "boards": (".boards.command:boards_command", "What is plugged in, what is supported."),
+    "flash": (".flash.command:flash", "MicroPython onto a new board."),
+    "provision": (".provision.command:provision", "What a board needs to know: its config.json."),
+    "deploy": (".deploy.command:deploy", "The firmware onto a board, over USB."),
+    "monitor": (".monitor.command:monitor", "The board's log, through resets and sleep."),
+    "status": (".status.command:status", "How a board is: version, memory, outbox, clock, Wi-Fi."),
+    "outbox": (".outbox.command:outbox", "What waits on a board, and what was refused."),
+    "certs": (
+        ".certs.command:certs",
+        "The trust anchors: days left, copies, an endpoint's chain.",
+    ),
+    "fleet": (".fleet.command:fleet", "Many light boards at once, against an emulator."),
+    "image": (".image.command:image", "Flash images without a REPL, for many boards."),
+    "factory": (".factory.command:factory", "One board after another at the bench, from a list."),
+    "bench": (".bench.command:bench", "What linkpost costs, measured beside `requests`."),
 }
 
 
@@ -41,7 +47,7 @@ class _LazyGroup(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         module, _, name = _COMMANDS[cmd_name][0].partition(":")
-        return getattr(importlib.import_module(module), name)
+        return getattr(importlib.import_module(module, __package__), name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -49,7 +55,7 @@ class _LazyGroup(click.Group):
 
 
 def _version() -> str:
-    from tools import firmware
+    from . import firmware
 
     return firmware.version()
 

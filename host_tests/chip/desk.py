@@ -14,11 +14,11 @@ from typing import Any
 from linkpost_command import write_config
 
 from host_tests.chip import progress
-from tools.board_files import load_config
 from tools.chip import flash
 from tools.chip.process import ChipProcess
 from tools.chip.repl import ChipRepl
 from tools.chip.run import ChipRun, Wanted
+from tools.firmware.board_files import load_config
 from tools.virtual_board import supervisor
 from tools.virtual_board.supervisor import Outcome
 

@@ -19,7 +19,7 @@ from host_tests.chip.desk import Desk, readings
 from tools import firmware
 from tools.chip.command import HEAP_BYTES
 from tools.emulator.faults import PARAMETERS
-from tools.failures import CommandError
+from tools.terminal.failures import CommandError
 
 DEVICE = f"{PRODUCT_KEY}/{DEVICE_NAME}"
 _STAGE_S = 120  # one that passes takes under 15

@@ -17,12 +17,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tools import firmware
-from tools.board_files import traceback_name
 from tools.chip import flash
 from tools.chip.process import ChipProcess
 from tools.chip.repl import ChipRepl
-from tools.failures import CommandError
-from tools.mpy import compile_mpy
+from tools.firmware.board_files import traceback_name
+from tools.firmware.mpy import compile_mpy
+from tools.terminal.failures import CommandError
 
 HOST_TESTS = Path(__file__).parent.parent
 PORTABLE = HOST_TESTS / "portable"

@@ -9,10 +9,10 @@ from firmware_files import firmware_of
 from tls_server import Authority
 
 from host_tests.chip.desk import WIFI
-from tools.boards import find_board
 from tools.chip import cache, flash, node
-from tools.failures import CommandError
-from tools.firmware_image import encode_uf2
+from tools.firmware.boards import find_board
+from tools.flash.firmware_image import encode_uf2
+from tools.terminal.failures import CommandError
 from tools.virtual_board import image
 from tools.virtual_board.kinds import kind_of
 

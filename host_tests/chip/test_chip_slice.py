@@ -7,7 +7,7 @@ from emulator_process import DEVICE_NAME, PRODUCT_KEY, EmulatorProcess
 
 from host_tests.chip import portable_files
 from host_tests.chip.desk import Desk, readings
-from tools.board_files import files_for, load_config
+from tools.firmware.board_files import files_for, load_config
 from tools.virtual_board import supervisor
 
 pytestmark = pytest.mark.timeout(600)

@@ -7,11 +7,12 @@ import functools
 import tempfile
 from pathlib import Path
 
-from tools import saved_readings, secret_list
 from tools.emulator import registration
 from tools.emulator.masking import mask_form
-from tools.failures import CommandError
-from tools.registration import Lost, Refused, Registrar, Throttled
+from tools.outbox import saved_readings
+from tools.register import secret_list
+from tools.register.registration import Lost, Refused, Registrar, Throttled
+from tools.terminal.failures import CommandError
 
 _PRODUCT = "a1B2c3D4e5F"
 _SECRET = "PpQqRrSsTtUuVvWw"

@@ -29,10 +29,10 @@ from linkpost.storage.tokens import TokenStore  # noqa: E402
 
 from host_tests.fuzz.bench_targets import BENCH_SEEDS, BENCH_TARGETS  # noqa: E402
 from host_tests.portable.flash_0_1_0 import FILES  # noqa: E402
-from tools.boards import read_board  # noqa: E402
-from tools.devices_csv import check_triple, parse_devices  # noqa: E402
+from tools.client.devices_csv import check_triple, parse_devices  # noqa: E402
 from tools.emulator import rules, wire  # noqa: E402
-from tools.failures import CommandError  # noqa: E402
+from tools.firmware.boards import read_board  # noqa: E402
+from tools.terminal.failures import CommandError  # noqa: E402
 
 # Some thousand folders a minute: in RAM, where there is such a place.
 _RAM = "/dev/shm"  # noqa: S108

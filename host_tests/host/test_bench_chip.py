@@ -12,7 +12,7 @@ from tools.bench.chip import budgets, command, figures, result, timeline
 from tools.bench.chip.budgets import BUDGETS, Budget
 from tools.bench.chip.ntp import NTP
 from tools.bench.chip.runs import Line, Run, main_head, numbers
-from tools.failures import CommandError
+from tools.terminal.failures import CommandError
 
 BYTES = Budget("heap", "B", 40_000)
 LEFT = Budget("left", "B", 20_000, is_least=True)

@@ -5,9 +5,9 @@ import re
 
 import pytest
 
-from tools import boards as boards_module
-from tools.boards import ESP32, RP2, boards, find_board, folder_of, read_board
-from tools.failures import CommandError
+from tools.firmware import boards as boards_module
+from tools.firmware.boards import ESP32, RP2, boards, find_board, folder_of, read_board
+from tools.terminal.failures import CommandError
 from tools.virtual_board.kinds import KINDS
 
 ALL = sorted(boards())
@@ -130,7 +130,7 @@ def test_block_count_follows_the_flash_where_the_firmware_does():
 
 
 def test_boards_of_an_installed_wheel_are_found(tmp_path, monkeypatch):
-    fake = tmp_path / "site" / "tools" / "boards.py"
+    fake = tmp_path / "site" / "tools" / "firmware" / "boards.py"
     monkeypatch.setattr(boards_module, "__file__", str(fake))
     monkeypatch.syspath_prepend(str(tmp_path))
     package = tmp_path / "linkpost_boards" / "ESP32_GENERIC"

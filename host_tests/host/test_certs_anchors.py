@@ -10,9 +10,10 @@ import warnings
 import pytest
 from cryptography import x509
 
-from tools import anchors, cli, firmware
-from tools.anchors import ANCHORS, DIFFERS, MISSING, SAME
-from tools.failures import CommandError
+from tools import cli, firmware
+from tools.certs import anchors
+from tools.certs.anchors import ANCHORS, DIFFERS, MISSING, SAME
+from tools.terminal.failures import CommandError
 
 UTC = datetime.UTC
 # R1, the first of them to end, ends then (docs/protocol.md, "Root certificates").

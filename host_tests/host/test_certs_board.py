@@ -8,7 +8,9 @@ import pytest
 from linkpost_command import write_config
 from serial_board import needs_serial_board, serial_board
 
-from tools import anchors, certs, cli, firmware
+from tools import cli, firmware
+from tools.certs import anchors
+from tools.certs import command as certs
 
 pytestmark = needs_serial_board
 

@@ -11,10 +11,10 @@ import pytest
 import trustme
 from tls_server import Peer, answer_all
 
-from tools import certs as certs_command
 from tools import cli
-from tools.failures import CommandError
-from tools.tls_probe import probe
+from tools.certs import command as certs_command
+from tools.certs.tls_probe import probe
+from tools.terminal.failures import CommandError
 
 _S = 30.0
 

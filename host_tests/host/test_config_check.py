@@ -14,8 +14,8 @@ from linkpost.config import Config
 from linkpost.errors import ConfigError
 from linkpost.version import VERSION
 
-from tools.boards import boards, folder_of
-from tools.config_check import EXAMPLE_SECRET, check_config, dump_config, render
+from tools.firmware.boards import boards, folder_of
+from tools.firmware.config_check import EXAMPLE_SECRET, check_config, dump_config, render
 from tools.virtual_board import put_files, unix_port
 from tools.virtual_board.kinds import KINDS
 

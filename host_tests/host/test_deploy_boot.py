@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tools import deploy_watch, failures
-from tools.deploy_boot import FirstLines
+from tools.deploy import watch
+from tools.deploy.boot import FirstLines
+from tools.terminal import failures
 
 STARTED = '0.062 I app started device=a1/s1 endpoint=localhost:9 cause="power on" pending=0'
 TRACEBACK = [
@@ -95,10 +96,10 @@ def failed(error: str) -> str:
     return f'3.100 W send failed error={error} why="because" pending=2 again_ms=1000'
 
 
-def start_of(*lines: str, own_main=False, boot_s=30.0, **changes) -> deploy_watch.Start:
+def start_of(*lines: str, own_main=False, boot_s=30.0, **changes) -> watch.Start:
     first = judge(*lines)
     config = {**CONFIG, **changes}
-    return deploy_watch.judge(first, bool(lines), boot_s, config, own_main, "/dev/ttyUSB0")
+    return watch.judge(first, bool(lines), boot_s, config, own_main, "/dev/ttyUSB0")
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,11 @@ import json
 import pytest
 from littlefs_board import LittlefsBoard
 
-from tools import deploy, deploy_plan, deploy_record
-from tools.failures import CommandError
-from tools.usb_repl import BoardLost
+from tools.deploy import command as deploy
+from tools.deploy import plan as deploy_plan
+from tools.firmware import deploy_record
+from tools.terminal.failures import CommandError
+from tools.usb.repl import BoardLost
 
 CONFIG = {
     "endpoint": "localhost:9",

@@ -6,17 +6,20 @@ import pytest
 import trustme
 from littlefs_board import LittlefsBoard
 
-from tools import deploy, deploy_plan, deploy_record, heap_words
-from tools.board_identity import Identity, from_answer
-from tools.deploy_boot import FirstLines
-from tools.deploy_plan import EDITED, NONE, OTHER, OURS
-from tools.failures import CommandError
+from tools.deploy import command as deploy
+from tools.deploy import plan
+from tools.deploy.boot import FirstLines
+from tools.deploy.plan import EDITED, NONE, OTHER, OURS
+from tools.firmware import deploy_record
+from tools.terminal.failures import CommandError
+from tools.usb import heap_words
+from tools.usb.identity import Identity, from_answer
 
 CONFIG = (
     b'{"endpoint": "localhost", "product_key": "a1B2c3D4e5F", "device_name": "sensor01",'
     b' "device_secret": "0123456789abcdef0123456789abcdef", "sensors": [{"type": "simulated"}]}'
 )
-OURS_SHA256 = deploy_plan.sha256(b"ours")
+OURS_SHA256 = plan.sha256(b"ours")
 
 
 @pytest.mark.parametrize(
@@ -30,7 +33,7 @@ OURS_SHA256 = deploy_plan.sha256(b"ours")
     ],
 )
 def test_main_on_the_board_is_told_by_its_hash_and_by_what_it_uses(content, whose):
-    assert deploy_plan.whose_main(content, {OURS_SHA256, None}) == whose
+    assert plan.whose_main(content, {OURS_SHA256, None}) == whose
 
 
 def board_that_is(monkeypatch, **changes) -> tuple[LittlefsBoard, dict[str, bytes]]:
@@ -63,19 +66,17 @@ def test_board_that_cannot_run_it_is_refused_and_nothing_is_written(monkeypatch,
 def test_secret_is_in_no_message_of_a_wrong_config():
     text = CONFIG.replace(b'"localhost"', b"7")
     with pytest.raises(CommandError) as caught:
-        deploy_plan.parse_config(text, "COM3")
+        plan.parse_config(text, "COM3")
     assert "endpoint" in str(caught.value)
     assert "0123456789abcdef" not in str(caught.value)
 
 
 def test_config_on_the_board_is_read_as_the_board_reads_it():
     marked = b"\xef\xbb\xbf" + CONFIG
-    assert (
-        deploy_plan.parse_config(marked, "COM3")[0] == deploy_plan.parse_config(CONFIG, "COM3")[0]
-    )
+    assert plan.parse_config(marked, "COM3")[0] == plan.parse_config(CONFIG, "COM3")[0]
     for text, words in ((b"\xff\xfe{\x00}\x00", "is UTF-16"), (b"{,}", "is not JSON")):
         with pytest.raises(CommandError, match=f"{words}.*linkpost provision"):
-            deploy_plan.parse_config(text, "COM3")
+            plan.parse_config(text, "COM3")
 
 
 @pytest.mark.parametrize("text", [None, "", "{", "[]", '"x"', '{"version": "0'])

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tools.devices_csv import Triple, read_devices
-from tools.failures import USAGE, CommandError
+from tools.client.devices_csv import Triple, read_devices
+from tools.terminal.failures import USAGE, CommandError
 
 A = Triple("a1pk", "sensor01", "secret-of-one")
 B = Triple("a1pk", "b.c@d:e-f_2", "x" * 32)

@@ -17,7 +17,7 @@ from emulator_process import EmulatorProcess
 from tools.emulator.changes import Changes
 from tools.emulator.queries import Queries
 from tools.emulator.store import Store
-from tools.failures import CommandError
+from tools.terminal.failures import CommandError
 
 DEV1 = ("pk1", "dev1", "secret1")
 

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from tools.devices_csv import Triple
+from tools.client.devices_csv import Triple
 from tools.emulator import queries as queries_module
 from tools.emulator import rules, sql
 from tools.emulator.platform import Answer, Platform, Policy, Request

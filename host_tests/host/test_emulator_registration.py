@@ -232,7 +232,7 @@ def test_names_of_a_file_are_made_once_and_keep_their_secrets(tmp_path):
 
 
 def test_database_of_version_2_becomes_one_of_version_3(tmp_path):
-    from tools.devices_csv import Triple
+    from tools.client.devices_csv import Triple
     from tools.emulator.store import Store
 
     path = tmp_path / "emulator.db"

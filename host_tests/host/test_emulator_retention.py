@@ -14,7 +14,7 @@ from emulator_client import authenticate, encode_publish, exchange
 from emulator_process import EmulatorProcess
 
 from tools import cli
-from tools.devices_csv import Triple
+from tools.client.devices_csv import Triple
 from tools.emulator.platform import Platform, Policy, Request
 from tools.emulator.queries import Queries
 from tools.emulator.retention import Keep, Retention

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tools.devices_csv import Triple
+from tools.client.devices_csv import Triple
 from tools.emulator import rules
 from tools.emulator.platform import Platform, Policy, Request
 from tools.emulator.queries import Queries

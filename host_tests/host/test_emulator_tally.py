@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tools.devices_csv import Triple
+from tools.client.devices_csv import Triple
 from tools.emulator import tally as tally_module
 from tools.emulator.queries import Queries
 from tools.emulator.readings import parse_readings

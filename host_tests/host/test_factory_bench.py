@@ -8,16 +8,16 @@ import time
 
 import pytest
 
-from tools import factory
-from tools.boards import boards
-from tools.devices_csv import Triple
-from tools.esp_flash import Chip
-from tools.factory_bench import Job, Station, join_all
-from tools.factory_boot import Stopped, watch_boot
-from tools.factory_ledger import Ledger, LedgerError
-from tools.factory_view import View
-from tools.failures import NO_BOARD, TIMEOUT, USAGE, CommandError
-from tools.serial_ports import Plugged
+from tools.client.devices_csv import Triple
+from tools.factory import command as factory
+from tools.factory.bench import Job, Station, join_all
+from tools.factory.boot import Stopped, watch_boot
+from tools.factory.ledger import Ledger, LedgerError
+from tools.factory.view import View
+from tools.firmware.boards import boards
+from tools.flash.esp_flash import Chip
+from tools.terminal.failures import NO_BOARD, TIMEOUT, USAGE, CommandError
+from tools.usb.serial_ports import Plugged
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals here")
 BOARD = boards()["ESP32_GENERIC_C3"]

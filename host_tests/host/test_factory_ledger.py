@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from tools.devices_csv import Triple
-from tools.factory_ledger import DONE, FAILED, WRITTEN, Ledger, LedgerError, Refused
+from tools.client.devices_csv import Triple
+from tools.factory.ledger import DONE, FAILED, WRITTEN, Ledger, LedgerError, Refused
 
 A, B, C = (Triple("a1pk", f"sensor{i:02}", f"secret-of-{i}") for i in range(3))
 LIST = [A, B, C]
@@ -147,8 +147,8 @@ def test_full_disk_leaves_no_half_line(path):
     program = """
 import resource, signal, sys
 from pathlib import Path
-from tools.devices_csv import Triple
-from tools.factory_ledger import Ledger, LedgerError
+from tools.client.devices_csv import Triple
+from tools.factory.ledger import Ledger, LedgerError
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 ledger = Ledger(Path(sys.argv[1]))
 devices = [Triple("a1pk", "sensor%02d" % i, "x") for i in range(9)]

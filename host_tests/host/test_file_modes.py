@@ -19,7 +19,7 @@ from firmware_files import firmware_of
 from linkpost_command import run, start, write_config
 from serial_board import needs_serial_board, serial_board
 
-from tools.boards import boards
+from tools.firmware.boards import boards
 from tools.virtual_board import runtimes
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="file modes")

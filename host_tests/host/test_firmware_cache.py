@@ -7,9 +7,9 @@ import threading
 import pytest
 from firmware_files import firmware_of
 
-from tools import firmware_cache
-from tools.boards import find_board
-from tools.failures import NETWORK, CommandError
+from tools.firmware.boards import find_board
+from tools.flash import firmware_cache
+from tools.terminal.failures import NETWORK, CommandError
 
 BOARD = find_board("ESP32_GENERIC")
 NAME = BOARD.url.rpartition("/")[2]

@@ -5,16 +5,16 @@ import struct
 import pytest
 from firmware_files import firmware_of, partition
 
-from tools.boards import ESP32, boards
-from tools.failures import CommandError
-from tools.firmware_image import (
+from tools.firmware.boards import ESP32, boards
+from tools.flash.firmware_image import (
     check_firmware,
     encode_uf2,
     file_system_start,
     look_inside,
     uf2_blocks,
 )
-from tools.image_build import base_image, device_image, layout_of
+from tools.image.build import base_image, device_image, layout_of
+from tools.terminal.failures import CommandError
 
 ALL = boards()
 ESP = [board for board in ALL.values() if board.port == ESP32]

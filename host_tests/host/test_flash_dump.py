@@ -7,8 +7,8 @@ import pytest
 from filled_outbox import START_MS, files_in, fill_outbox
 from linkpost_command import run
 
-from tools.flash_dump import file_systems
-from tools.flash_files import flash_files
+from tools.virtual_board.flash_dump import file_systems
+from tools.virtual_board.flash_files import flash_files
 from tools.virtual_board.image import build_image
 from tools.virtual_board.kinds import KINDS
 

@@ -9,9 +9,9 @@ from linkpost.log import Log
 from linkpost.ports.host import HostPort
 from rich.cells import cell_len
 
-from tools.log_line import LogLine, parse_log_line
-from tools.monitor_view import Listener, as_json, as_text
-from tools.time_words import duration
+from tools.monitor.log_line import LogLine, parse_log_line
+from tools.monitor.view import Listener, as_json, as_text
+from tools.terminal.time_words import duration
 
 ACCEPTED = "12.345 I send accepted seq=17 ms=412 id=1882625801104255323"
 FAILED = (

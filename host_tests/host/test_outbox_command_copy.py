@@ -6,8 +6,8 @@ import pytest
 from click.testing import CliRunner
 from filled_outbox import START_MS, files_in, fill_outbox
 
-from tools.outbox import outbox
-from tools.outbox_copy import look_into
+from tools.firmware.outbox_copy import look_into
+from tools.outbox.command import outbox
 from tools.virtual_board.image import build_image
 from tools.virtual_board.kinds import KINDS
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path, PurePosixPath
 
-from tools import firmware, mip_package
+from tools import firmware
+from tools.mip import package_json
 
 ROOT = Path(__file__).parent.parent.parent
 PACKAGE = ROOT / "firmware" / "linkpost"
@@ -24,8 +25,8 @@ def modules() -> set[str]:
 
 
 def test_package_json_is_that_of_the_firmware_as_it_is():
-    assert (ROOT / "package.json").read_text() == mip_package.render(), (
-        "the firmware's files or its version changed; run: python -m tools.mip_package"
+    assert (ROOT / "package.json").read_text() == package_json.render(), (
+        "the firmware's files or its version changed; run: python -m tools.mip.package_json"
     )
 
 

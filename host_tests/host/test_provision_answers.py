@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tools.provision_answers import (
+from tools.provision.answers import (
     IDENTITY,
     INTERVAL,
     WIFI,

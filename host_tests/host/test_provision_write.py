@@ -3,8 +3,8 @@
 import pytest
 from littlefs_board import LittlefsBoard
 
-from tools.failures import CommandError
-from tools.provision import write_config
+from tools.provision.command import write_config
+from tools.terminal.failures import CommandError
 
 OLD = b'{"device_name": "old"}' * 30
 NEW = b'{"device_name": "new"}' * 40

@@ -11,7 +11,7 @@ from linkpost import sensor_types
 from linkpost.config import Config
 from linkpost.sensors.i2c import PINS
 
-from tools.boards import boards, folder_of
+from tools.firmware.boards import boards, folder_of
 
 DEVICE = {
     "endpoint": "iot.example",

@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from tools.board_identity import Identity
-from tools.board_status import BoardStatus
-from tools.outbox_copy import Contents
-from tools.status import rows
+from tools.firmware.outbox_copy import Contents
+from tools.status.board_status import BoardStatus
+from tools.status.command import rows
+from tools.usb.identity import Identity
 
 NOW_MS = 1_790_000_000_000
 WHO = Identity(

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tools import paused_board, raw_repl, serial_link
-from tools.failures import NO_BOARD, CommandError
-from tools.usb_board import OnBoardError, UsbBoard
+from tools.terminal.failures import NO_BOARD, CommandError
+from tools.usb import paused_board, raw_repl, serial_link
+from tools.usb.board import OnBoardError, UsbBoard
 
 if sys.platform == "win32":
     pytest.skip("pseudo-terminals are POSIX", allow_module_level=True)

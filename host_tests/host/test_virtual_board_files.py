@@ -9,8 +9,9 @@ import pytest
 import trustme
 from cryptography import x509
 
-from tools import board_files, deploy_record, firmware, mpy
-from tools.failures import CommandError
+from tools import firmware
+from tools.firmware import board_files, deploy_record, mpy
+from tools.terminal.failures import CommandError
 
 CONFIG = {
     "endpoint": "localhost:8443",

@@ -5,7 +5,7 @@ import stat
 
 import pytest
 
-from tools.failures import CommandError
+from tools.terminal.failures import CommandError
 from tools.virtual_board import image
 from tools.virtual_board.kinds import KINDS
 

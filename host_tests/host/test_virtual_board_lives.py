@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tools import failures, firmware
-from tools.mpy import compile_mpy
+from tools import firmware
+from tools.firmware.mpy import compile_mpy
+from tools.terminal import failures
 from tools.virtual_board import command, image, life, runtimes, supervisor
 from tools.virtual_board.kinds import KINDS
 from tools.virtual_board.supervisor import Setup, Supervisor

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from host_tests.interruptible import end_quietly, workers
-from tools.mpy import compile_mpy
+from tools.firmware.mpy import compile_mpy
 
 HERE = Path(__file__).parent
 FIRMWARE = HERE.parent.parent / "firmware"

@@ -21,8 +21,8 @@ from firmware_files import firmware_of
 from linkpost_command import run, start
 from terminal import linkpost_in_terminal
 
-from tools.boards import boards
 from tools.chip import cache as chip_cache
+from tools.firmware.boards import boards
 
 PRODUCT_KEY = "a1B2c3D4e5F"
 TRIPLE = (PRODUCT_KEY, "sensor01", SECRET)

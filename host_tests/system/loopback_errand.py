@@ -20,7 +20,7 @@ from firmware_files import firmware_of  # noqa: E402
 from linkpost_command import run, start_module, write_config  # noqa: E402
 from serial_board import serial_board  # noqa: E402
 
-from tools.boards import boards  # noqa: E402
+from tools.firmware.boards import boards  # noqa: E402
 from tools.virtual_board import runtimes  # noqa: E402
 
 _WAIT_S = 100
@@ -35,7 +35,7 @@ def main() -> None:
                 _on_a_cable(emulator, folder)
             _say("emulator", emulator.stop(), emulator.log)
         _with_nobody_there(folder)
-        with start_module("tools.demo", REPORTS="1") as demo:
+        with start_module("tools.demo.command", REPORTS="1") as demo:
             _, errors = demo.communicate(timeout=_WAIT_S)
         _say("demo", demo.returncode, errors)
 

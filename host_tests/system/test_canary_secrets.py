@@ -17,9 +17,9 @@ from emulator_client import authenticate
 from emulator_process import DEVICE_NAME, PRODUCT_KEY, EmulatorProcess
 
 from tools import cli, firmware
-from tools.board_files import anchors
-from tools.devices_csv import read_devices
-from tools.failures import USAGE, CommandError
+from tools.client.devices_csv import read_devices
+from tools.firmware.board_files import anchors
+from tools.terminal.failures import USAGE, CommandError
 from tools.virtual_board import runtimes
 
 TRIPLE = (PRODUCT_KEY, DEVICE_NAME, canaries.SECRET)

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 from linkpost_command import start_module
 
-from tools import demo
+from tools.demo import command as demo
 
 REPORT = re.compile(r"\d\d:\d\d:\d\d  accepted: report (\d+)  \w+=.*")
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 
 
 def start(tmp_path, **variables):
-    return start_module("tools.demo", TMPDIR=str(tmp_path), **variables)
+    return start_module("tools.demo.command", TMPDIR=str(tmp_path), **variables)
 
 
 def wait_for_report(process):

@@ -18,10 +18,10 @@ import pytest
 from cut_cable import CutCable
 from serial_board import needs_serial_board, serial_board
 
-from tools import deploy
-from tools.board_files import files_for
-from tools.failures import NO_BOARD, CommandError
-from tools.usb_board import UsbBoard
+from tools.deploy import command as deploy
+from tools.firmware.board_files import files_for
+from tools.terminal.failures import NO_BOARD, CommandError
+from tools.usb.board import UsbBoard
 
 SWEEP = os.environ.get("LINKPOST_DEPLOY_CUTS", "")
 pytestmark = [needs_serial_board, *([pytest.mark.timeout(0)] if SWEEP else [])]

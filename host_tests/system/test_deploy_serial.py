@@ -10,10 +10,12 @@ import pytest
 from emulator_process import EmulatorProcess
 from serial_board import BoardOnPort, needs_serial_board, serial_board
 
-from tools import deploy, deploy_record, failures
-from tools.board_files import files_for
-from tools.failures import CommandError
-from tools.usb_board import UsbBoard
+from tools.deploy import command as deploy
+from tools.firmware import deploy_record
+from tools.firmware.board_files import files_for
+from tools.terminal import failures
+from tools.terminal.failures import CommandError
+from tools.usb.board import UsbBoard
 
 pytestmark = needs_serial_board
 

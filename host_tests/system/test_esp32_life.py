@@ -14,8 +14,8 @@ import pytest
 from emulator_process import DEVICE_NAME, PRODUCT_KEY, EmulatorProcess
 from linkpost_command import start, write_config
 
-from tools.board_files import files_for, load_config
 from tools.chip import cache
+from tools.firmware.board_files import files_for, load_config
 from tools.virtual_board import runtimes
 
 pytestmark = [

@@ -11,7 +11,7 @@ from firmware_files import firmware_of
 from linkpost_command import run, start
 from serial_board import needs_serial_board, serial_board
 
-from tools.boards import boards
+from tools.firmware.boards import boards
 from tools.virtual_board.image import open_image
 from tools.virtual_board.kinds import kind_of
 

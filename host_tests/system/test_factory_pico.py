@@ -7,12 +7,12 @@ import pytest
 from firmware_files import firmware_of
 from serial_board import needs_serial_board, serial_board
 
-from tools import factory_writers
-from tools.boards import boards
-from tools.devices_csv import Triple
-from tools.factory_writers import Images, PicoWriter
-from tools.failures import CommandError
-from tools.firmware_image import uf2_blocks
+from tools.client.devices_csv import Triple
+from tools.factory import writers
+from tools.factory.writers import Images, PicoWriter
+from tools.firmware.boards import boards
+from tools.flash.firmware_image import uf2_blocks
+from tools.terminal.failures import CommandError
 from tools.virtual_board.image import open_image
 from tools.virtual_board.kinds import kind_of
 
@@ -48,8 +48,8 @@ class Drives:
         self.folder = folder / "drive"
         self.folder.mkdir()
         self.is_there = False
-        monkeypatch.setattr(factory_writers, "find_drive", self.find)
-        monkeypatch.setattr(factory_writers, "wait_for_drive", lambda board, wait_s: self.folder)
+        monkeypatch.setattr(writers, "find_drive", self.find)
+        monkeypatch.setattr(writers, "wait_for_drive", lambda board, wait_s: self.folder)
 
     @property
     def uf2(self):
@@ -113,7 +113,7 @@ def test_new_pico_gets_micropython_alone(tmp_path, monkeypatch, writer):
 def test_drive_of_another_board_is_not_written_to(tmp_path, monkeypatch, writer):
     drives = Drives(tmp_path, monkeypatch)
     drives.is_there = True
-    chip = factory_writers.Chip(BOARD.chip_name, MAC, BOARD.size)
+    chip = writers.Chip(BOARD.chip_name, MAC, BOARD.size)
     with pytest.raises(CommandError, match="another board"):
         writer.write("port", chip, TRIPLE, lambda percent: None)
     assert not drives.uf2.exists()

@@ -13,7 +13,7 @@ from linkpost_command import run, start
 from registration_client import PRODUCT, PRODUCT_SECRET
 from test_factory import MACS, Bench, wait_to_hear
 
-from tools.devices_csv import read_devices
+from tools.client.devices_csv import read_devices
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals here")
 BY_MAC = "240ac4000000"  # MACS[0]

@@ -10,10 +10,10 @@ from esp32_mock_bootloader import mock_bootloader
 from firmware_files import firmware_of
 from linkpost_command import run
 
-from tools.boards import ESP32, boards
-from tools.esp_flash import flash_esp, read_chip
-from tools.failures import CommandError
-from tools.firmware_image import uf2_blocks
+from tools.firmware.boards import ESP32, boards
+from tools.flash.esp_flash import flash_esp, read_chip
+from tools.flash.firmware_image import uf2_blocks
+from tools.terminal.failures import CommandError
 
 ESP = sorted(name for name, board in boards().items() if board.port == ESP32)
 PICO = sorted(name for name, board in boards().items() if board.port != ESP32)

@@ -12,10 +12,10 @@ from emulator_process import EmulatorProcess
 from linkpost_command import start
 
 from tools import cli
-from tools.failures import CommandError
 from tools.fleet import run, vendor
 from tools.fleet.board import Tally
 from tools.fleet.run import Crowd
+from tools.terminal.failures import CommandError
 
 _QUICK = ["--boards", "5", "--interval", "0.2", "--duration", "1.5"]
 

@@ -18,10 +18,10 @@ from linkpost_command import run, start
 from terminal import linkpost_in_terminal
 
 from tools import firmware
-from tools.boards import ESP32, boards
-from tools.devices_csv import Triple
-from tools.firmware_image import uf2_blocks
-from tools.image_build import device_image, file_names, layout_of
+from tools.client.devices_csv import Triple
+from tools.firmware.boards import ESP32, boards
+from tools.flash.firmware_image import uf2_blocks
+from tools.image.build import device_image, file_names, layout_of
 from tools.virtual_board import runtimes, unix_port
 from tools.virtual_board.image import build_image, open_image
 from tools.virtual_board.kinds import kind_of

@@ -16,7 +16,8 @@ from linkpost_command import run
 from serial_board import WAIT_S, needs_serial_board, serial_board
 from terminal import linkpost_in_terminal
 
-from tools import failures, monitor
+from tools.monitor import command as monitor
+from tools.terminal import failures
 
 pytestmark = needs_serial_board
 

@@ -22,8 +22,8 @@ from registration_client import PRODUCT, PRODUCT_SECRET, form, register, triple_
 from terminal import linkpost_in_terminal
 from tls_server import Authority, Peer, reply
 
-from tools.devices_csv import read_devices
-from tools.failures import CommandError
+from tools.client.devices_csv import read_devices
+from tools.terminal.failures import CommandError
 
 NUMBERS = iter(range(100_000))
 RESET = "reset it in the console, then use --again"
@@ -166,7 +166,7 @@ def test_trouble_of_the_moment_is_asked_again(emulator, bench, names):
 
 
 def test_where_nothing_listens_nothing_is_left_behind(bench, names):
-    from tools.lasting_port import lasting_port
+    from tools.soak.lasting_port import lasting_port
 
     done = bench.run(names, host=f"localhost:{lasting_port()}")
     assert done.returncode == 4
@@ -322,7 +322,7 @@ def test_certificate_that_this_computers_clock_calls_expired_names_the_clock(
 
 
 def test_clock_that_cannot_be_right_is_refused_before_a_connection(monkeypatch):
-    from tools import registration
+    from tools.register import registration
 
     registration.check_clock()
     monkeypatch.setattr(registration.time, "time", lambda: 1_600_000_000.0)  # 2020
@@ -525,7 +525,7 @@ def test_full_disk_stops_before_a_secret_is_given_out(emulator, bench, names):
 
 
 def test_write_that_fails_after_the_reply_names_the_device(tmp_path):
-    from tools.secret_list import SecretList
+    from tools.register.secret_list import SecretList
 
     with SecretList(tmp_path / "list.csv", PRODUCT) as listed:
         listed.reserve("sensor01")
@@ -546,7 +546,8 @@ class Failing:
 
 
 def test_row_is_on_the_disk_before_the_platform_is_asked(tmp_path, monkeypatch):
-    from tools import register_run, secret_list
+    from tools.register import run as register_run
+    from tools.register import secret_list
 
     events = []
     fsync = os.fsync

@@ -14,8 +14,8 @@ from linkpost_command import run
 from serial_board import needs_serial_board, serial_board
 from terminal import linkpost_in_terminal
 
-from tools import failures
-from tools.usb_board import UsbBoard
+from tools.terminal import failures
+from tools.usb.board import UsbBoard
 
 pytestmark = needs_serial_board
 

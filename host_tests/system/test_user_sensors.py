@@ -11,7 +11,7 @@ from linkpost_command import both_runtimes, run, write_config
 from littlefs import LittleFS
 from serial_board import needs_serial_board, serial_board
 
-from tools.board_files import files_for
+from tools.firmware.board_files import files_for
 from tools.virtual_board import image, kinds
 
 SOIL = """

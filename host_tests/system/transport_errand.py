@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import transport_probe
 
-from tools.mpy import compile_mpy
+from tools.firmware.mpy import compile_mpy
 
 ROOT = Path(__file__).parent.parent.parent
 RUNTIMES = ["cpython", "micropython"]

@@ -13,10 +13,11 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from tools import failures, firmware
-from tools.bench import heap32
-from tools.bench.budgets import BUDGETS
-from tools.bench.figures import Figures, collect_counts, collect_times
+from .. import firmware
+from ..terminal import failures
+from . import heap32
+from .budgets import BUDGETS
+from .figures import Figures, collect_counts, collect_times
 
 _ROOT = Path(__file__).parent.parent.parent
 _README_START = "<!-- made by make bench -->"
@@ -46,7 +47,7 @@ def bench(check: bool, rounds: int, out: Path, readme: bool, chip: bool, accept:
     if not (_ROOT / "host_tests").is_dir():
         raise failures.CommandError("the benchmarks need linkpost's source tree; clone it")
     if chip:
-        from tools.bench.chip import command
+        from .chip import command
 
         return command.check() if check else command.measure(accept)
     if check and not heap32.is_possible() and os.environ.get("CI"):

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from tools.bench import heap32, measure
-from tools.bench.budgets import BUDGETS
+from . import heap32, measure
+from .budgets import BUDGETS
 
 _YEAR_OF_MINUTES = 365.25 * 24 * 60
 _CYCLES = 100_000  # erases that NOR flash bears, by its data sheets

@@ -9,10 +9,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from tools import board_files
-from tools.bench.measure import CONFIG
-from tools.chip import node
-from tools.failures import CommandError
+from ..chip import node
+from ..firmware import board_files
+from ..terminal.failures import CommandError
+from .measure import CONFIG
 
 _HERE = Path(__file__).parent / "webassembly"
 _TIMEOUT_S = 300

@@ -15,11 +15,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tools import board_files, firmware
-from tools.bench.proxy import CountingProxy, Counts
-from tools.failures import CommandError
-from tools.soak.platform import Platform
-from tools.virtual_board import unix_port
+from .. import firmware
+from ..firmware import board_files
+from ..soak.platform import Platform
+from ..terminal.failures import CommandError
+from ..virtual_board import unix_port
+from .proxy import CountingProxy, Counts
 
 _HERE = Path(__file__).parent
 _ON_MICROPYTHON = _HERE / "on_micropython"

@@ -10,11 +10,11 @@ import re
 import struct
 from pathlib import Path
 
-from tools import whole_file
-from tools.boards import Board, find_board
-from tools.failures import CommandError
-from tools.firmware_cache import cache_dir, download, url_of
-from tools.firmware_image import check_firmware
+from ..files import whole_file
+from ..firmware.boards import Board, find_board
+from ..flash.firmware_cache import cache_dir, download, url_of
+from ..flash.firmware_image import check_firmware
+from ..terminal.failures import CommandError
 
 BOARD = "RPI_PICO_W"
 ROM_BYTES = 16384

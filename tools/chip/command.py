@@ -13,23 +13,24 @@ from typing import Any
 
 import click
 
-from tools import failures, firmware
-from tools.board_files import CA_PREFIX, load_config
-from tools.chip import cache, flash
-from tools.chip.process import ChipProcess
-from tools.chip.repl import ChipRepl
-from tools.chip.run import ChipRun, Wanted
-from tools.chip.serial_command import serial
-from tools.config_check import CHECKED, CONFIG, check_config
-from tools.failures import CommandError
-from tools.virtual_board import image
-from tools.virtual_board.endings import (
+from .. import firmware
+from ..firmware.board_files import CA_PREFIX, load_config
+from ..firmware.config_check import CHECKED, CONFIG, check_config
+from ..terminal import failures
+from ..terminal.failures import CommandError
+from ..virtual_board import image
+from ..virtual_board.endings import (
     exit_code,
     stop_on_signals,
     tell_end,
     tell_last_line,
     tell_operations,
 )
+from . import cache, flash
+from .process import ChipProcess
+from .repl import ChipRepl
+from .run import ChipRun, Wanted
+from .serial_command import serial
 
 HEAP_BYTES = 205_568  # what MicroPython's build for the Pico W has
 

@@ -7,16 +7,17 @@ from typing import Any
 
 from littlefs import LittleFSError
 
-from tools import deploy_record, whole_file
-from tools.board_files import files_for
-from tools.chip import cache
-from tools.failures import CommandError
-from tools.firmware_image import check_firmware, uf2_blocks
-from tools.flash_files import image_files
-from tools.mpy import compile_mpy
-from tools.outbox_copy import Files
-from tools.virtual_board import image
-from tools.virtual_board.kinds import kind_of
+from ..files import whole_file
+from ..firmware import deploy_record
+from ..firmware.board_files import files_for
+from ..firmware.mpy import compile_mpy
+from ..firmware.outbox_copy import Files
+from ..flash.firmware_image import check_firmware, uf2_blocks
+from ..terminal.failures import CommandError
+from ..virtual_board import image
+from ..virtual_board.flash_files import image_files
+from ..virtual_board.kinds import kind_of
+from . import cache
 
 FLASH_BYTES = 2 * 1024 * 1024
 _STAND_INS = Path(__file__).parent / "stand_ins"

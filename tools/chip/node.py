@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from tools.failures import CommandError
+from ..terminal.failures import CommandError
 
 NODE_MAJOR = 18  # the emulator's own requirement
 _BUILD = Path(__file__).parent.parent.parent / "build"

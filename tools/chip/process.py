@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tools.chip import cache, node
+from . import cache, node
 
 OPTION_HEAP = 1
 OPTION_TLS_ON_HOST = 2

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from tools.chip.process import ChipProcess
-from tools.failures import NO_BOARD, TIMEOUT, CommandError
+from ..terminal.failures import NO_BOARD, TIMEOUT, CommandError
+from .process import ChipProcess
 
 
 class ChipRepl:

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tools.chip import flash as flash_file
-from tools.chip.process import ChipProcess
-from tools.failures import USAGE, CommandError
-from tools.log_line import parse_log_line
-from tools.outbox_copy import look_into
-from tools.virtual_board.life import CRASHED
-from tools.virtual_board.supervisor import DONE, INTERRUPTED, POWER_CUT, TIMEOUT, Counts, Outcome
+from ..firmware.outbox_copy import look_into
+from ..monitor.log_line import parse_log_line
+from ..terminal.failures import USAGE, CommandError
+from ..virtual_board.life import CRASHED
+from ..virtual_board.supervisor import DONE, INTERRUPTED, POWER_CUT, TIMEOUT, Counts, Outcome
+from . import flash as flash_file
+from .process import ChipProcess
 
 # After Ctrl-C, for what the board does in one piece; then its power is cut.
 _STOP_S = 30.0

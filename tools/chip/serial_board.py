@@ -9,10 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tools.chip import flash as flash_file
-from tools.chip.process import ChipProcess
-from tools.failures import CommandError
-from tools.virtual_board.serial_port import SerialPort
+from ..terminal.failures import CommandError
+from ..virtual_board.serial_port import SerialPort
+from . import flash as flash_file
+from .process import ChipProcess
 
 NATIVE = "native"
 _GONE_S = 1.0  # how long a native port is away at a reset

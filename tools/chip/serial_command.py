@@ -8,11 +8,11 @@ from pathlib import Path
 
 import click
 
-from tools import failures
-from tools.board_files import load_config
-from tools.chip import flash as flash_file
-from tools.virtual_board import image
-from tools.virtual_board.ready import port_name, tell_ready
+from ..firmware.board_files import load_config
+from ..terminal import failures
+from ..virtual_board import image
+from ..virtual_board.ready import port_name, tell_ready
+from . import flash as flash_file
 
 
 @click.command(short_help="Its REPL on a serial port, for mpremote and deploy.")
@@ -75,7 +75,7 @@ def serial(
     """
     if sys.platform == "win32":
         raise failures.CommandError("board chip serial needs pseudo-terminals: Linux or macOS")
-    from tools.chip.serial_board import ChipOnPort
+    from .serial_board import ChipOnPort
 
     if ca is not None and config is None:
         raise failures.CommandError("--ca needs --config")

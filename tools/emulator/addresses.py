@@ -7,7 +7,7 @@ import ipaddress
 import os
 import socket
 
-from tools.failures import NETWORK, CommandError
+from ..terminal.failures import NETWORK, CommandError
 
 # Where a name resolves to both families, a client may take either.
 _SECOND_HOST = {"127.0.0.1": "::1", "localhost": "::1", "0.0.0.0": "::"}  # noqa: S104

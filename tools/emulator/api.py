@@ -12,12 +12,12 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel, ConfigDict, Field
 
-from tools import firmware
-from tools.emulator import api_products
-from tools.emulator.desk import Desk, UnknownDeviceError, UnknownProductError
-from tools.emulator.export import MEDIA_TYPES, Format, export_pages
-from tools.emulator.faults import Fault, FaultRequest
-from tools.emulator.queries import DeviceRow, MessageRow
+from .. import firmware
+from . import api_products
+from .desk import Desk, UnknownDeviceError, UnknownProductError
+from .export import MEDIA_TYPES, Format, export_pages
+from .faults import Fault, FaultRequest
+from .queries import DeviceRow, MessageRow
 
 
 class Requests(BaseModel):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import FastAPI, HTTPException
 from pydantic import BaseModel, ConfigDict, Field
 
-from tools.emulator.desk import Desk
+from .desk import Desk
 
 
 class ProductView(BaseModel):

@@ -17,8 +17,8 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from tools import whole_file
-from tools.failures import CommandError
+from ..files import whole_file
+from ..terminal.failures import CommandError
 
 ALWAYS = ("localhost", "127.0.0.1", "::1")
 _END = b"-----END CERTIFICATE-----\n"

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import click
 
-from tools.devices_csv import Triple, check_product, check_triple, read_devices, read_names
-from tools.emulator import places, rules, wire
-from tools.emulator.export_command import export
-from tools.emulator.platform import TOKEN_TTL_S, Policy
-from tools.emulator.retention import KEEP_MESSAGES, Keep
-from tools.failures import DONE, CommandError
+from ..client.devices_csv import Triple, check_product, check_triple, read_devices, read_names
+from ..terminal.failures import DONE, CommandError
+from . import places, rules, wire
+from .export_command import export
+from .platform import TOKEN_TTL_S, Policy
+from .retention import KEEP_MESSAGES, Keep
 
 _PASSWORD_MIN = 8
 _PORT = click.IntRange(0, 65535)
@@ -193,7 +193,7 @@ def emulator(
     """
     if context.invoked_subcommand is not None:
         return DONE
-    from tools.emulator import server  # pays for FastAPI, which `--help` does not need
+    from . import server  # pays for FastAPI, which `--help` does not need
 
     logging.basicConfig(
         stream=sys.stderr,

@@ -10,12 +10,12 @@ import sqlite3
 import ssl
 from dataclasses import dataclass, field
 
-from tools.emulator import rules, wire
-from tools.emulator.faults import Fault, FaultBook
-from tools.emulator.masking import mask_reply, mask_text
-from tools.emulator.platform import Answer, Platform, Request
-from tools.emulator.store import Device
-from tools.emulator.tls_stream import TLSStream
+from . import rules, wire
+from .faults import Fault, FaultBook
+from .masking import mask_reply, mask_text
+from .platform import Answer, Platform, Request
+from .store import Device
+from .tls_stream import TLSStream
 
 _log = logging.getLogger("linkpost.emulator")
 _FILLER = 65536

@@ -6,13 +6,13 @@ import secrets
 import time
 from dataclasses import dataclass, field
 
-from tools.devices_csv import Triple, check_product, check_triple
-from tools.emulator import removal
-from tools.emulator.changes import Changes
-from tools.emulator.connection import Service
-from tools.emulator.faults import Fault, FaultRequest
-from tools.emulator.queries import Queries
-from tools.emulator.store import Product, Store
+from ..client.devices_csv import Triple, check_product, check_triple
+from . import removal
+from .changes import Changes
+from .connection import Service
+from .faults import Fault, FaultRequest
+from .queries import Queries
+from .store import Product, Store
 
 
 class UnknownDeviceError(Exception):

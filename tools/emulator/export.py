@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from tools.emulator.queries import MessageRow, Queries
+from .queries import MessageRow, Queries
 
 Format = Literal["csv", "ndjson"]
 MEDIA_TYPES: dict[str, Format] = {"text/csv": "csv", "application/x-ndjson": "ndjson"}

@@ -12,10 +12,10 @@ from typing import TextIO
 
 import click
 
-from tools.emulator.export import Format, export_pages
-from tools.emulator.places import default_db
-from tools.emulator.queries import Queries
-from tools.failures import DONE, CommandError
+from ..terminal.failures import DONE, CommandError
+from .export import Format, export_pages
+from .places import default_db
+from .queries import Queries
 
 
 @click.command(short_help="Messages as CSV or NDJSON.")

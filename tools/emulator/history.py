@@ -6,14 +6,14 @@ import sqlite3
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tools.emulator.masking import KEEP_BYTES, mask_body, mask_form, mask_head, mask_text
-from tools.emulator.store import Device
-from tools.emulator.tally import Tally
+from .masking import KEEP_BYTES, mask_body, mask_form, mask_head, mask_text
+from .store import Device
+from .tally import Tally
 
 if TYPE_CHECKING:
-    from tools.emulator.platform import Request
-    from tools.emulator.registration import Registration
-    from tools.emulator.rules import AuthFields
+    from .platform import Request
+    from .registration import Registration
+    from .rules import AuthFields
 
 _TEXT_MAX = 1000
 REGISTRATION = "registration"  # in the place of a client id, which a registration has not

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from tools.emulator.connection import Service, serve
-from tools.emulator.tls_stream import TLSStream
+from .connection import Service, serve
+from .tls_stream import TLSStream
 
 _log = logging.getLogger("linkpost.emulator")
 _END_S = 3.0  # what open connections get at the end

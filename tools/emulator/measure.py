@@ -17,12 +17,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tools.devices_csv import Triple
-from tools.emulator.export import export_pages
-from tools.emulator.platform import Platform, Policy, Request
-from tools.emulator.queries import Queries
-from tools.emulator.retention import Keep, Retention
-from tools.emulator.store import Store
+from ..client.devices_csv import Triple
+from .export import export_pages
+from .platform import Platform, Policy, Request
+from .queries import Queries
+from .retention import Keep, Retention
+from .store import Store
 
 _DEVICES = 50
 _TIMES = 10

@@ -8,10 +8,10 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from tools.devices_csv import Triple
-from tools.emulator import registrar, registration, rules
-from tools.emulator.history import Happened, History
-from tools.emulator.store import DISABLED, Device, Store
+from ..client.devices_csv import Triple
+from . import registrar, registration, rules
+from .history import Happened, History
+from .store import DISABLED, Device, Store
 
 AUTH = "auth"
 TOPIC = "topic"

@@ -14,9 +14,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.emulator import sql
-from tools.emulator.schema import VERSION
-from tools.failures import CommandError
+from ..terminal.failures import CommandError
+from . import sql
+from .schema import VERSION
 
 # The vendor's page says that the console shows devices over HTTPS as online and offline, and not
 # when. We show one as online for five minutes after its last accepted request.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tools.emulator import registration, rules
-from tools.emulator.store import DISABLED, Store
+from . import registration, rules
+from .store import DISABLED, Store
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from tools.emulator.store import Device, Store
+from .store import Device, Store
 
 # As much as is deleted at once; between two steps the platform answers.
 _STEP = 500

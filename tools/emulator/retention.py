@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tools.emulator.queries import Queries
-from tools.emulator.store import Store
+from .queries import Queries
+from .store import Store
 
 KEEP_MESSAGES = 200_000  # about 200 MB of small ones, with what went over the wire
 _STEP = 50  # a payload may have 128 KB

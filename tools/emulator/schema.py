@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from tools.failures import CommandError
+from ..terminal.failures import CommandError
 
 VERSION = 3
 

@@ -15,21 +15,21 @@ from pathlib import Path
 
 import uvicorn
 
-from tools import whole_file
-from tools.devices_csv import Triple
-from tools.emulator import addresses, certs, page, wire
-from tools.emulator.api import make_api
-from tools.emulator.changes import Changes
-from tools.emulator.connection import Service
-from tools.emulator.desk import Desk
-from tools.emulator.faults import FaultBook
-from tools.emulator.guard import LOCAL_NAMES, Guard
-from tools.emulator.listener import Connections
-from tools.emulator.platform import Platform, Policy
-from tools.emulator.queries import Queries
-from tools.emulator.retention import Keep, Retention
-from tools.emulator.store import Store
-from tools.failures import DONE, INTERRUPTED, NETWORK, CommandError
+from ..client.devices_csv import Triple
+from ..files import whole_file
+from ..terminal.failures import DONE, INTERRUPTED, NETWORK, CommandError
+from . import addresses, certs, page, wire
+from .api import make_api
+from .changes import Changes
+from .connection import Service
+from .desk import Desk
+from .faults import FaultBook
+from .guard import LOCAL_NAMES, Guard
+from .listener import Connections
+from .platform import Platform, Policy
+from .queries import Queries
+from .retention import Keep, Retention
+from .store import Store
 
 _log = logging.getLogger("linkpost.emulator")
 

@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tools.devices_csv import Triple
-from tools.emulator import schema
-from tools.failures import CommandError
+from ..client.devices_csv import Triple
+from ..terminal.failures import CommandError
+from . import schema
 
 # An expired token is still known as expired for that long; then it is one never heard of.
 _KEEP_EXPIRED_MS = 30 * 24 * 3600 * 1000

@@ -11,7 +11,7 @@ from __future__ import annotations
 import sqlite3
 from collections import defaultdict
 
-from tools.emulator.readings import Reading, parse_readings
+from .readings import Reading, parse_readings
 
 # What a device that sends nonsense can make us keep. Beyond it the oldest go: a stream's lowest
 # runs are taken for one, with what is missing between them still missing.

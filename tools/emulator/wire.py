@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import h11
 
-from tools.emulator import registration, rules
-from tools.emulator.platform import Answer, Request
-from tools.emulator.tls_stream import TLSStream
+from . import registration, rules
+from .platform import Answer, Request
+from .tls_stream import TLSStream
 
 _HEAD_MAX_BYTES = 16384
 _HEAD_END = re.compile(rb"\r?\n\r?\n")

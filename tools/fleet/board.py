@@ -10,7 +10,7 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import Any
 
-from tools.fleet.driver import LinkpostError, Publisher
+from .driver import LinkpostError, Publisher
 
 from linkpost.backoff import pause_ms  # isort: skip
 from linkpost.protocol.alink import encode_alink  # isort: skip

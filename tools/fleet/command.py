@@ -14,12 +14,12 @@ from typing import Any
 import click
 from rich.console import Console as Terminal
 
-from tools import failures
-from tools.board_files import anchors, load_config
-from tools.devices_csv import Triple, read_devices
-from tools.failures import CommandError
-from tools.fleet.console import Console
-from tools.fleet.vendor import refuse_vendor
+from ..client.devices_csv import Triple, read_devices
+from ..firmware.board_files import anchors, load_config
+from ..terminal import failures
+from ..terminal.failures import CommandError
+from .console import Console
+from .vendor import refuse_vendor
 
 _SPARE_FILES = 64
 _FROM_TEMPLATE = ("format", "sign_method", "topic")
@@ -110,9 +110,9 @@ def fleet(
         _devices(boards, csv_file, target) as triples,
     ):
         # After the imports above, and not before them: `--help` needs no firmware.
-        from tools.fleet import report
-        from tools.fleet.board import Tally
-        from tools.fleet.run import Crowd
+        from . import report
+        from .board import Tally
+        from .run import Crowd
 
         tally = Tally()
         made = _make_boards(template, target, triples, interval_s, tally)
@@ -154,8 +154,8 @@ def _make_boards(
     interval_s: float,
     tally: Any,
 ) -> list[Any]:
-    from tools.fleet.board import Board
-    from tools.fleet.driver import Publisher, make_context
+    from .board import Board
+    from .driver import Publisher, make_context
 
     from linkpost.config import Config  # isort: skip
     from linkpost.ports.host import HostPort  # isort: skip
@@ -184,7 +184,7 @@ def _target(
     if console_url is None:
         if not own_allowed:
             raise CommandError("--csv needs --endpoint, or --console of an emulator")
-        from tools.soak.platform import Platform
+        from ..soak.platform import Platform
 
         with (
             tempfile.TemporaryDirectory(prefix="linkpost-fleet-") as folder,

@@ -10,8 +10,8 @@ import urllib.parse
 import urllib.request
 from typing import Any
 
-from tools.devices_csv import Triple
-from tools.failures import NETWORK, CommandError
+from ..client.devices_csv import Triple
+from ..terminal.failures import NETWORK, CommandError
 
 _TIMEOUT_S = 30.0
 PRODUCT_KEY = "a1LinkpostF"

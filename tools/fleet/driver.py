@@ -9,8 +9,8 @@ import socket
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from tools import firmware
-from tools.authenticate import NoTokens
+from .. import firmware
+from ..client.authenticate import NoTokens
 
 firmware.enable_imports()
 

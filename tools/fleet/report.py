@@ -10,7 +10,7 @@ from rich.console import Console as Terminal
 from rich.live import Live
 from rich.table import Table
 
-from tools.fleet.run import Compared, Numbers
+from .run import Compared, Numbers
 
 _LINE_EVERY_S = 5.0
 

@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tools.fleet.board import Board, Tally
-from tools.fleet.console import Console
+from .board import Board, Tally
+from .console import Console
 
 _DRAIN_S = 15.0  # for what waits, when the time is over
 _SHOW_S = 0.5

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 
-from tools.failures import CommandError
+from ..terminal.failures import CommandError
 
 _DOMAINS = (
     "aliyuncs.com", "aliyun.com", "aliyun-inc.com", "alibabacloud.com", "alibabacloudcs.com",

@@ -16,9 +16,9 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from tools import failures, standard_streams
-from tools.soak import report, run
-from tools.virtual_board import runtimes
+from ..terminal import failures, standard_streams
+from ..virtual_board import runtimes
+from . import report, run
 
 _LOST = 1
 _LINE_EVERY_S = 10.0

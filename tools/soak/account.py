@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from tools.soak.journal import Journal, Key
+from .journal import Journal, Key
 
 # Of a boot's readings these are taken while modules still load and the first connection is made.
 _SETTLING_READINGS = 5

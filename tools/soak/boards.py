@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tools.soak.journal import Journal
-from tools.virtual_board import command, kinds, runtimes
-from tools.virtual_board.supervisor import INTERRUPTED, POWER_CUT, Outcome, Setup, Supervisor
+from ..virtual_board import command, kinds, runtimes
+from ..virtual_board.supervisor import INTERRUPTED, POWER_CUT, Outcome, Setup, Supervisor
+from .journal import Journal
 
 PRODUCT_KEY = "a1LinkpostS"
 # A cut at a flash operation that does not come (the board waits) becomes a kill at this age.

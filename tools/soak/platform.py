@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.parse
@@ -13,10 +12,11 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from tools.emulator.platform import TOKEN_TTL_S
-from tools.failures import NETWORK, CommandError
-from tools.lasting_port import lasting_port
-from tools.virtual_board import runtimes
+from ..emulator.platform import TOKEN_TTL_S
+from ..terminal.failures import NETWORK, CommandError
+from ..terminal.own_command import own_command
+from ..virtual_board import runtimes
+from .lasting_port import lasting_port
 
 _START_S = 30.0
 _STOP_S = 15.0
@@ -67,7 +67,7 @@ class Platform:
         """Start it, and wait until both ports listen. Raises: CommandError where it does not."""
         ready_file = self._folder / "ready.json"
         ready_file.unlink(missing_ok=True)
-        command = [sys.executable, "-m", "tools", "emulator", *self._options]
+        command = own_command("emulator", *self._options)
         command += ["--ready-file", str(ready_file), "--token-ttl", str(self._token_ttl_s)]
         command += ["--port", self._ports[0], "--console-port", self._ports[1]]
         command += ["--db", str(self._folder / "platform.db")]

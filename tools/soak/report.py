@@ -8,9 +8,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from tools.soak.account import Account
-from tools.soak.boards import Board
-from tools.soak.run import Result
+from .account import Account
+from .boards import Board
+from .run import Result
 
 _SHOWN_MAX = 10  # of a list of problems
 

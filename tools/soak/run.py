@@ -10,14 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools import firmware
-from tools.failures import CommandError
-from tools.soak.account import Account, Arrivals, settle
-from tools.soak.boards import Board
-from tools.soak.journal import Key
-from tools.soak.platform import Platform
-from tools.soak.trouble import Trouble
-from tools.virtual_board import image
+from .. import firmware
+from ..terminal.failures import CommandError
+from ..virtual_board import image
+from .account import Account, Arrivals, settle
+from .boards import Board
+from .journal import Key
+from .platform import Platform
+from .trouble import Trouble
 
 # In peace a board sends within seconds; when nothing new has come for this long, nothing will.
 _QUIET_S = 10.0

@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, get_args
 
-from tools.emulator import faults
-from tools.soak.platform import Platform
+from ..emulator import faults
+from .platform import Platform
 
 # The request is accepted, and the board may not learn of it: it sends it again.
 REPLY_LOST = frozenset(

@@ -7,19 +7,19 @@ from pathlib import Path
 
 import click
 
-from tools import failures
-from tools.chip.command import chip
-from tools.virtual_board import image, kinds, options, runtimes
-from tools.virtual_board.endings import (
+from ..chip.command import chip
+from ..terminal import failures
+from . import image, kinds, options, runtimes
+from .endings import (
     exit_code,
     stop_on_signals,
     tell_end,
     tell_last_line,
     tell_operations,
 )
-from tools.virtual_board.put_files import put_files
-from tools.virtual_board.serial_command import serial
-from tools.virtual_board.supervisor import Setup, Supervisor
+from .put_files import put_files
+from .serial_command import serial
+from .supervisor import Setup, Supervisor
 
 
 @click.group()

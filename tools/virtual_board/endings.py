@@ -6,8 +6,8 @@ import signal
 import sys
 from typing import Protocol
 
-from tools import failures
-from tools.virtual_board.supervisor import CRASHED, INTERRUPTED, POWER_CUT, TIMEOUT, Outcome
+from ..terminal import failures
+from .supervisor import CRASHED, INTERRUPTED, POWER_CUT, TIMEOUT, Outcome
 
 
 class Stoppable(Protocol):

@@ -13,10 +13,10 @@ from littlefs import LittleFS, LittleFSError
 from littlefs.context import UserContext
 from littlefs.lfs import LFSConfig
 
-from tools import whole_file
-from tools.board_files import OWNED_FOLDERS
-from tools.failures import CommandError
-from tools.virtual_board.kinds import BLOCK_SIZE, BoardKind
+from ..files import whole_file
+from ..firmware.board_files import OWNED_FOLDERS
+from ..terminal.failures import CommandError
+from .kinds import BLOCK_SIZE, BoardKind
 
 
 def refresh_image(path: Path, kind: BoardKind, files: dict[str, bytes]) -> bool:

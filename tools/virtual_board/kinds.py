@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tools.boards import Board, boards
+from ..firmware.boards import Board, boards
 
 BLOCK_SIZE = 4096
 

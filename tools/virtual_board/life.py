@@ -10,8 +10,8 @@ import threading
 import time
 from typing import IO, Any
 
-from tools.virtual_board import runtimes
-from tools.virtual_board.watchdog import Watchdog
+from . import runtimes
+from .watchdog import Watchdog
 
 # First byte of a message on the board's standard error; the same as in on_board/virtual_control.py
 MARK = b"\x01"

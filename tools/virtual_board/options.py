@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from tools.virtual_board import kinds
+from . import kinds
 
 board_kind = click.option(
     "--board",

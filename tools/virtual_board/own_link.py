@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from tools.failures import CommandError
+from ..terminal.failures import CommandError
 
 
 @contextlib.contextmanager

@@ -7,12 +7,12 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from tools import firmware
-from tools.board_files import files_for, load_config
-from tools.config_check import CHECKED, CONFIG, render
-from tools.virtual_board import image, runtimes
-from tools.virtual_board.kinds import BoardKind
-from tools.virtual_board.supervisor import Setup
+from .. import firmware
+from ..firmware.board_files import files_for, load_config
+from ..firmware.config_check import CHECKED, CONFIG, render
+from . import image, runtimes
+from .kinds import BoardKind
+from .supervisor import Setup
 
 # What `sys.implementation._build` is on MicroPython's unix port.
 _UNIX_BUILD = "standard"

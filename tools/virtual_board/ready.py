@@ -17,7 +17,7 @@ def port_name(link: Path | None) -> Iterator[Path]:
 
     Raises: CommandError where something else has that name.
     """
-    from tools.virtual_board.own_link import own_link  # Windows has none, and no boards on ports
+    from .own_link import own_link  # Windows has none, and no boards on ports
 
     with tempfile.TemporaryDirectory(prefix="linkpost-port-") as folder:
         name = (link or Path(folder) / "board").absolute()

@@ -12,9 +12,9 @@ import sys
 from pathlib import Path
 from typing import IO, Any
 
-from tools import firmware
-from tools.mpy import compile_mpy
-from tools.virtual_board import unix_port
+from .. import firmware
+from ..firmware.mpy import compile_mpy
+from . import unix_port
 
 MICROPYTHON = "micropython"
 CPYTHON = "cpython"

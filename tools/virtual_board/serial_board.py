@@ -26,11 +26,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.virtual_board import image, runtimes
-from tools.virtual_board.serial_life import SerialLife
-from tools.virtual_board.serial_port import SerialPort
-from tools.virtual_board.supervisor import Setup, boot_options
-from tools.virtual_board.watchdog import Watchdog
+from . import image, runtimes
+from .serial_life import SerialLife
+from .serial_port import SerialPort
+from .supervisor import Setup, boot_options
+from .watchdog import Watchdog
 
 UART = "uart"
 NATIVE = "native"

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import click
 
-from tools import failures
-from tools.virtual_board import image, kinds, options, runtimes
-from tools.virtual_board.put_files import put_files
-from tools.virtual_board.ready import port_name, tell_ready
-from tools.virtual_board.supervisor import Setup
+from ..terminal import failures
+from . import image, kinds, options, runtimes
+from .put_files import put_files
+from .ready import port_name, tell_ready
+from .supervisor import Setup
 
 
 @click.command(short_help="A board on a serial port, for mpremote and deploy.")
@@ -78,7 +78,7 @@ def serial(
             "board serial needs MicroPython and pseudo-terminals: Linux x86_64 or macOS arm64",
             failures.USAGE,
         )
-    from tools.virtual_board.serial_board import SerialBoard, Wiring, prepare_flash
+    from .serial_board import SerialBoard, Wiring, prepare_flash
 
     if ca is not None and config is None:
         raise failures.CommandError("--ca needs --config", failures.USAGE)

@@ -22,8 +22,8 @@ import tty
 from pathlib import Path
 from typing import Any
 
-from tools.virtual_board import runtimes
-from tools.virtual_board.life import MARK
+from . import runtimes
+from .life import MARK
 
 CTRL_C = b"\x03"
 RAW_BANNER = b"raw REPL; CTRL-B to exit\r\n>"

@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tools.virtual_board import runtimes
-from tools.virtual_board.kinds import BLOCK_SIZE, BoardKind
-from tools.virtual_board.life import CRASHED, WATCHDOG, Event, Life
+from . import runtimes
+from .kinds import BLOCK_SIZE, BoardKind
+from .life import CRASHED, WATCHDOG, Event, Life
 
 # Why a run ended; CRASHED where the process ended without a word.
 DONE = "done"  # main.py returned: the reports were accepted, or the board's error says why not

@@ -9,10 +9,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tools import failures
-from tools.bench.chip import figures, result
-from tools.bench.chip.budgets import BUDGETS, NOT_MODELLED
-from tools.chip import cache
+from ...chip import cache
+from ...terminal import failures
+from . import figures, result
+from .budgets import BUDGETS, NOT_MODELLED
 
 _LONG_REPORTS = 200
 _ROOT = Path(__file__).parent.parent.parent.parent

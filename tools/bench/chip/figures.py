@@ -17,12 +17,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from tools import firmware
-from tools.bench.chip import runs, timeline
-from tools.bench.chip.result import mpy_files
-from tools.bench.chip.runs import ChipError, Desk, Session
-from tools.bench.measure import CONFIG
-from tools.failures import CommandError
+from ... import firmware
+from ...terminal.failures import CommandError
+from ..measure import CONFIG
+from . import runs, timeline
+from .result import mpy_files
+from .runs import ChipError, Desk, Session
 
 _HANDSHAKES = 20
 _REPORTS = 25

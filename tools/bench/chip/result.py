@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tools import firmware, whole_file
-from tools.bench.chip.budgets import BUDGETS
-from tools.board_files import files_for
-from tools.failures import CommandError
+from ... import firmware
+from ...files import whole_file
+from ...firmware.board_files import files_for
+from ...terminal.failures import CommandError
+from .budgets import BUDGETS
 
 PATH = Path(__file__).parent / "result.json"
 
@@ -86,7 +87,7 @@ def mpy_files(config: dict[str, Any]) -> dict[str, bytes]:
 
 def firmware_hash() -> str:
     """Return what tells one measured firmware from another: of main.py and of the byte code."""
-    from tools.bench.measure import CONFIG
+    from ..measure import CONFIG
 
     digest = hashlib.sha256()
     parts = {**mpy_files(CONFIG), "main.py": firmware.main_py().read_bytes()}

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,18 +17,19 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from tools import firmware
-from tools.bench.chip.ntp import NTP
-from tools.bench.measure import CONFIG
-from tools.chip import cache, flash
-from tools.chip.process import ChipProcess
-from tools.chip.repl import ChipRepl
-from tools.config_check import CHECKED, check_config
-from tools.config_check import CONFIG as CONFIG_FILE
-from tools.failures import CommandError
-from tools.soak.platform import Platform
-from tools.virtual_board import image
-from tools.virtual_board.kinds import kind_of
+from ... import firmware
+from ...chip import cache, flash
+from ...chip.process import ChipProcess
+from ...chip.repl import ChipRepl
+from ...firmware.config_check import CHECKED, check_config
+from ...firmware.config_check import CONFIG as CONFIG_FILE
+from ...soak.platform import Platform
+from ...terminal.failures import CommandError
+from ...terminal.own_command import own_command
+from ...virtual_board import image
+from ...virtual_board.kinds import kind_of
+from ..measure import CONFIG
+from .ntp import NTP
 
 _SCRIPTS = Path(__file__).parent / "on_chip"
 _TRIPLE = (CONFIG["product_key"], CONFIG["device_name"], CONFIG["device_secret"])
@@ -296,7 +296,7 @@ def unix_port(where: Desk, reports: int, heap: int) -> str:
     with TemporaryDirectory(prefix="linkpost-bench-unix-") as name:
         path = Path(name, "config.json")
         path.write_text(json.dumps(config))
-        command = [sys.executable, "-m", "tools", "board", "run", "--config", str(path)]
+        command = own_command("board", "run", "--config", str(path))
         command += ["--flash", str(Path(name, "flash")), "--ca", str(where.platform.ca)]
         command += ["--reports", str(reports), "--heap", str(heap), "--timeout", "120"]
         with subprocess.Popen(  # noqa: S603  our own command

@@ -6,7 +6,7 @@ the type of the record. The phases lie between marks and add up to the whole.
 
 from __future__ import annotations
 
-from tools.bench.chip.runs import Run
+from .runs import Run
 
 _HANDSHAKE = 22  # types of TLS records (RFC 5246, 6.2.1)
 _DATA = 23

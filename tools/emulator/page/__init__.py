@@ -19,7 +19,7 @@ from fastapi import FastAPI
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from tools.emulator.desk import Desk
+from ..desk import Desk
 
 
 def attach(app: FastAPI, desk: Desk) -> None:
@@ -72,6 +72,6 @@ class _PageOnDemand:
 
 
 def _load_site() -> Any:
-    from tools.emulator.page import site
+    from . import site
 
     return site

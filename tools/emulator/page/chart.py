@@ -6,8 +6,8 @@ from typing import Any
 
 from nicegui import ui
 
-from tools.emulator.page import words
-from tools.emulator.queries import Series
+from ..queries import Series
+from . import words
 
 POINTS = 2000  # all values together
 _FIRST = 4  # shown before the person chooses

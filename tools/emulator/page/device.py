@@ -8,13 +8,13 @@ import time
 from fastapi import HTTPException, Request
 from nicegui import ui
 
-from tools.emulator.desk import Desk
-from tools.emulator.page import live, request_table, words
-from tools.emulator.page.chart import POINTS, Chart
-from tools.emulator.page.facts import Facts
-from tools.emulator.page.frame import Badge, action, frame, heading, panel, title
-from tools.emulator.page.pager import Pager
-from tools.emulator.page.roster import Entry, Roster
+from ..desk import Desk
+from . import live, request_table, words
+from .chart import POINTS, Chart
+from .facts import Facts
+from .frame import Badge, action, frame, heading, panel, title
+from .pager import Pager
+from .roster import Entry, Roster
 
 _SPANS_MS = {"Last hour": 3_600_000, "Last day": 86_400_000, "All": None}
 _PER_PAGE = 20

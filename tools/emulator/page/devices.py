@@ -8,11 +8,11 @@ from urllib.parse import quote
 from fastapi import Request
 from nicegui import ui
 
-from tools.emulator.desk import Desk
-from tools.emulator.page import live, words
-from tools.emulator.page.facts import Facts
-from tools.emulator.page.frame import frame, panel, title
-from tools.emulator.page.roster import Entry, Roster
+from ..desk import Desk
+from . import live, words
+from .facts import Facts
+from .frame import frame, panel, title
+from .roster import Entry, Roster
 
 _PER_PAGE = 50
 _COLUMNS = [

@@ -9,12 +9,12 @@ from fastapi import Request
 from nicegui import ui
 from pydantic import ValidationError
 
-from tools.emulator import rules
-from tools.emulator.desk import Desk, UnknownDeviceError
-from tools.emulator.faults import PARAMETERS, Fault, FaultRequest
-from tools.emulator.page import live, words
-from tools.emulator.page.fault_words import ENDPOINTS, KINDS, OFTEN, PARAMETER_WORDS, QUICK
-from tools.emulator.page.frame import action, frame, heading, panel, title
+from .. import rules
+from ..desk import Desk, UnknownDeviceError
+from ..faults import PARAMETERS, Fault, FaultRequest
+from . import live, words
+from .fault_words import ENDPOINTS, KINDS, OFTEN, PARAMETER_WORDS, QUICK
+from .frame import action, frame, heading, panel, title
 
 _EVERY = "every device"
 

@@ -12,8 +12,8 @@ from fastapi import Request
 from nicegui import ui
 from nicegui.element import Element
 
-from tools.emulator.desk import Desk
-from tools.emulator.page import live
+from ..desk import Desk
+from . import live
 
 _COOKIE = "linkpost-appearance"
 _APPEARANCES = {"light": False, "dark": True}  # no cookie: as the system is

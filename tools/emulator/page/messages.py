@@ -10,11 +10,11 @@ from urllib.parse import urlencode
 from fastapi import Request
 from nicegui import ui
 
-from tools.emulator import rules
-from tools.emulator.desk import Desk
-from tools.emulator.page import live, request_table
-from tools.emulator.page.frame import action, frame, panel, title
-from tools.emulator.page.pager import Pager
+from .. import rules
+from ..desk import Desk
+from . import live, request_table
+from .frame import action, frame, panel, title
+from .pager import Pager
 
 _PER_PAGE = 50
 

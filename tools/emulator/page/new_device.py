@@ -10,12 +10,12 @@ from typing import Any
 from fastapi import Request
 from nicegui import ui
 
-from tools.devices_csv import Triple
-from tools.emulator.desk import Desk
-from tools.emulator.page import live
-from tools.emulator.page.devices import device_path
-from tools.emulator.page.frame import code_box, frame, panel, title
-from tools.provision_answers import problem_of
+from ...client.devices_csv import Triple
+from ...provision.answers import problem_of
+from ..desk import Desk
+from . import live
+from .devices import device_path
+from .frame import code_box, frame, panel, title
 
 _SENSORS = {
     "simulated": "made-up values, without hardware",

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from nicegui import ui
 
-from tools.emulator.page.frame import action
+from .frame import action
 
 
 class Pager:

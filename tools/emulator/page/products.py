@@ -9,11 +9,11 @@ import shlex
 from fastapi import Request
 from nicegui import ui
 
-from tools.emulator.desk import Desk
-from tools.emulator.page import live, words
-from tools.emulator.page.frame import action, code_box, frame, heading, panel, title
-from tools.emulator.page.new_device import endpoint
-from tools.emulator.queries import ProductRow
+from ..desk import Desk
+from ..queries import ProductRow
+from . import live, words
+from .frame import action, code_box, frame, heading, panel, title
+from .new_device import endpoint
 
 
 def register(desk: Desk) -> None:

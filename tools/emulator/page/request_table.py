@@ -6,11 +6,11 @@ from typing import Any
 
 from nicegui import ui
 
-from tools.emulator import registration
-from tools.emulator.desk import Desk
-from tools.emulator.page import words
-from tools.emulator.page.frame import code_box, heading
-from tools.emulator.queries import AuthenticationRow, MessageRow
+from .. import registration
+from ..desk import Desk
+from ..queries import AuthenticationRow, MessageRow
+from . import words
+from .frame import code_box, heading
 
 _TIME = {"name": "time", "label": "Time", "field": "time", "align": "left", "classes": "tight"}
 _DEVICE = {"name": "device", "label": "Device", "field": "device", "align": "left"}

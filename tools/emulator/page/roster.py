@@ -6,9 +6,9 @@ import asyncio
 import time
 from dataclasses import dataclass
 
-from tools.emulator.desk import Desk
-from tools.emulator.page import verdict
-from tools.emulator.queries import DeviceRow
+from ..desk import Desk
+from ..queries import DeviceRow
+from . import verdict
 
 _FRESH_S = 0.4  # tabs that ask within that time share one answer
 _PACE_S = 5.0  # how often a device's reports come is looked at no more often than that

@@ -5,9 +5,9 @@ from __future__ import annotations
 from fastapi import FastAPI
 from nicegui import ui
 
-from tools.emulator.desk import Desk
-from tools.emulator.page import device, devices, faults, messages, new_device, products
-from tools.emulator.page.roster import Roster
+from ..desk import Desk
+from . import device, devices, faults, messages, new_device, products
+from .roster import Roster
 
 
 def build(desk: Desk) -> FastAPI:

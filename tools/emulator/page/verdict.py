@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tools.emulator.page import words
-from tools.emulator.queries import DeviceRow
+from ..queries import DeviceRow
+from . import words
 
 # A report is late when three of them should have come; short intervals get some seconds.
 _LATE_INTERVALS = 3

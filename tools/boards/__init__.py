@@ -1,0 +1,1 @@
+"""`linkpost boards`: what is plugged in, and what is supported."""

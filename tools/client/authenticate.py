@@ -1,0 +1,66 @@
+"""A real authentication from the laptop, by the firmware's own client: nothing is published."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from .. import firmware
+from ..firmware import board_files
+from ..terminal import failures
+from ..terminal.failures import CommandError
+from .tls_words import explain
+
+_DEADLINE_MS = 30_000
+
+
+def authenticate(config: dict[str, Any], ca: Path | None) -> None:
+    """Prove endpoint and triple with `POST /auth`; return where the platform gave a token.
+
+    Args: config: as in config.json; ca: a PEM file of further trust anchors.
+    Raises: CommandError with the firmware's words, and the exit code for its error.
+    """
+    anchors = board_files.anchors(ca)
+    firmware.enable_imports()
+    from linkpost.client import Client, drive
+    from linkpost.config import Config
+    from linkpost.errors import LinkpostError
+    from linkpost.net.connection import Connection
+    from linkpost.ports.host import HostPort
+
+    checked: Any = Config(config)
+    port = HostPort()
+    connection = Connection(
+        checked.host, checked.port_number, port, lambda: MemoryAnchors(anchors)
+    )
+    client = Client(checked, port, NoTokens(), connection)
+    try:
+        drive(client.authenticating(), connection, port, _DEADLINE_MS)
+    except LinkpostError as refusal:
+        message = explain(str(refusal), getattr(refusal, "reason", None), ca)
+        raise CommandError(message, failures.exit_code_of(type(refusal).__name__)) from None
+    finally:
+        connection.close()
+
+
+class NoTokens:
+    """Where a client on this machine keeps its token: nowhere but in itself."""
+
+    def load(self) -> None:
+        return None
+
+    def save(self, token: str) -> None:
+        pass
+
+
+class MemoryAnchors:
+    """Trust anchors as `storage.anchors` gives those on flash; none is remembered."""
+
+    def __init__(self, anchors: dict[str, bytes]):
+        self._anchors = list(anchors.items())
+
+    def read(self, k: int) -> tuple[str, bytes] | None:
+        return self._anchors[k] if k < len(self._anchors) else None
+
+    def keep(self, name: str) -> None:
+        pass

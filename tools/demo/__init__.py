@@ -1,0 +1,1 @@
+"""The demo: emulator, console page, and a virtual board that reports into it."""

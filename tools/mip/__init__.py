@@ -1,0 +1,1 @@
+"""What `mpremote mip install` installs: made from the firmware."""

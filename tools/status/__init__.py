@@ -1,0 +1,1 @@
+"""`linkpost status`: what a board says of itself, without a look at its log."""

@@ -1,0 +1,1 @@
+"""What every command shares at a terminal: exit codes, progress, spans of time, next steps."""
