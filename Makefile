@@ -15,7 +15,7 @@ OPTIONS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test browser power wear soak test-chip test-board bench bench-chip bench-check check lint types \
-	screenshots emulator send board boards flash provision deploy monitor status outbox register image factory certs fleet fuzz audit deploy-cuts \
+	screenshots docs emulator send board boards flash provision deploy monitor status outbox register image factory certs fleet fuzz audit deploy-cuts \
 	lock clean
 
 help:  ## This list
@@ -84,6 +84,9 @@ bench-check: setup  ## The figures that are the same in each run, against their 
 
 screenshots: setup  ## Pictures of each view of the console page, into docs/images
 	$(BIN)/python -m host_tests.screenshots
+
+docs: setup  ## What is generated in README and docs: commands, errors, the chip's figures
+	$(BIN)/python -m host_tests.documents
 
 port = $(if $(PORT),--port $(PORT))
 

@@ -36,10 +36,6 @@ def load(name: str):
     full = "linkpost." + name
     package, _, last = full.rpartition(".")
     known = full in sys.modules
-    if not known:
-        # Its names stay for good, in pieces of 128 bytes: low in the heap, and not behind what was
-        # left there, where each would cut what TLS needs in one piece. 3 to 6 ms on a Pico W.
-        gc.collect()
     try:
         return __import__(full, None, None, ("",))
     finally:

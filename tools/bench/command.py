@@ -15,13 +15,11 @@ from rich.table import Table
 
 from .. import firmware
 from ..terminal import failures
-from . import heap32
+from . import heap32, pages
 from .budgets import BUDGETS
 from .figures import Figures, collect_counts, collect_times
 
 _ROOT = Path(__file__).parent.parent.parent
-_README_START = "<!-- made by make bench -->"
-_README_END = "<!-- end of what make bench made -->"
 
 
 @click.command()
@@ -33,12 +31,12 @@ _README_END = "<!-- end of what make bench made -->"
     default=_ROOT / "build" / "bench.json",
     help="Where the figures go as JSON.  [default: build/bench.json]",
 )
-@click.option("--readme", is_flag=True, help="Put the table into the README as well.")
+@click.option("--docs", is_flag=True, help="Write the table into docs/measured.md as well.")
 @click.option(
     "--chip", is_flag=True, help="On the Pico W's own build; --check trusts what was committed."
 )
 @click.option("--accept", is_flag=True, help="With --chip: keep figures that are worse.")
-def bench(check: bool, rounds: int, out: Path, readme: bool, chip: bool, accept: bool) -> int:
+def bench(check: bool, rounds: int, out: Path, docs: bool, chip: bool, accept: bool) -> int:
     """Measure what linkpost costs, beside MicroPython's own `requests`, in one run.
 
     \b
@@ -60,8 +58,8 @@ def bench(check: bool, rounds: int, out: Path, readme: bool, chip: bool, accept:
     _print_table(figures)
     if not check:
         _print_details(figures)
-    if readme:
-        _write_readme(_ROOT / "README.md", figures)
+    if docs:
+        pages.write_desktop_table(figures, _about())
     failed = figures.failures()
     for line in failed:
         print(f"linkpost: over its limit: {line}", file=sys.stderr)
@@ -97,36 +95,11 @@ def _write(out: Path, figures: Figures) -> None:
     out.write_text(text + "\n")
 
 
-def _cells(figures: Figures) -> list[tuple[str, str, str, str]]:
-    """Return (what, ours, theirs, goal) of each figure, as text."""
-    cells = []
-    for key, value in figures.values.items():
-        budget = BUDGETS[key]
-        theirs = figures.theirs.get(key)
-        goal = "" if budget.goal is None else f"{_number(budget.goal, budget.unit)}"
-        if budget.goal is not None and value > budget.goal:
-            goal += " (not reached)"
-        cells.append(
-            (
-                budget.what,
-                _number(value, budget.unit),
-                "" if theirs is None else _number(theirs, budget.unit),
-                goal,
-            )
-        )
-    return cells
-
-
-def _number(value: float, unit: str) -> str:
-    text = f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
-    return f"{text} {unit}".rstrip()
-
-
 def _print_table(figures: Figures) -> None:
     table = Table("what", "ours", "requests", "goal")
     for column in table.columns[1:]:
         column.justify = "right"
-    for row in _cells(figures):
+    for row in pages.cells(figures):
         table.add_row(*row)
     Console().print(table)
 
@@ -146,17 +119,3 @@ def _print_details(figures: Figures) -> None:
 
 def _largest_first(item: tuple[str, int]) -> int:
     return -item[1]
-
-
-def _write_readme(path: Path, figures: Figures) -> None:
-    about = _about()
-    lines = ["| what | ours | `requests` | goal |", "|---|---:|---:|---:|"]
-    lines += [f"| {' | '.join(row)} |" for row in _cells(figures)]
-    lines += ["", f"Measured {about['date']} on {about['machine']}, linkpost {about['version']}."]
-    text = path.read_text()
-    before, found, rest = text.partition(_README_START)
-    _, ended, after = rest.partition(_README_END)
-    if not found or not ended:
-        raise failures.CommandError(f"{path} has no place for the table: {_README_START}")
-    block = "\n".join(lines)
-    path.write_text(f"{before}{_README_START}\n{block}\n{_README_END}{after}")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-DONE = 0
+# What each means is also the table in docs/commands.md (`make docs`).
+DONE = 0  # done
 USAGE = 2  # configuration or usage
-AUTH_REFUSED = 3
-NETWORK = 4  # network or TLS, and a peer that breaks HTTP
-REFUSED = 5  # by the service
-TIMEOUT = 6
-NO_BOARD = 7
+AUTH_REFUSED = 3  # authentication refused
+NETWORK = 4  # network or TLS, a peer that breaks HTTP, or no memory for the connection
+REFUSED = 5  # refused by the service
+TIMEOUT = 6  # timeout
+NO_BOARD = 7  # no board, or a board that does not answer
 INTERRUPTED = 130  # Ctrl-C
 
 # By class name, because a virtual board reports its error across a process boundary.
@@ -19,6 +20,7 @@ _EXIT_CODE_OF = {
     "DeadlineError": TIMEOUT,
     "NetworkError": NETWORK,
     "TLSError": NETWORK,
+    "LowMemoryError": NETWORK,
     "ProtocolError": NETWORK,
     "ServiceError": REFUSED,
     "TokenError": REFUSED,

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from ...chip import cache
 from ...terminal import failures
+from .. import pages
 from . import figures, result
 from .budgets import BUDGETS, NOT_MODELLED
 
@@ -41,6 +42,7 @@ def measure(accept: bool = False) -> int:
         print(f"linkpost: worse than its limit: {line}", file=sys.stderr)
     if not failed or accept:
         result.write(new)
+        pages.write_chip_pages()
         return failures.DONE
     path = _ROOT / "build" / "bench-chip.json"
     result.write(new, path)

@@ -1,0 +1,21 @@
+"""Every page that is generated, or has a generated part, as it should be now."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from host_tests.documents import command_pages, error_tables
+from tools.bench import pages as bench_pages
+from tools.bench.pages import fill
+
+ROOT = Path(__file__).parent.parent.parent
+COMMANDS = ROOT / "docs" / "commands.md"
+ERRORS = ROOT / "docs" / "errors.md"
+
+
+def pages() -> dict[Path, str]:
+    """Return the text of each such page, by its path."""
+    errors = ERRORS.read_text()
+    for name, part in error_tables.parts().items():
+        errors = fill(errors, name, part)
+    return {**bench_pages.chip_pages(), COMMANDS: command_pages.page(), ERRORS: errors}
