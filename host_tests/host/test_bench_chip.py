@@ -131,6 +131,7 @@ def measured(tmp_path, monkeypatch):
     monkeypatch.setattr(command, "_ROOT", tmp_path)
     monkeypatch.setattr(command.cache, "micropython", lambda: ("build.uf2", b""))
     kept = []
+    monkeypatch.setattr(command.pages, "write_chip_pages", lambda: kept.append(("pages", {})))
     monkeypatch.setattr(
         result, "write", lambda new, path=result.PATH: kept.append((path.name, new.figures))
     )
@@ -147,7 +148,7 @@ def test_measure_keeps_what_is_not_worse(committed, measured, capsys):
     committed(RESULT)
     kept = measured(heap__app=97_000, time__kept=39)
     assert command.measure() == 0
-    assert kept == [("result.json", {"heap.app": 97_000, "time.kept": 39})]
+    assert kept == [("result.json", {"heap.app": 97_000, "time.kept": 39}), ("pages", {})]
     assert capsys.readouterr().err == ""
 
 
@@ -160,7 +161,7 @@ def test_measure_that_is_worse_fails_and_is_kept_elsewhere_unless_accepted(
     assert [name for name, _ in kept] == ["bench-chip.json"]
     assert "99,900 B, at most 98,980" in capsys.readouterr().err
     assert command.measure(accept=True) == 0
-    assert [name for name, _ in kept] == ["bench-chip.json", "result.json"]
+    assert [name for name, _ in kept] == ["bench-chip.json", "result.json", "pages"]
 
 
 def test_measure_of_a_firmware_that_changes_meanwhile_is_none(committed, measured, monkeypatch):
