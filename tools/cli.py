@@ -15,7 +15,7 @@ from .terminal import failures, standard_streams
 # talks to a board does not pay for the emulator, and works where a part is not installed.
 _COMMANDS = {
     "emulator": (".emulator.command:emulator", "The platform on this machine, over TLS."),
-    "board": (".virtual_board.command:board", "A virtual board: the firmware, no hardware."),
+    "board": (".board.command:board", "A virtual board: the firmware, no hardware."),
     "send": (
         ".send.command:send",
         "One message from the desktop: endpoint and credentials checked.",

@@ -11,8 +11,9 @@ import pytest
 from tools.client.devices_csv import Triple
 from tools.emulator import queries as queries_module
 from tools.emulator import rules, sql
-from tools.emulator.platform import Answer, Platform, Policy, Request
+from tools.emulator.platform import Platform, Policy
 from tools.emulator.queries import Queries
+from tools.emulator.request import Answer, Request
 from tools.emulator.store import Store
 
 NOW_MS = 1_800_000_000_000

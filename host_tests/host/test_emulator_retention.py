@@ -15,8 +15,9 @@ from emulator_process import EmulatorProcess
 
 from tools import cli
 from tools.client.devices_csv import Triple
-from tools.emulator.platform import Platform, Policy, Request
+from tools.emulator.platform import Platform, Policy
 from tools.emulator.queries import Queries
+from tools.emulator.request import Request
 from tools.emulator.retention import Keep, Retention
 from tools.emulator.store import Store
 

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from tools.client.devices_csv import Triple
 from tools.emulator import rules
-from tools.emulator.platform import Platform, Policy, Request
+from tools.emulator.platform import Platform, Policy
 from tools.emulator.queries import Queries
+from tools.emulator.request import Request
 from tools.emulator.store import Store
 
 NOW_MS = 1_800_000_000_000

@@ -56,6 +56,42 @@ _ONLY_IN = {
     "rp2": {"ports"},
     "machine": {"ports", "sensors"},
 }
+# The tools: what a command stands on, then the commands, then what starts other commands.
+_TOOLS_FLOORS = {
+    "__main__": 9,
+    "cli": 8,  # it names every command, and loads the one that is asked for
+    "bench": 7,
+    "demo": 7,
+    "fleet": 7,
+    "board": 6,
+    "factory": 6,
+    "soak": 6,
+    "chip": 5,
+    "deploy": 5,
+    "emulator": 5,
+    "image": 5,
+    "send": 5,
+    "status": 5,
+    "boards": 4,
+    "certs": 4,
+    "flash": 4,
+    "monitor": 4,
+    "outbox": 4,
+    "provision": 4,
+    "register": 4,
+    "client": 3,
+    "mip": 3,
+    "usb": 3,
+    "virtual_board": 3,
+    "firmware": 2,
+    "files": 1,
+    "terminal": 0,
+    "install": 0,  # runs before anything is installed
+    "__init__": 0,
+    "cpython": 0,  # MicroPython's modules, for the firmware
+}
+# What runs on a board or in an emulator, not in the command.
+_NOT_TOOLS = {"on_board", "on_chip", "on_micropython", "stand_ins", "webassembly"}
 _CODE_LINES_MAX = 280
 _LINES_MAX = 400  # rules and reasons at the top of a file are welcome
 _FILES_ONLY_IN = {"storage"}
@@ -70,9 +106,9 @@ def _room(path: Path) -> str:
     return "linkpost" if parts[1:] in ((), ("__init__",)) else parts[1]
 
 
-def _imports(path: Path) -> set[str]:
-    """Every module imported, absolute, also inside functions."""
-    package = path.relative_to(FIRMWARE).with_suffix("").parts[:-1]
+def _imports(path: Path, root: Path | None = None) -> set[str]:
+    """Every module imported, absolute, also inside functions and for types alone."""
+    package = path.relative_to(root or FIRMWARE).with_suffix("").parts[:-1]
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -137,6 +173,105 @@ def test_arrow_that_points_up_is_seen(tmp_path, monkeypatch):
     assert _imported_rooms(path) == {"net", "app", "client"}
     with pytest.raises(AssertionError):
         test_imports_point_down(path)
+
+
+def _tools_modules(root: Path) -> list[Path]:
+    paths = sorted((root / "tools").rglob("*.py"))
+    return [path for path in paths if not _NOT_TOOLS & set(path.relative_to(root).parts)]
+
+
+def _tools_faults(root: Path) -> list[str]:
+    """Return each import of the tools that does not point to a lower floor."""
+    faults = []
+    for path in _tools_modules(root):
+        parts = path.relative_to(root).with_suffix("").parts
+        for name in _imports(path, root):
+            outside = [*name.split("."), ""][:2]
+            if outside[0] != "tools" or outside[1] not in _TOOLS_FLOORS.keys() - {parts[1]}:
+                continue
+            if _TOOLS_FLOORS[outside[1]] >= _TOOLS_FLOORS[parts[1]]:
+                faults.append(f"{'.'.join(parts)} must not import {name}")
+    return faults
+
+
+def test_imports_of_the_tools_point_down():
+    assert {path.relative_to(ROOT).with_suffix("").parts[1] for path in TOOLS} == set(
+        _TOOLS_FLOORS
+    )
+    assert _tools_faults(ROOT) == []
+
+
+def test_tools_know_themselves_by_no_name():
+    # Installed, the package is linkpost_tools.
+    for path in _tools_modules(ROOT):
+        assert not {name for name in _absolute(path) if name.split(".")[0] == "tools"}, path
+
+
+def _absolute(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            found.add(node.module)
+    return found
+
+
+def test_arrow_of_the_tools_that_points_up_is_seen(tmp_path):
+    path = tmp_path / "tools" / "usb" / "board.py"
+    path.parent.mkdir(parents=True)
+    path.write_text(
+        "from ..files import json_files\ndef f():\n    from .. import deploy, monitor\n"
+    )
+    assert sorted(_tools_faults(tmp_path)) == [
+        "tools.usb.board must not import tools.deploy",
+        "tools.usb.board must not import tools.monitor",
+    ]
+
+
+def _circles(root: Path, folder: str) -> list[str]:
+    """Return the modules that import each other, or what does, whatever the way round."""
+    paths = {}
+    for path in sorted((root / folder).rglob("*.py")):
+        parts = path.relative_to(root).with_suffix("").parts
+        paths[".".join(parts).removesuffix(".__init__")] = path
+    # Tests know what lies beside them, and at the top of host_tests, by its bare name.
+    known = {name.rpartition(".")[2]: name for name in paths} | {name: name for name in paths}
+    arrows = {name: _arrows(path, root, known) - {name} for name, path in paths.items()}
+    while free := {name for name, to in arrows.items() if not to & arrows.keys()}:
+        for name in free:
+            del arrows[name]
+    return sorted(arrows)
+
+
+def _arrows(path: Path, root: Path, known: dict[str, str]) -> set[str]:
+    package = path.relative_to(root).with_suffix("").parts[:-1]
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found.update(known.get(alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            module = ".".join((*base, *([node.module] if node.module else [])))
+            for alias in node.names:
+                # The module, where one is imported from a package, else what has the name.
+                found.add(known.get(f"{module}.{alias.name}") or known.get(module))
+    return found - {None}
+
+
+@pytest.mark.parametrize("folder", ["tools", "host_tests"])
+def test_no_two_modules_import_each_other(folder):
+    assert _circles(ROOT, folder) == []
+
+
+def test_circle_is_seen(tmp_path):
+    folder = tmp_path / "tools"
+    folder.mkdir()
+    (folder / "a.py").write_text("from .b import x\n")
+    (folder / "b.py").write_text("def f():\n    from . import c\n")
+    (folder / "c.py").write_text("if TYPE_CHECKING:\n    from .a import y\n")
+    (folder / "d.py").write_text("import json\n")
+    assert _circles(tmp_path, "tools") == ["tools.a", "tools.b", "tools.c"]
 
 
 def _code_lines(path: Path) -> int:

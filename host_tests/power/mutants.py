@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from host_tests.interruptible import workers
-from host_tests.power.run import CHIPS, FIRMWARE, cut
+from host_tests.power.scripts import CHIPS, FIRMWARE, cut
 
 _STORAGE = Path("linkpost/storage")
 

@@ -15,97 +15,22 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
-import shutil
-import subprocess
 import sys
-import tempfile
-from dataclasses import dataclass
-from pathlib import Path
 
 from host_tests.interruptible import end_quietly, workers
-from tools.firmware.mpy import compile_mpy
+from host_tests.power.mutants import catch_all
+from host_tests.power.scripts import (
+    CHIPS,
+    Outcome,
+    cut,
+    run_script,
+    scenarios,
+    starve,
+    starved_calls,
+)
 
-HERE = Path(__file__).parent
-FIRMWARE = HERE.parent.parent / "firmware"
-CHIPS = ("esp32", "rp2")
 # First cuts of a scenario that get second ones, where not all do.
 BOUNDED = 3
-_TIMEOUT_S = 3600
-_LAST_LINE = re.compile(r"cut (\d+) (\d+) operations (\d+) lost (\d+)\s*$")
-
-
-@dataclass
-class Outcome:
-    """What one scenario gave on one chip."""
-
-    scenario: str
-    chip: str
-    operations: int
-    cuts: int
-    pairs: int
-    lost: int
-    output: str
-
-
-def scenarios() -> list[str]:
-    """Return the names of the scenarios, in the order of their file."""
-    text = (HERE / "scenarios.py").read_text()
-    return re.findall(r'^    "([a-z ]+)": \(', text.partition("SCENARIOS = ")[2], re.MULTILINE)
-
-
-def micropython() -> str | None:
-    """Return the MicroPython beside this Python, or on the path."""
-    beside = Path(sys.executable).parent / "micropython"
-    return str(beside) if beside.exists() else shutil.which("micropython")
-
-
-def run_script(
-    script: str, *arguments: str, firmware: Path = FIRMWARE, heap: str = "32M"
-) -> subprocess.CompletedProcess[str]:
-    """Run one of this folder's scripts under MicroPython."""
-    return subprocess.run(
-        [micropython() or "micropython", "-X", f"heapsize={heap}", str(HERE / script), *arguments],
-        env={**os.environ, "MICROPYPATH": f"{firmware}:{HERE}:.frozen"},
-        capture_output=True,
-        text=True,
-        timeout=_TIMEOUT_S,
-        check=False,
-    )
-
-
-def cut(scenario: str, chip: str, second: int, firmware: Path = FIRMWARE) -> Outcome:
-    """Cut one scenario everywhere; `second` first cuts get second ones, -1: all."""
-    process = run_script("cuts.py", scenario, chip, str(second), firmware=firmware)
-    output = process.stdout + process.stderr
-    found = _LAST_LINE.search(process.stdout)
-    if not found:  # it did not come to its end
-        return Outcome(scenario, chip, 0, 0, 0, 1, output)
-    cuts, pairs, operations, lost = map(int, found.groups())
-    return Outcome(scenario, chip, operations, cuts, pairs, lost, output)
-
-
-def starved_calls() -> list[str]:
-    """Return the names of the calls that starved.py knows."""
-    text = (HERE / "starved.py").read_text()
-    return re.findall(r'^    "([a-z ]+)": \(', text.partition("CALLS = ")[2], re.MULTILINE)
-
-
-def starve(call: str, step: int) -> tuple[int, int, str]:
-    """Let one call run out of memory, `step` bytes more each time.
-
-    Returns: how often it did, how often something was lost then, the output.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        # As on a board: byte code, so that loading a module takes what it takes there.
-        for path in (FIRMWARE / "linkpost").rglob("*.py"):
-            target = Path(folder, path.relative_to(FIRMWARE)).with_suffix(".mpy")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(compile_mpy(path.read_bytes(), path.name))
-        process = run_script("starved.py", call, str(step), firmware=Path(folder), heap="4M")
-    output = process.stdout + process.stderr
-    found = re.search(r"tries \d+ out of memory (\d+) lost (\d+)\s*$", process.stdout)
-    return (int(found[1]), int(found[2]), output) if found else (0, 1, output)
 
 
 def starve_all(jobs: int) -> int:
@@ -158,8 +83,6 @@ def main() -> int:
         print(process.stdout + process.stderr, end="")
         return process.returncode
     if arguments.mutants:
-        from host_tests.power.mutants import catch_all
-
         return catch_all(arguments.jobs)
     if arguments.memory:
         return starve_all(arguments.jobs)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from host_tests.power.run import micropython, starve, starved_calls
+from host_tests.power.scripts import micropython, starve, starved_calls
 
 pytestmark = pytest.mark.skipif(
     micropython() is None, reason="the MicroPython wheel is not installed on this machine"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from host_tests.power.mutants import MUTANTS, catch
-from host_tests.power.run import BOUNDED, CHIPS, cut, micropython, run_script, scenarios
+from host_tests.power.run import BOUNDED
+from host_tests.power.scripts import CHIPS, cut, micropython, run_script, scenarios
 
 pytestmark = pytest.mark.skipif(
     micropython() is None, reason="the MicroPython wheel is not installed on this machine"

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from host_tests.power.run import CHIPS, micropython, run_script
+from host_tests.power.scripts import CHIPS, micropython, run_script
 
 pytestmark = pytest.mark.skipif(
     micropython() is None, reason="the MicroPython wheel is not installed on this machine"

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from . import rules, wire
 from .faults import Fault, FaultBook
 from .masking import mask_reply, mask_text
-from .platform import Answer, Platform, Request
+from .platform import Platform
+from .request import Answer, Request
 from .store import Device
 from .tls_stream import TLSStream
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from .masking import KEEP_BYTES, mask_body, mask_form, mask_head, mask_text
+from .request import Request
 from .store import Device
 from .tally import Tally
 
 if TYPE_CHECKING:
-    from .platform import Request
     from .registration import Registration
     from .rules import AuthFields
 

@@ -19,8 +19,9 @@ from typing import Any
 
 from ..client.devices_csv import Triple
 from .export import export_pages
-from .platform import Platform, Policy, Request
+from .platform import Platform, Policy
 from .queries import Queries
+from .request import Request
 from .retention import Keep, Retention
 from .store import Store
 

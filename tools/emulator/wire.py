@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import h11
 
 from . import registration, rules
-from .platform import Answer, Request
+from .request import Answer, Request
 from .tls_stream import TLSStream
 
 _HEAD_MAX_BYTES = 16384

@@ -1,4 +1,4 @@
-"""`linkpost board`: the firmware on a virtual board."""
+"""`linkpost board run`: the firmware on a virtual board."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from pathlib import Path
 
 import click
 
-from ..chip.command import chip
 from ..terminal import failures
 from . import image, kinds, options, runtimes
 from .endings import (
@@ -18,24 +17,10 @@ from .endings import (
     tell_operations,
 )
 from .put_files import put_files
-from .serial_command import serial
 from .supervisor import Setup, Supervisor
 
 
-@click.group()
-def board() -> None:
-    """A virtual board: the very files that are deployed, on real MicroPython, with no hardware.
-
-    \b
-    Example: linkpost board run --config config.json --flash board.img --ca ca.pem --reports 5
-    """
-
-
-board.add_command(serial)
-board.add_command(chip)
-
-
-@board.command()
+@click.command()
 @click.option("--config", required=True, type=click.Path(path_type=Path), help="config.json")
 @click.option(
     "--flash",
