@@ -1,6 +1,6 @@
 """`make screenshots`: each view of the console page, as PNGs in docs/images.
 
-Devices that are well and devices that are not, made by a real emulator and raw requests; the times
+Devices that work and devices that do not, made by a real emulator and raw requests; the times
 of one are moved into the past in its database, for a report that is overdue.
 """
 
@@ -114,7 +114,7 @@ def _take_all(browser, emulator) -> None:
                 if view == "device":
                     page.get_by_text(re.compile(r"^\d+ points")).wait_for()
                 if view == "new":
-                    page.get_by_role("button", name="Make it").click()
+                    page.get_by_role("button", name="Create device").click()
                     page.get_by_text("Download config.json").wait_for()
                 _settle(page)
                 page.screenshot(path=_IMAGES / f"console-{view}-{looks}.png")

@@ -28,7 +28,7 @@ from emulator_client import (
 from emulator_process import EmulatorProcess
 
 from tools import cli
-from tools.emulator import certs, places
+from tools.emulator import certs, default_paths
 
 ROOT = Path(__file__).parent.parent.parent
 DEV1 = ("pk1", "dev1", "secret1")
@@ -108,13 +108,13 @@ def test_signal_ends_cleanly_with_connections_open(emulator, number, code):
 
 
 def test_port_in_use_is_one_clear_line(emulator, tmp_path):
-    places = ("--db", tmp_path / "db", "--cert-dir", tmp_path)
+    paths = ("--db", tmp_path / "db", "--cert-dir", tmp_path)
     console_port = emulator.console.rpartition(":")[2]
     for ports in (
         ("--port", emulator.port, "--console-port", 0),
         ("--port", 0, "--console-port", console_port),
     ):
-        result = run_emulator(*ports, *places)
+        result = run_emulator(*ports, *paths)
         assert result.returncode == 4
         assert len(result.stderr.splitlines()) == 1
         assert "in use" in result.stderr
@@ -139,10 +139,10 @@ def test_usage_errors_exit_2_and_show_no_secret(tmp_path, capsys):
         (["--token-ttl", "0"], "--token-ttl"),
         (["--ready-file", tmp_path / "none" / "ready"], "--ready-file"),
     ):
-        places = [] if "--db" in arguments else ["--db", tmp_path / "db"]
-        places += ["--cert-dir", tmp_path / "certs", "--port", 0, "--console-port", 0]
+        paths = [] if "--db" in arguments else ["--db", tmp_path / "db"]
+        paths += ["--cert-dir", tmp_path / "certs", "--port", 0, "--console-port", 0]
         with pytest.raises(SystemExit) as ended:
-            cli.main(["emulator", *map(str, places + arguments)])
+            cli.main(["emulator", *map(str, paths + arguments)])
         errors = capsys.readouterr().err
         assert ended.value.code == 2, (arguments, errors)
         assert text in errors
@@ -150,7 +150,7 @@ def test_usage_errors_exit_2_and_show_no_secret(tmp_path, capsys):
         assert "Traceback" not in errors
 
 
-def test_help_has_an_example_and_the_default_places():
+def test_help_has_an_example_and_the_default_paths():
     result = run_emulator("--help")
     assert result.returncode == 0
     for text in (
@@ -163,17 +163,17 @@ def test_help_has_an_example_and_the_default_places():
 
 
 @_posix
-def test_default_places_follow_the_platform(monkeypatch, tmp_path):
-    monkeypatch.setattr(places.sys, "platform", "linux")
+def test_default_paths_follow_the_platform(monkeypatch, tmp_path):
+    monkeypatch.setattr(default_paths.sys, "platform", "linux")
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("XDG_DATA_HOME", raising=False)
-    assert places.data_dir() == tmp_path / ".local" / "share" / "linkpost"
+    assert default_paths.data_dir() == tmp_path / ".local" / "share" / "linkpost"
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    assert places.data_dir() == tmp_path / "data" / "linkpost"
+    assert default_paths.data_dir() == tmp_path / "data" / "linkpost"
     monkeypatch.setenv("XDG_DATA_HOME", "relative")  # the specification says: ignore it
-    assert places.data_dir() == tmp_path / ".local" / "share" / "linkpost"
-    monkeypatch.setattr(places.sys, "platform", "darwin")
-    assert places.data_dir() == tmp_path / "Library" / "Application Support" / "linkpost"
+    assert default_paths.data_dir() == tmp_path / ".local" / "share" / "linkpost"
+    monkeypatch.setattr(default_paths.sys, "platform", "darwin")
+    assert default_paths.data_dir() == tmp_path / "Library" / "Application Support" / "linkpost"
 
 
 def test_legacy_ciphers_connect_only_where_chosen(emulator):

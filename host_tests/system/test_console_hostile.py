@@ -73,12 +73,12 @@ def test_device_s_names_and_reasons_are_text(opened):
         link.click()
         expect(page.get_by_role("heading", level=1)).to_have_text(f"{BAD_PRODUCT}/{BAD_NAME}")
         expect(page).to_have_title(f"{BAD_NAME} · linkpost emulator")
-        page.get_by_role("button", name="Its messages as a list").click()
+        page.get_by_role("button", name="All messages").click()
         expect(page.get_by_label("Device")).to_have_value(f"{BAD_PRODUCT}/{BAD_NAME}")
         page.go_back()
         page.get_by_role("button", name="Set a fault").click()
         page.get_by_role("button", name="No reply").click()
-        expect(page.locator(".row-line")).to_contain_text(f"{BAD_PRODUCT}/{BAD_NAME}")
+        expect(page.locator(".list-item")).to_contain_text(f"{BAD_PRODUCT}/{BAD_NAME}")
 
 
 def test_names_in_the_address_are_text(opened):
@@ -103,7 +103,7 @@ def test_topics_and_payloads_are_text_in_list_and_dialog(opened):
 def test_names_of_values_are_text_in_the_chart(opened):
     with opened(f"/device/{PRODUCT_KEY}/{DEVICE_NAME}") as page:
         expect(page.get_by_text("4 points")).to_be_visible()
-        page.get_by_role("combobox", name="Shown").click()
+        page.get_by_role("combobox", name="Values shown").click()
         for name in (IMAGE % "key", ":alert(3)", "__proto__", "constructor", "{{ alert(4) }}"):
             expect(page.get_by_role("option", name=name, exact=True)).to_be_visible()
         page.keyboard.press("Escape")

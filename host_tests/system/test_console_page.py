@@ -120,20 +120,20 @@ def test_page_of_a_device_shows_new_values_without_a_reload(opened, emulator, bo
         wait_for_more(page, emulator, accepted(emulator) + 1)
         expect(page.locator("tbody tr").first).not_to_have_text(newest)
         page.wait_for_function(f"before => ({_POINTS})().humidity > before", arg=first["humidity"])
-        expect(page.get_by_text("well", exact=True)).to_be_visible()
+        expect(page.get_by_text("OK", exact=True)).to_be_visible()
         assert page.evaluate("window.notReloaded") is True
 
 
 def test_fault_set_by_clicks_hits_the_board_which_recovers(opened, emulator, board):
     with opened(f"/faults?device={BOARD}") as page:
-        choose(page, "How often", "until taken back")
+        choose(page, "How often", "until removed")
         page.get_by_role("button", name="HTTP 500").click()
-        set_now = page.locator(".row-line")
-        expect(set_now).to_contain_text(re.compile(f"{BOARD}, until taken back, happened [1-9]"))
-        expect(page.locator(".fault-bar")).to_contain_text("1 fault is set, on purpose: status.")
+        active = page.locator(".list-item")
+        expect(active).to_contain_text(re.compile(f"{BOARD}, until removed, happened [1-9]"))
+        expect(page.locator(".fault-bar")).to_contain_text("1 active fault: status.")
         before = accepted(emulator)
-        page.get_by_role("button", name="Take back", exact=True).click()
-        expect(set_now).to_have_count(0)
+        page.get_by_role("button", name="Remove fault", exact=True).click()
+        expect(active).to_have_count(0)
         expect(page.locator(".fault-bar")).not_to_be_visible()
         assert emulator.faults() == []
     with opened(f"/device/{BOARD}") as page:
@@ -143,32 +143,32 @@ def test_fault_set_by_clicks_hits_the_board_which_recovers(opened, emulator, boa
 
 def test_fault_form_makes_every_kind_and_says_what_is_wrong(opened, emulator):
     with opened("/faults") as page:
-        choose(page, "For", f"{PRODUCT_KEY}/{QUIET[1]}")
-        choose(page, "At", "authentication")
+        choose(page, "Device", f"{PRODUCT_KEY}/{QUIET[1]}")
+        choose(page, "Endpoint", "authentication")
         choose(page, "How often", "several times")
         page.get_by_label("Times").fill("2")
         choose(page, "Fault", "Redirect")
         page.get_by_label("Location").fill("not a place")
-        page.get_by_role("button", name="Set", exact=True).click()
+        page.get_by_role("button", name="Set fault", exact=True).click()
         location = page.locator(".q-field").filter(has=page.get_by_label("Location"))
-        expect(location).to_contain_text("String should match")
+        expect(location).to_contain_text("Printable ASCII characters only")
         expect(page.locator(".q-notification")).to_have_count(0)
         choose(page, "Fault", "Slow reply")
         page.get_by_label("Milliseconds", exact=True).fill("250")
-        page.get_by_role("button", name="Set", exact=True).click()
-        expect(page.locator(".row-line")).to_contain_text("Slow reply: ms 250")
-        expect(page.get_by_text("String should match")).to_have_count(0)
+        page.get_by_role("button", name="Set fault", exact=True).click()
+        expect(page.locator(".list-item")).to_contain_text("Slow reply: ms 250")
+        expect(page.get_by_text("Printable ASCII characters only")).to_have_count(0)
         (fault,) = emulator.faults()
         wanted = {"kind": "delay", "ms": 250, "times": 2, "endpoint": "auth"}
         assert fault.items() >= {**wanted, "device": f"{PRODUCT_KEY}/{QUIET[1]}"}.items()
-        page.get_by_role("button", name="Take back", exact=True).click()
-        expect(page.locator(".row-line")).to_have_count(0)
+        page.get_by_role("button", name="Remove fault", exact=True).click()
+        expect(page.locator(".list-item")).to_have_count(0)
 
 
 def test_new_device_s_downloaded_config_works_with_send(opened, emulator, tmp_path):
     with opened("/new") as page:
         page.get_by_label("Device name").fill("from-page")
-        page.get_by_role("button", name="Make it").click()
+        page.get_by_role("button", name="Create device").click()
         with page.expect_download() as download:
             page.get_by_role("button", name="Download config.json").click()
         assert download.value.suggested_filename == "from-page.json"
@@ -176,15 +176,15 @@ def test_new_device_s_downloaded_config_works_with_send(opened, emulator, tmp_pa
         download.value.save_as(config)
         secret = json.loads(config.read_text())["device_secret"]
         assert secret not in page.content()
-        expect(page.get_by_text("Nothing was heard of it yet.")).to_be_visible()
+        expect(page.get_by_text("No request from it yet.")).to_be_visible()
         command = page.locator("pre").first.inner_text().split()
         assert command[:2] == ["linkpost", "send"]
         assert command[2:6] == ["--config", "from-page.json", "--ca", emulator.ca]
         result = run(*command[1:3], config, *command[4:], "--runtime", RUNTIME)
         assert result.returncode == 0, result.stderr
         expect(page.get_by_text("Accepted: 1. It works.")).to_be_visible()
-        page.get_by_role("button", name="Make it").click()  # another name is there already
-        expect(page.get_by_text("Nothing was heard of it yet.")).to_be_visible()
+        page.get_by_role("button", name="Create device").click()  # another name is there already
+        expect(page.get_by_text("No request from it yet.")).to_be_visible()
         field = {
             label: page.locator(".q-field").filter(has=page.get_by_label(label))
             for label in ("Device name", "Endpoint", "Seconds between readings")
@@ -193,7 +193,7 @@ def test_new_device_s_downloaded_config_works_with_send(opened, emulator, tmp_pa
         page.get_by_label("Device name").fill("no")
         page.get_by_label("Endpoint").fill("")
         page.get_by_label("Seconds between readings").fill("-5")
-        page.get_by_role("button", name="Make it").click()
+        page.get_by_role("button", name="Create device").click()
         expect(field["Device name"]).to_contain_text("must be 4 to 32 of")
         expect(field["Endpoint"]).to_contain_text("must be a text that is not empty")
         expect(field["Seconds between readings"]).to_contain_text("must be a number of seconds")
@@ -202,43 +202,56 @@ def test_new_device_s_downloaded_config_works_with_send(opened, emulator, tmp_pa
         page.get_by_label("Device name").fill("from-page")
         page.get_by_label("Endpoint").fill(emulator.platform)
         page.get_by_label("Seconds between readings").fill("0.5")
-        page.get_by_role("button", name="Make it").click()
-        expect(field["Device name"]).to_contain_text("from-page is registered already")
+        page.get_by_role("button", name="Create device").click()
+        expect(field["Device name"]).to_contain_text("from-page already exists")
         page.get_by_label("Device name").fill("from-page-2")
-        page.get_by_role("button", name="Make it").click()
-        expect(page.get_by_text("Nothing was heard of it yet.")).to_be_visible()
-        expect(page.get_by_text("registered already")).to_have_count(0)
+        page.get_by_role("button", name="Create device").click()
+        expect(page.get_by_text("No request from it yet.")).to_be_visible()
+        expect(page.get_by_text("already exists")).to_have_count(0)
         with page.expect_download() as download:
             page.get_by_role("button", name="Download config.json").click()
         download.value.save_as(config)
         assert json.loads(config.read_text())["interval_s"] == 0.5
 
 
+def test_new_device_with_a_sensor_that_virtual_boards_lack_is_not_for_one(opened):
+    with opened("/new") as page:
+        choose(page, "Sensor", "chip temperature")
+        page.get_by_role("button", name="Create device").click()
+        expect(page.get_by_text("Send one message")).to_be_visible()
+        expect(page.get_by_text("Run a virtual board")).to_have_count(0)
+        choose(page, "Sensor", "memory, uptime")
+        page.get_by_role("button", name="Create device").click()
+        expect(page.get_by_text("Run a virtual board")).to_be_visible()
+
+
 def test_device_disabled_and_enabled_by_click_is_refused_and_let_in(opened, emulator):
     authenticate(emulator, QUIET)
     with opened(f"/device/{PRODUCT_KEY}/{QUIET[1]}") as page:
         page.get_by_role("button", name="Disable").click()
-        expect(page.get_by_text("Disabled here: it is refused with 20000.")).to_be_visible()
+        expect(
+            page.get_by_text("Disabled here: its requests are refused with 20000.")
+        ).to_be_visible()
         assert exchange(emulator, encode_auth(auth_fields(QUIET))).code == 20000
         page.get_by_role("button", name="Enable").click()
         expect(page.get_by_role("button", name="Disable")).to_be_visible()
         expect(page.get_by_text("the device is disabled")).to_have_count(0)
-        expect(page.locator(".badge").first).not_to_have_text("not well")
+        expect(page.locator(".badge").first).not_to_have_text("problem")
         token = authenticate(emulator, QUIET)
-        page.get_by_role("button", name="Expire its tokens").click()
+        page.get_by_role("button", name="Expire tokens").click()
         expect(fact(page, "Token")).to_have_text("none valid")
         message = encode_publish(f"/{PRODUCT_KEY}/{QUIET[1]}/user/update", token)
         assert exchange(emulator, message).code == 20001
 
 
-def test_devices_view_says_who_is_not_well_and_why(opened, emulator, board):
+def test_devices_view_shows_which_device_has_a_problem_and_why(opened, emulator, board):
     wrong = (PRODUCT_KEY, QUIET[1], "f" * 32)
     assert exchange(emulator, encode_auth(auth_fields(wrong))).code == 20000
     with opened("/") as page:
         row = page.locator("tbody tr").filter(has_text=QUIET[1])
-        expect(row).to_contain_text("not well")
+        expect(row).to_contain_text("problem")
         expect(row).to_contain_text(re.compile("Refused 20000: .*deviceSecret"))
-        expect(page.locator("tbody tr").first).to_contain_text("not well")
+        expect(page.locator("tbody tr").first).to_contain_text("problem")
         row.get_by_role("link").click()
         page.get_by_role("tab", name="Authentications").click()
         refused = page.locator("tbody tr").filter(has_text="20000 refused").first
@@ -268,7 +281,7 @@ def test_messages_are_filtered_and_paged(opened, emulator):
         expect(rows).to_have_count(11)  # 3, 30 to 39
         page.get_by_label("Text in the payload").fill("")
         choose(page, "Reply", "30001")
-        expect(page.get_by_text("Nothing here")).to_be_visible()
+        expect(page.get_by_text("No messages")).to_be_visible()
         with page.expect_download() as download:
             page.get_by_role("button", name="Export as CSV").click()
         assert download.value.suggested_filename == "messages.csv"
@@ -303,7 +316,7 @@ def test_message_dialog_shows_all_and_gives_the_focus_back(opened, emulator, vie
         expect(reply).to_contain_text('"message":"success"')
         # Nothing of it is cut off: what does not fit can be scrolled to.
         inside = page.evaluate(
-            """() => [...document.querySelectorAll('.detail pre')].filter(
+            """() => [...document.querySelectorAll('.request-dialog pre')].filter(
                 pre => pre.offsetParent && pre.clientHeight < Math.min(pre.scrollHeight, 300)
             ).length"""
         )
@@ -331,6 +344,29 @@ def test_focus_stays_where_it_is_when_new_rows_come(opened, emulator, path):
         expect(page.locator(f'[data-focus="{kept}"]')).to_be_focused()
 
 
+def test_focus_stays_on_a_fault_s_button_while_others_come_and_go(opened, emulator):
+    emulator.fault(kind="stall", endpoint="topic", device=f"{PRODUCT_KEY}/{QUIET[1]}")
+    with opened("/faults") as page:
+        rows = page.locator(".list-item")
+        expect(rows).to_have_count(1)
+        button = rows.first.get_by_role("button")
+        button.focus()
+        other = {"kind": "code", "code": 40000, "device": f"{PRODUCT_KEY}/{QUIET[1]}"}
+        emulator.fault(endpoint="auth", times=2, **other)
+        expect(rows).to_have_count(2)
+        expect(button).to_be_focused()
+        for _ in range(2):
+            assert exchange(emulator, encode_auth(auth_fields(QUIET))).code == 40000
+        expect(rows).to_have_count(1)
+        expect(button).to_be_focused()
+        emulator.fault(endpoint="auth", times=9, **other)
+        expect(rows).to_have_count(2)
+        page.keyboard.press("Enter")
+        expect(rows).to_have_count(1)
+        # Its button has gone with it: the focus is at the next one.
+        expect(rows.first.get_by_role("button")).to_be_focused()
+
+
 def test_topic_of_a_refused_message_breaks_at_its_slashes(opened, emulator):
     token = authenticate(emulator, MANY)
     topic = f"/{PRODUCT_KEY}/somebody-elses-greenhouse/user/update"
@@ -343,7 +379,7 @@ def test_topic_of_a_refused_message_breaks_at_its_slashes(opened, emulator):
                     row => row.textContent.includes('somebody-elses'));
                 return row && {
                     width: row.querySelector('td.reply').offsetWidth,
-                    levels: [...row.querySelectorAll('.level')].map(
+                    levels: [...row.querySelectorAll('.topic-level')].map(
                         level => [level.textContent, level.offsetHeight]),
                 };
             }"""
@@ -358,11 +394,11 @@ def test_device_is_deleted_by_a_click_that_is_asked_about(opened, emulator):
     emulator.api("POST", "/api/devices", {"product_key": PRODUCT_KEY, "device_name": "to-delete"})
     with opened(f"/device/{key}") as page:
         page.get_by_role("button", name="Delete", exact=True).click()
-        page.get_by_role("button", name="Keep it").click()
-        expect(page.get_by_role("button", name="Keep it")).to_have_count(0)
+        page.get_by_role("button", name="Cancel").click()
+        expect(page.get_by_role("button", name="Cancel")).to_have_count(0)
         assert key in emulator.devices()
         page.get_by_role("button", name="Delete", exact=True).click()
-        page.get_by_role("button", name="Delete it").click()
+        page.get_by_role("button", name="Delete device").click()
         expect(page.get_by_role("heading", level=1)).to_have_text("Devices")
         expect(page.get_by_text("to-delete")).to_have_count(0)
     assert key not in emulator.devices()
@@ -400,9 +436,9 @@ def test_page_away_from_loopback_needs_the_password_and_is_live_with_it(browser)
         password = re.search(r"password: (\S+)", guarded.output)[1]
         login = {"username": "me", "password": password}
         with browser.open(guarded.console, http_credentials=login) as page:
-            expect(page.get_by_text("waiting", exact=True)).to_be_visible()
+            expect(page.get_by_text("never seen", exact=True)).to_be_visible()
             authenticate(guarded, QUIET)  # seen over the websocket, which has the cookie only
-            expect(page.get_by_text("It authenticated, and sent no report yet.")).to_be_visible()
+            expect(page.get_by_text("Authenticated, no report yet.")).to_be_visible()
         wrong = {"username": "me", "password": password[:-1]}
         with browser.open("about:blank", http_credentials=wrong) as page:
             assert page.goto(guarded.console).status == 401

@@ -1,8 +1,8 @@
 """The platform on this machine: the vendor's page and docs/protocol.md, over real TLS.
 
-command -> server -> {api, page} -> desk -> connection -> {platform, faults} -> {store, rules}.
+command -> server -> {api, page} -> admin -> connection -> {platform, faults} -> {store, rules}.
 `rules` decides and touches nothing, `store` is the only one that remembers, `connection` the only
-one that talks; `desk` is what a person's page and programs' API both work with.
+one that talks; `admin` is what the page and the API both call.
 
 Where neither source says what the service does, this is what we chose:
 
@@ -12,5 +12,5 @@ Where neither source says what the service does, this is what we chose:
 - a timestamp may be as far ahead as it may be old: 15 minutes
 - a token of a disabled device is not recognised (20003), so that /auth can say 20000
 - a token of the device that is voided by a newer one is not recognised either
-- a known device's turn (40000) is looked at before its parameters, token and topic
+- a known device's rate limit (40000) is checked before its parameters, token and topic
 """

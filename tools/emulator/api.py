@@ -1,4 +1,4 @@
-"""The console's JSON API: what happened on the platform, and what shall go wrong."""
+"""The console's JSON API: what happened on the platform, and faults."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from .. import firmware
 from . import api_products
-from .desk import Desk, UnknownDeviceError, UnknownProductError
+from .admin import Admin, UnknownDeviceError, UnknownProductError
 from .export import MEDIA_TYPES, Format, export_pages
 from .faults import Fault, FaultRequest
 from .queries import DeviceRow, MessageRow
@@ -101,10 +101,10 @@ class MessageView(BaseModel):
 
 
 class TotalsView(BaseModel):
-    """Counted since the start, whoever asked."""
+    """Counted since the start, of all clients."""
 
     connections: int
-    evicted: int = Field(description="Closed while they waited, to make room for another.")
+    evicted: int = Field(description="Closed while idle, to make room for another.")
     handshakes: int
     handshakes_failed: int
     requests: int
@@ -120,14 +120,14 @@ class Settings(BaseModel):
 
 
 class Expired(BaseModel):
-    """How many tokens expired."""
+    """How many tokens were expired."""
 
     expired: int
 
 
-def make_api(desk: Desk) -> FastAPI:
+def make_api(admin: Admin) -> FastAPI:
     """Return the console's web application with the API in it; its page is `page.attach`'s."""
-    service, queries = desk.service, desk.queries
+    service, queries = admin.service, admin.queries
     app: FastAPI = FastAPIOffline(title="linkpost emulator", redoc_url=None)
 
     def known(key: str) -> str:
@@ -135,7 +135,7 @@ def make_api(desk: Desk) -> FastAPI:
             raise UnknownDeviceError(key)
         return key
 
-    # Every handler is `async`, so that it runs in the loop's own thread, as the desk wants.
+    # Every handler is `async`, so that it runs in the loop's own thread, as `Admin` requires.
 
     @app.exception_handler(UnknownDeviceError)
     @app.exception_handler(UnknownProductError)
@@ -144,16 +144,16 @@ def make_api(desk: Desk) -> FastAPI:
 
     @app.exception_handler(RequestValidationError)
     async def say_invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-        # FastAPI's own answer repeats what was sent, a device's secret too.
+        # FastAPI's own answer repeats the input, a device's secret included.
         shown = [{key: flaw[key] for key in ("type", "loc", "msg")} for flaw in error.errors()]
         return JSONResponse({"detail": shown}, 422)
 
     @app.get("/api/about")
     async def about() -> AboutView:
-        """Where devices connect to, and what they have to trust."""
+        """The endpoint for devices, and the CA that they have to trust."""
         return AboutView(
-            platform=desk.about["platform"].removeprefix("https://"),
-            ca=Path(desk.about["CA"]).read_text(),
+            platform=admin.about["platform"].removeprefix("https://"),
+            ca=Path(admin.about["CA"]).read_text(),
             version=firmware.version(),
         )
 
@@ -166,7 +166,7 @@ def make_api(desk: Desk) -> FastAPI:
     async def add_device(device: NewDevice) -> NewDeviceView:
         """Register a device. The only call whose answer holds a secret, the new one's."""
         try:
-            triple = desk.add_device(device.product_key, device.device_name, device.device_secret)
+            triple = admin.add_device(device.product_key, device.device_name, device.device_secret)
         except ValueError as error:
             raise HTTPException(409 if "already" in str(error) else 422, str(error)) from error
         return NewDeviceView(device=triple.key, **vars(triple))
@@ -174,12 +174,12 @@ def make_api(desk: Desk) -> FastAPI:
     @app.delete("/api/devices/{product_key}/{device_name}", status_code=204)
     async def remove_device(product_key: str, device_name: str) -> None:
         """Delete the device, and all that was kept of it: messages, values, tokens."""
-        await desk.remove_device(f"{product_key}/{device_name}")
+        await admin.remove_device(f"{product_key}/{device_name}")
 
     @app.post("/api/devices/{product_key}/{device_name}/reset", status_code=204)
     async def reset(product_key: str, device_name: str) -> None:
-        """Let the device be not activated: its product's secret may give it a new one."""
-        desk.reset_device(f"{product_key}/{device_name}")
+        """Make the device not activated, so that it can register for a new secret."""
+        admin.reset_device(f"{product_key}/{device_name}")
 
     @app.get("/api/devices/{product_key}/{device_name}/streams")
     async def list_streams(product_key: str, device_name: str) -> list[StreamView]:
@@ -189,18 +189,18 @@ def make_api(desk: Desk) -> FastAPI:
 
     @app.post("/api/devices/{product_key}/{device_name}/expire-tokens")
     async def expire_tokens(product_key: str, device_name: str) -> Expired:
-        """Let every token of the device be expired: its next message meets 20001."""
-        return Expired(expired=desk.expire_tokens(f"{product_key}/{device_name}"))
+        """Expire every token of the device: its next message gets 20001."""
+        return Expired(expired=admin.expire_tokens(f"{product_key}/{device_name}"))
 
     @app.post("/api/devices/{product_key}/{device_name}/disable", status_code=204)
     async def disable(product_key: str, device_name: str) -> None:
-        """Refuse the device: 20000 on /auth, 20003 for its tokens."""
-        desk.set_enabled(f"{product_key}/{device_name}", False)
+        """Disable the device: 20000 on /auth, 20003 for its tokens."""
+        admin.set_enabled(f"{product_key}/{device_name}", False)
 
     @app.post("/api/devices/{product_key}/{device_name}/enable", status_code=204)
     async def enable(product_key: str, device_name: str) -> None:
-        """Let the device in again."""
-        desk.set_enabled(f"{product_key}/{device_name}", True)
+        """Enable the device."""
+        admin.set_enabled(f"{product_key}/{device_name}", True)
 
     @app.get(
         "/api/messages",
@@ -218,9 +218,7 @@ def make_api(desk: Desk) -> FastAPI:
         format: Annotated[
             Format | None, Query(description="Instead of JSON; or Accept: text/csv, ...")
         ] = None,
-        refused: Annotated[
-            bool, Query(description="csv, ndjson: what was not accepted as well.")
-        ] = False,
+        refused: Annotated[bool, Query(description="csv, ndjson: refused messages too.")] = False,
     ) -> Any:
         """Messages that were accepted, oldest first; the next page is `after` = the last id.
 
@@ -245,28 +243,28 @@ def make_api(desk: Desk) -> FastAPI:
             headers={"Content-Disposition": f"attachment; filename=messages.{chosen}"},
         )
 
-    api_products.add_routes(app, desk)
+    api_products.add_routes(app, admin)
 
     @app.get("/api/faults")
     async def list_faults() -> list[Fault]:
         """The faults that are set, in the order in which they are tried."""
-        return desk.faults()
+        return admin.faults()
 
     @app.post("/api/faults", status_code=201)
     async def add_fault(fault: FaultRequest) -> Fault:
-        """Let something go wrong; of several that fit a request, the first set happens."""
-        return desk.add_fault(fault)
+        """Set a fault; of several that match a request, the one set first happens."""
+        return admin.add_fault(fault)
 
     @app.delete("/api/faults", status_code=204)
     async def clear_faults() -> None:
-        """Let everything go well again."""
-        desk.clear_faults()
+        """Remove every fault."""
+        admin.clear_faults()
 
     @app.delete("/api/faults/{fault_id}", status_code=204)
     async def remove_fault(fault_id: int) -> Response:
-        """Forget one fault."""
-        if not desk.remove_fault(fault_id):
-            raise HTTPException(404, f"no fault {fault_id}; it may have happened already")
+        """Remove one fault."""
+        if not admin.remove_fault(fault_id):
+            raise HTTPException(404, f"no fault {fault_id}; it may be over already")
         return Response(status_code=204)
 
     @app.get("/api/totals")

@@ -1,4 +1,4 @@
-"""Says that something changed, so that a page looks again then, and only then."""
+"""Says when something changed, so that a page is updated then, and only then."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ class Changes:
     async def wait(self, seen: int, pause_s: float = 0.3) -> int:
         """Return the version as soon as it is no longer `seen`.
 
-        `pause_s` after a change comes first, so that a burst is seen once:
+        `pause_s` after a change comes first, so that a burst counts as one:
 
-            seen = -1                                    # look once at the beginning
+            seen = -1                                    # read once at the beginning
             while True:
                 seen = await changes.wait(seen)
-                ... look ...
+                ... read ...
         """
         while self.version == seen:
             waiter = asyncio.get_running_loop().create_future()

@@ -13,7 +13,7 @@ import click
 
 from ..client.devices_csv import Triple, check_product, check_triple, read_devices, read_names
 from ..terminal.failures import DONE, CommandError
-from . import places, rules, wire
+from . import default_paths, rules, wire
 from .export_command import export
 from .platform import TOKEN_TTL_S, Policy
 from .retention import KEEP_MESSAGES, Keep
@@ -213,8 +213,8 @@ def emulator(
         port=port,
         console_host=console_host,
         console_port=console_port,
-        db=db or places.default_db(),
-        cert_dir=cert_dir or places.default_cert_dir(),
+        db=db or default_paths.default_db(),
+        cert_dir=cert_dir or default_paths.default_cert_dir(),
         devices=devices,
         products=products,
         names_made=names_made,

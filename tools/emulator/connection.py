@@ -11,7 +11,7 @@ import ssl
 from dataclasses import dataclass, field
 
 from . import rules, wire
-from .faults import Fault, FaultBook
+from .faults import Fault, FaultList
 from .masking import mask_reply, mask_text
 from .platform import Platform
 from .request import Answer, Request
@@ -35,7 +35,7 @@ class Service:
 
     context: ssl.SSLContext
     platform: Platform
-    faults: FaultBook
+    faults: FaultList
     keep_alive: bool = False
     bounds: wire.Bounds = field(default_factory=wire.Bounds)
     most_connections: int = 1000

@@ -13,8 +13,8 @@ from typing import TextIO
 import click
 
 from ..terminal.failures import DONE, CommandError
+from .default_paths import default_db
 from .export import Format, export_pages
-from .places import default_db
 from .queries import Queries
 
 

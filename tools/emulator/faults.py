@@ -1,4 +1,4 @@
-"""Faults on demand: what goes wrong, for whom, how often."""
+"""Faults on demand: what goes wrong, for which device, how often."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ The request is counted, and nothing else happens to it:
 - `status`: refused with that HTTP `status` and an empty body
 - `redirect`: HTTP `status` (default 302) with that `location`
 - `close_before`: the connection is closed without a reply
-- `stall`: no reply, until the peer gives up
+- `stall`: no reply, until the peer closes
 - `garbage`: `bytes` random bytes (default 512) where HTTP is expected
 
 Before any request is known, so endpoint and device are ignored:
@@ -75,7 +75,7 @@ Before any request is known, so endpoint and device are ignored:
 
 
 class FaultRequest(BaseModel):
-    """One thing that goes wrong."""
+    """One fault to set."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -89,7 +89,7 @@ class FaultRequest(BaseModel):
         description="`ProductKey/DeviceName`; null: every device.",
     )
     times: int | None = Field(
-        default=None, ge=1, description="How often; null: until it is cleared."
+        default=None, ge=1, description="How often; null: until it is removed."
     )
     code: int | None = Field(default=None, ge=1, description="`code`: the platform's reply code.")
     ms: int | None = Field(default=None, ge=0, le=600_000, description="`delay`: milliseconds.")
@@ -120,7 +120,7 @@ class FaultRequest(BaseModel):
 
 
 class Fault(FaultRequest):
-    """A fault that is set; `times` is how often it still happens."""
+    """An active fault; `times` is how often it will still happen."""
 
     id: int = Field(description="For DELETE /api/faults/{id}.")
     hits: int = Field(default=0, description="How often it happened.")
@@ -130,8 +130,8 @@ class Fault(FaultRequest):
         return (self.interval_ms or 100) / 1000
 
 
-class FaultBook:
-    """The faults that are set, in the order they came; the first that fits happens."""
+class FaultList:
+    """The active faults, in the order they were set; the first that matches a request happens."""
 
     def __init__(self) -> None:
         self._faults: dict[int, Fault] = {}
@@ -143,14 +143,14 @@ class FaultBook:
         self._faults[fault.id] = fault
         return fault
 
-    def waiting(self) -> list[Fault]:
+    def active(self) -> list[Fault]:
         return list(self._faults.values())
 
     def clear(self) -> None:
         self._faults.clear()
 
     def remove(self, fault_id: int) -> bool:
-        """Forget the fault; tell whether there was one."""
+        """Remove the fault; tell whether there was one."""
         return self._faults.pop(fault_id, None) is not None
 
     def take(self, endpoint: str, device: str | None) -> Fault | None:

@@ -1,4 +1,4 @@
-"""What went over the wire, without what must not be seen: token, signature, device secret."""
+"""What went over the wire, with the secrets masked: token, signature, device secret."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from ..client.devices_csv import Triple
 from . import registrar, registration, rules
-from .history import Happened, History
+from .history import History, RequestRecord
 from .request import AUTH, REGISTER, TOPIC, Answer, Request
 from .store import DISABLED, Device, Store
 
@@ -19,7 +19,7 @@ TOKEN_TTL_S = 7 * 24 * 3600
 
 @dataclass
 class Policy:
-    """What a person may choose about the platform."""
+    """Settings of the platform."""
 
     token_ttl_s: int = TOKEN_TTL_S
     void_old_tokens: bool = False
@@ -29,7 +29,7 @@ class Policy:
 
 @dataclass
 class Totals:
-    """Counted since the start, whoever asked."""
+    """Counted since the start, of all clients."""
 
     connections: int = 0
     evicted: int = 0
@@ -119,7 +119,7 @@ class Platform:
             self._count(request, device, now_ms)
             message_id = self._store.next_id(now_ms)
             if code is not None:
-                answer = _refuse(code, "a fault that was asked for")
+                answer = _refuse(code, "a fault set in the emulator")
             else:
                 answer = self._decide(request, device, now_ms)
             if request.endpoint == TOPIC and answer.code is not None:
@@ -139,7 +139,7 @@ class Platform:
             now_ms = self._now_ms()
             self.totals.requests += 1
             self._count(request, device, now_ms)
-            answer = Answer(reason="a fault that was asked for")
+            answer = Answer(reason="a fault set in the emulator")
             message_id = self._store.next_id(now_ms)
             self._keep(request, device, answer, message_id, now_ms, fault, reply)
         self._changed(device.key if device else None)
@@ -161,25 +161,25 @@ class Platform:
     ) -> None:
         claimed = device
         if device is None and request.endpoint == AUTH:
-            # Nothing is counted for it, but its secret may be in what it got wrong.
+            # Nothing is counted for it, but its secret may be in the fields that were wrong.
             named = rules.named_device(request.body or b"")
             claimed = self._store.find_device(*named) if named else None
         secret = claimed.secret if claimed else ""
-        happened = Happened(
+        record = RequestRecord(
             message_id, now_ms, request, device, answer.code, answer.reason, fault, reply, secret
         )
         if request.endpoint == TOPIC:
-            reason = self._history.keep_message(happened)
+            reason = self._history.keep_message(record)
             if answer.code == rules.SUCCESS and device:
                 self._store.count_accepted(device)
         elif request.endpoint == AUTH:
             auth = rules.parse_auth(request.body or b"")
-            reason = self._history.keep_authentication(happened, auth)
+            reason = self._history.keep_authentication(record, auth)
         elif request.endpoint == REGISTER:
             form = registration.try_registration(request.body or b"")
             product = self._store.find_product(form.product_key) if form else None
             known = [product.secret] if product else []
-            self._history.keep_registration(happened, form, known)
+            self._history.keep_registration(record, form, known)
             return
         else:
             return
@@ -197,7 +197,7 @@ class Platform:
             return self._register(request)
         if request.body is None:
             return _refuse(rules.PARAMETER_ERROR, request.flaw or "the body is not as announced")
-        if device and not self._take_turn(device.id):
+        if device and not self._is_within_rate(device.id):
             rate = self._policy.requests_per_s
             return _refuse(rules.THROTTLED, f"more than {rate} requests per second")
         wanted = rules.AUTH_TYPE if request.endpoint == AUTH else rules.TOPIC_TYPE
@@ -211,7 +211,7 @@ class Platform:
 
     def _register(self, request: Request) -> Answer:
         decided = registrar.register(
-            self._store, request.headers, request.body, request.flaw, self._take_turn
+            self._store, request.headers, request.body, request.flaw, self._is_within_rate
         )
         return Answer(code=decided.code, data=decided.data, reason=decided.reason)
 
@@ -272,8 +272,8 @@ class Platform:
             )
         return Answer(code=rules.SUCCESS)
 
-    def _take_turn(self, who: int) -> bool:
-        """A bucket of tokens per device: one second's worth of requests may come at once."""
+    def _is_within_rate(self, who: int) -> bool:
+        """Tell whether that device or product may send now: a bucket holds one second's worth."""
         rate = self._policy.requests_per_s
         if rate is None:
             return True

@@ -1,9 +1,9 @@
-"""What a person may see of the database: every query of the page, the API and the export.
+"""Every query of the page, the API and the export; none returns a secret.
 
 A connection of its own, which can only read, so that a query never holds up the platform. Methods
 may be called from any thread; those that can take more than a few milliseconds say so: call them
-with `await asyncio.to_thread(...)`. No query returns a secret, and none needs more than the index
-that test_emulator_queries.py shows it to use.
+with `await asyncio.to_thread(...)`. None needs more than the index that
+test_emulator_queries.py shows it to use.
 """
 
 from __future__ import annotations

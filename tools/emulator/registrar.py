@@ -23,15 +23,15 @@ def register(
     headers: dict[str, str],
     body: bytes | None,
     flaw: str,
-    take_turn: Callable[[int], bool],
+    is_within_rate: Callable[[int], bool],
 ) -> Decision:
     """Give a device of a product a new secret, in the caller's transaction, or say why not.
 
     Who does not know the product's secret learns only whether there is such a product. A device
     may be asked for again until it has authenticated: the newest secret counts.
 
-    Args: flaw: why there is no body; take_turn: tells by a number whether that product may ask
-        now, or is throttled.
+    Args: flaw: why there is no body; is_within_rate: tells by a number whether that product may
+        ask now, or is throttled.
     """
     if body is None:
         return _refuse(registration.PARAMETER_ERROR, flaw or "the body is not as announced")
@@ -50,9 +50,9 @@ def register(
     if product is None:
         return _refuse(
             registration.PRODUCT_UNKNOWN,
-            f"product {form.product_key[:64]!r} has no secret here: make it under Products",
+            f"product {form.product_key[:64]!r} has no secret here: create it under Products",
         )
-    if not take_turn(-product.id):  # devices have the numbers above 0
+    if not is_within_rate(-product.id):  # devices have the numbers above 0
         return _refuse(registration.THROTTLED, "more requests per second than this product may")
     if not form.is_signed_by(product.secret):
         return _refuse(

@@ -1,4 +1,4 @@
-"""What the emulator forgets: the oldest messages, beyond a number or an age.
+"""Deletes the oldest messages, beyond a number or an age.
 
 In small steps between which the platform answers, so a device never waits for it. Counters of
 devices and streams are sums of their own, and stay as they are.
@@ -30,7 +30,7 @@ class Keep:
 
 
 class Retention:
-    """Forgets in the background; `changed` is told."""
+    """Deletes in the background; calls `changed` then."""
 
     def __init__(
         self,
@@ -45,13 +45,13 @@ class Retention:
         self._changed = changed
 
     async def run(self, every_s: float = 5.0) -> None:
-        """Tidy up again and again, until cancelled."""
+        """Delete at that interval, until cancelled."""
         while True:
             await self.tidy(time.time_ns() // 1_000_000)
             await asyncio.sleep(every_s)
 
     async def tidy(self, now_ms: int) -> int:
-        """Forget all that is beyond the limits; return how many messages that were."""
+        """Delete all that is beyond the limits; return how many messages that were."""
         cutoffs = await asyncio.to_thread(self._find_cutoffs, now_ms)
         forgotten = 0
         for table, cutoff in cutoffs.items():

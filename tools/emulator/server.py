@@ -19,12 +19,12 @@ from ..client.devices_csv import Triple
 from ..files import whole_file
 from ..terminal.failures import DONE, INTERRUPTED, NETWORK, CommandError
 from . import addresses, certs, page, wire
+from .access import LOCAL_NAMES, AccessControl
+from .admin import Admin
 from .api import make_api
 from .changes import Changes
 from .connection import Service
-from .desk import Desk
-from .faults import FaultBook
-from .guard import LOCAL_NAMES, Guard
+from .faults import FaultList
 from .listener import Connections
 from .platform import Platform, Policy
 from .queries import Queries
@@ -78,7 +78,7 @@ def run(options: Options, announce: Callable[[dict[str, str]], None]) -> int:
         service = Service(
             context=certs.make_context(server_path, legacy_ciphers=options.legacy_ciphers),
             platform=platform,
-            faults=FaultBook(),
+            faults=FaultList(),
             keep_alive=options.keep_alive,
             bounds=options.bounds,
             most_connections=options.most_connections,
@@ -86,8 +86,8 @@ def run(options: Options, announce: Callable[[dict[str, str]], None]) -> int:
         )
         queries = Queries(options.db)
         try:
-            desk = Desk(store, service, queries, changes)
-            return asyncio.run(_run(options, desk, ca_path, announce))
+            admin = Admin(store, service, queries, changes)
+            return asyncio.run(_run(options, admin, ca_path, announce))
         finally:
             queries.close()
     finally:
@@ -98,7 +98,7 @@ def run(options: Options, announce: Callable[[dict[str, str]], None]) -> int:
 
 async def _run(
     options: Options,
-    desk: Desk,
+    admin: Admin,
     ca_path: Path,
     announce: Callable[[dict[str, str]], None],
 ) -> int:
@@ -119,21 +119,21 @@ async def _run(
         password = secrets.token_urlsafe(12)
     if password is not None:
         ready["console_password"] = password
-    connections = Connections(desk.service)
+    connections = Connections(admin.service)
     servers = [
         await asyncio.start_server(connections.accept, sock=listener)
         for listener in platform_sockets
     ]
-    desk.about = {
+    admin.about = {
         "platform": f"https://{ready['platform']}",
         "CA": ready["ca"],
         "database": ready["db"],
     }
-    app = make_api(desk)
-    page.attach(app, desk)
+    app = make_api(admin)
+    page.attach(app, admin)
     names = (*LOCAL_NAMES, console_host.lower(), *options.names)
-    console = _Console(Guard(app, password, names))
-    retention = Retention(desk.store, desk.queries, options.keep, desk.changes.touch)
+    console = _Console(AccessControl(app, password, names))
+    retention = Retention(admin.store, admin.queries, options.keep, admin.changes.touch)
     retention_task = asyncio.create_task(retention.run())
     console_task = asyncio.create_task(console.serve(console_sockets))
     with _signals(end):
@@ -142,7 +142,7 @@ async def _run(
         if options.ready_file:
             write_ready_file(options.ready_file, ready)
         announce(ready)
-        if not desk.store.has_devices():
+        if not admin.store.has_devices():
             _log.warning("no device is registered; add one with --device PK,DN,SECRET")
         code = await end
     retention_task.cancel()

@@ -1,7 +1,7 @@
-"""The console's page: what a person sees of the running emulator, live.
+"""The console's page: the running emulator, live in a browser.
 
-`attach` costs nothing until someone looks: NiceGUI, which takes half a second to import, is loaded
-when the first browser asks. One file per view; `site` puts them together.
+`attach` costs nothing by itself: NiceGUI, which takes half a second to import, is loaded when the
+first browser asks. One file per view; `site` puts them together.
 
 Rule: what devices sent is shown as text. It goes into labels, table cells and chart values, never
 into `ui.html`, `ui.markdown`, a `.props("...")` string, or a *key* of a chart's or table's options
@@ -19,12 +19,12 @@ from fastapi import FastAPI
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ..desk import Desk
+from ..admin import Admin
 
 
-def attach(app: FastAPI, desk: Desk) -> None:
+def attach(app: FastAPI, admin: Admin) -> None:
     """Serve the page at `/` of the console's web application; call it after every other route."""
-    page = _PageOnDemand(desk)
+    page = _PageOnDemand(admin)
     app.mount("/", page)
     inner = app.router.lifespan_context
 
@@ -42,8 +42,8 @@ def attach(app: FastAPI, desk: Desk) -> None:
 class _PageOnDemand:
     """An ASGI application that is built when it is first asked."""
 
-    def __init__(self, desk: Desk):
-        self._desk = desk
+    def __init__(self, admin: Admin):
+        self._admin = admin
         self._app: ASGIApp | None = None
         self._building = asyncio.Lock()
         self._open = contextlib.AsyncExitStack()
@@ -62,7 +62,7 @@ class _PageOnDemand:
     async def _build(self) -> ASGIApp:
         # In a thread, so that boards are answered meanwhile.
         site = await asyncio.to_thread(_load_site)
-        app: FastAPI = site.build(self._desk)
+        app: FastAPI = site.build(self._admin)
         await self._open.enter_async_context(app.router.lifespan_context(app))
         return app
 

@@ -7,7 +7,7 @@ from typing import Any
 from nicegui import ui
 
 from ..queries import Series
-from . import words
+from . import formatting
 
 POINTS = 2000  # all values together
 _FIRST = 4  # shown before the person chooses
@@ -15,7 +15,7 @@ _HEIGHT = 120  # px of one value's chart
 _GAP = 44
 _TOP = 30
 _BOTTOM = 86  # the slider, and the time under the lowest
-_INK = "#7d8a97"  # readable on light and on dark
+_TEXT = "#7d8a97"  # readable on light and on dark
 _FAINT = "rgba(128,140,150,0.22)"
 _COLOURS = ("#2b8ccc", "#d9822b", "#29a36a", "#a05fc8", "#d4526e", "#6b8e23", "#008b8b", "#8c6d46")
 
@@ -25,28 +25,28 @@ class Chart:
 
     def __init__(self) -> None:
         self._series: list[Series] = []
-        self._chosen: list[str] | None = None  # None: the person left it to us
-        self._select = ui.select([], multiple=True, label="Shown", on_change=self._choose)
-        self._select.props("dense outlined use-chips").classes("shown")
-        self._note = ui.label().classes("soft")
+        self._chosen: list[str] | None = None  # None: nobody has chosen
+        self._select = ui.select([], multiple=True, label="Values shown", on_change=self._choose)
+        self._select.props("dense outlined use-chips").classes("series-picker")
+        self._note = ui.label().classes("muted")
         self._chart = ui.echart({}, renderer="canvas").classes("chart")
         self._nothing = ui.label(
-            "No number in that time: reports in JSON show their values here as they come."
-        ).classes("soft")
+            "No numbers in this period. Numbers of JSON reports appear here as they arrive."
+        ).classes("muted")
 
     def show(self, series: list[Series]) -> None:
-        """Draw these; a zoom that the person has chosen stays."""
+        """Draw these; a zoom that somebody has chosen stays."""
         self._series = series
         names = [one.name for one in series]
         self._select.set_visibility(len(names) > 1)
-        shown = self._chosen if self._chosen is not None else _most_telling(series)
+        shown = self._chosen if self._chosen is not None else _default_choice(series)
         if self._select.options != names or self._select.value != shown:
             self._select.set_options(names, value=[name for name in shown if name in names])
         self._draw([one for one in series if one.name in shown])
 
     def _choose(self) -> None:
         chosen = list(self._select.value or [])
-        if chosen != (self._chosen if self._chosen is not None else _most_telling(self._series)):
+        if chosen != (self._chosen if self._chosen is not None else _default_choice(self._series)):
             self._chosen = chosen
             self._draw([one for one in self._series if one.name in chosen])
 
@@ -59,8 +59,10 @@ class Chart:
             return
         points = sum(len(one.points) for one in series)
         total = sum(one.total for one in series)
-        thinned = "" if points == total else f", of {total:,}: lowest and highest of each stretch"
-        self._note.set_text(f"{words.count(points, 'point')}{thinned}. Drag the bar to zoom.")
+        thinned = (
+            "" if points == total else f" of {total:,}, the lowest and highest of each interval"
+        )
+        self._note.set_text(f"{formatting.count(points, 'point')}{thinned}. Drag the bar to zoom.")
         height = _TOP + len(series) * (_HEIGHT + _GAP) - _GAP + _BOTTOM
         self._chart.style(f"height: {height}px")
         self._chart.options.clear()
@@ -68,16 +70,16 @@ class Chart:
         self._chart.update()
 
 
-def _most_telling(series: list[Series]) -> list[str]:
-    """Return the names of those that are worth a chart: what each report has, not each boot."""
+def _default_choice(series: list[Series]) -> list[str]:
+    """Return the names shown unless others are chosen: what each report has, not each boot."""
     most = max((one.total for one in series), default=0)
     often = [one.name for one in series if one.total * 2 >= most]
     return often[:_FIRST]
 
 
 def _options(series: list[Series]) -> dict[str, Any]:
-    places = range(len(series))
-    tops = [_TOP + place * (_HEIGHT + _GAP) for place in places]
+    indexes = range(len(series))
+    tops = [_TOP + place * (_HEIGHT + _GAP) for place in indexes]
     return {
         "animation": False,
         "color": list(_COLOURS),
@@ -94,19 +96,19 @@ def _options(series: list[Series]) -> dict[str, Any]:
             {
                 "type": "time", "gridIndex": place,
                 "axisLabel": {
-                    "color": _INK, "show": place == len(series) - 1, "hideOverlap": True
+                    "color": _TEXT, "show": place == len(series) - 1, "hideOverlap": True
                 },
                 "axisLine": {"lineStyle": {"color": _FAINT}},
                 "axisTick": {"show": False},
             }
-            for place in places
+            for place in indexes
         ],
         "yAxis": [
             {
                 "type": "value", "gridIndex": place, "scale": True, "splitNumber": 3,
-                "axisLabel": {"color": _INK}, "splitLine": {"lineStyle": {"color": _FAINT}},
+                "axisLabel": {"color": _TEXT}, "splitLine": {"lineStyle": {"color": _FAINT}},
             }
-            for place in places
+            for place in indexes
         ],
         "series": [
             {
@@ -121,12 +123,12 @@ def _options(series: list[Series]) -> dict[str, Any]:
         "axisPointer": {"link": [{"xAxisIndex": "all"}]},
         "dataZoom": [
             {
-                "type": "slider", "xAxisIndex": list(places), "height": 22, "bottom": 14,
-                "textStyle": {"color": _INK}, "filterMode": "none",
+                "type": "slider", "xAxisIndex": list(indexes), "height": 22, "bottom": 14,
+                "textStyle": {"color": _TEXT}, "filterMode": "none",
             },
             # The wheel alone goes on scrolling the page.
             {
-                "type": "inside", "xAxisIndex": list(places), "zoomOnMouseWheel": "shift",
+                "type": "inside", "xAxisIndex": list(indexes), "zoomOnMouseWheel": "shift",
                 "moveOnMouseMove": False, "filterMode": "none",
             },
         ],

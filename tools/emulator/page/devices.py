@@ -1,4 +1,4 @@
-"""The first view: which device is well, which is not, and why."""
+"""The first view: which device works, which does not, and why."""
 
 from __future__ import annotations
 
@@ -8,41 +8,41 @@ from urllib.parse import quote
 from fastapi import Request
 from nicegui import ui
 
-from ..desk import Desk
-from . import live, words
+from ..admin import Admin
+from . import formatting, live
+from .device_table import DeviceTable, Entry
 from .facts import Facts
 from .frame import frame, panel, title
-from .roster import Entry, Roster
 
 _PER_PAGE = 50
 _COLUMNS = [
-    {"name": "how", "label": "How it is", "field": "sentence", "align": "left"},
-    {"name": "device", "label": "Device", "field": "device", "align": "left", "classes": "tight"},
-    {"name": "state", "label": "Platform shows", "field": "state", "align": "left",
-     "classes": "tight"},
-    {"name": "seen", "label": "Last seen", "field": "seen", "align": "left", "classes": "tight"},
-    {"name": "token", "label": "Token is", "field": "token", "align": "left", "classes": "tight"},
+    {"name": "status", "label": "Status", "field": "explanation", "align": "left"},
+    {"name": "device", "label": "Device", "field": "device", "align": "left", "classes": "nowrap"},
+    {"name": "state", "label": "Platform state", "field": "state", "align": "left",
+     "classes": "nowrap"},
+    {"name": "seen", "label": "Last seen", "field": "seen", "align": "left", "classes": "nowrap"},
+    {"name": "token", "label": "Token", "field": "token", "align": "left", "classes": "nowrap"},
     {"name": "accepted", "label": "Accepted", "field": "accepted"},
     {"name": "refused", "label": "Refused", "field": "refused", "align": "left"},
-    {"name": "duplicates", "label": "Came twice", "field": "duplicates"},
-    {"name": "missing", "label": "Missing", "field": "missing"},
+    {"name": "duplicates", "label": "Duplicates", "field": "duplicates"},
+    {"name": "missing", "label": "Gaps", "field": "missing"},
 ]  # fmt: skip
 # Vue's {{ }} is text, and every href begins with /device/.
-_HOW = """
-<q-td :props="props"><span :class="'badge is-' + props.row.mood">{{ props.row.word }}</span>
-<div class="sentence">{{ props.row.sentence }}</div></q-td>
+_STATUS = """
+<q-td :props="props"><span :class="'badge is-' + props.row.status">{{ props.row.label }}</span>
+<div class="explanation">{{ props.row.explanation }}</div></q-td>
 """
 _DEVICE = """
 <q-td :props="props"><a :href="props.row.href" :data-focus="props.row.href">
 {{ props.row.name }}</a>
-<div class="soft">{{ props.row.product }}</div></q-td>
+<div class="muted">{{ props.row.product }}</div></q-td>
 """
 _CARD = """
 <div class="q-table__grid-item col-12"><div class="q-table__grid-item-card q-pa-md">
-<div class="line spread"><a :href="props.row.href" :data-focus="props.row.href">
+<div class="flex-row space-between"><a :href="props.row.href" :data-focus="props.row.href">
 {{ props.row.device }}</a>
-<span :class="'badge is-' + props.row.mood">{{ props.row.word }}</span></div>
-<div class="q-mt-xs">{{ props.row.sentence }}</div>
+<span :class="'badge is-' + props.row.status">{{ props.row.label }}</span></div>
+<div class="q-mt-xs">{{ props.row.explanation }}</div>
 <div class="facts q-mt-sm">
 <div v-for="column in props.cols.slice(2)" :key="column.name" class="fact">
 <span class="name">{{ column.label }}</span><span>{{ column.value }}</span></div></div>
@@ -50,42 +50,42 @@ _CARD = """
 """
 
 
-def register(desk: Desk, roster: Roster) -> None:
+def register(admin: Admin, device_table: DeviceTable) -> None:
     """Serve the view."""
 
     @ui.page("/", title="Devices · linkpost emulator")
     async def view(request: Request) -> None:
-        async with frame(desk, request, "/"):
-            with ui.element("div").classes("line spread"):
+        async with frame(admin, request, "/"):
+            with ui.element("div").classes("flex-row space-between"):
                 title("Devices")
-                summary = ui.label().classes("soft")
+                summary = ui.label().classes("muted")
             nothing = ui.element("div")
             with nothing, panel("No device yet"):
-                ui.label("A device is a name and a secret. Make one, give them to a board, and "
-                         "its reports arrive here.")  # fmt: skip
+                ui.label("A device has a name and a secret. Create one, put its configuration on "
+                         "a board, and its reports appear here.")  # fmt: skip
                 ui.button("New device", on_click=lambda: ui.navigate.to("/new"))
             with panel() as rest:
                 find = ui.input("Find a device").props("dense outlined clearable")
                 table = ui.table(rows=[], columns=_COLUMNS, row_key="device")
                 table.props('flat :grid="Quasar.Screen.lt.md"')
                 for name, template in (
-                    ("body-cell-how", _HOW), ("body-cell-device", _DEVICE), ("item", _CARD)
+                    ("body-cell-status", _STATUS), ("body-cell-device", _DEVICE), ("item", _CARD)
                 ):  # fmt: skip
                     table.add_slot(name, template)
                 pager = ui.pagination(1, 1, direction_links=True)
             with panel("This emulator"):
                 about = Facts(wide=True)
-                about.show(desk.about)
-                ui.link("The JSON API, for programs", "/docs").classes("plain-link start")
+                about.show(admin.about)
+                ui.link("JSON API for programs", "/docs").classes("plain-link align-start")
 
         async def show() -> None:
-            entries = await roster.entries()
+            entries = await device_table.entries()
             nothing.set_visibility(not entries)
             rest.set_visibility(bool(entries))
             summary.set_text(_summary(entries))
             find.set_visibility(len(entries) > 10)
-            wanted = (find.value or "").lower()
-            entries = [entry for entry in entries if wanted in entry.row.device.lower()]
+            text = (find.value or "").lower()
+            entries = [entry for entry in entries if text in entry.row.device.lower()]
             pager.max = max(1, -(-len(entries) // _PER_PAGE))
             pager.set_visibility(pager.max > 1)
             start = (min(pager.value or 1, pager.max) - 1) * _PER_PAGE
@@ -96,7 +96,7 @@ def register(desk: Desk, roster: Roster) -> None:
 
         find.on_value_change(show)
         pager.on_value_change(show)
-        await live.follow(show, lambda: desk.changes.version)
+        await live.follow(show, lambda: admin.changes.version)
 
 
 def device_path(product_key: str, device_name: str) -> str:
@@ -107,9 +107,9 @@ def device_path(product_key: str, device_name: str) -> str:
 def _summary(entries: list[Entry]) -> str:
     numbers: dict[str, int] = {}
     for entry in entries:
-        word = entry.verdict.word
-        numbers[word] = numbers.get(word, 0) + 1
-    return ", ".join(f"{number} {word}" for word, number in numbers.items())
+        label = entry.health.label
+        numbers[label] = numbers.get(label, 0) + 1
+    return ", ".join(f"{label}: {number}" for label, number in numbers.items())
 
 
 def _row(entry: Entry, now_ms: int) -> dict[str, object]:
@@ -120,14 +120,14 @@ def _row(entry: Entry, now_ms: int) -> dict[str, object]:
         "name": row.device_name,
         "product": row.product_key,
         "href": device_path(row.product_key, row.device_name),
-        "mood": entry.verdict.mood,
-        "word": entry.verdict.word,
-        "sentence": entry.verdict.sentence,
+        "status": entry.health.status,
+        "label": entry.health.label,
+        "explanation": entry.health.explanation,
         "state": row.state,
-        "seen": words.ago(row.last_seen_ms, now_ms),
-        "token": f"{words.duration(now_ms - issued_ms)} old" if issued_ms else "none valid",
+        "seen": formatting.ago(row.last_seen_ms, now_ms),
+        "token": f"{formatting.duration(now_ms - issued_ms)} old" if issued_ms else "none valid",
         "accepted": f"{row.accepted:,}",
-        "refused": words.codes(row.refused),
+        "refused": formatting.codes(row.refused),
         "duplicates": f"{row.duplicates:,}",
         "missing": f"{row.missing:,}",
     }

@@ -6,7 +6,7 @@ from nicegui import ui
 
 
 class Facts:
-    """A grid whose values change; its names are the page's own words."""
+    """A grid whose values change; its names are the page's own texts."""
 
     def __init__(self, *, wide: bool = False) -> None:
         self._grid = ui.element("div").classes("facts wide" if wide else "facts")

@@ -12,11 +12,12 @@ from fastapi import Request
 from nicegui import ui
 from nicegui.element import Element
 
-from ..desk import Desk
-from . import live
+from ..admin import Admin
+from . import formatting, live
+from .device_health import Status
 
 _COOKIE = "linkpost-appearance"
-_APPEARANCES = {"light": False, "dark": True}  # no cookie: as the system is
+_APPEARANCES = {"light": False, "dark": True}  # no cookie: the system's choice
 _VIEWS = (
     ("Devices", "/"),
     ("Messages", "/messages"),
@@ -46,7 +47,7 @@ def _theme() -> str:
 
 
 @contextlib.asynccontextmanager
-async def frame(desk: Desk, request: Request, here: str) -> AsyncIterator[None]:
+async def frame(admin: Admin, request: Request, here: str) -> AsyncIterator[None]:
     """Put the block's elements into a page; `here` is the path of the view in the navigation."""
     ui.add_css(_theme())
     ui.add_head_html(_KEEP_FOCUS)
@@ -55,16 +56,16 @@ async def frame(desk: Desk, request: Request, here: str) -> AsyncIterator[None]:
     with ui.header().classes("frame-header"):
         ui.link("linkpost emulator", "/").classes("brand")
         for name, path in _VIEWS:
-            ui.link(name, path).classes("here" if path == here else "")
+            ui.link(name, path).classes("current" if path == here else "")
         ui.space()
         _appearance_switch(dark)
     with ui.column().classes("page-body"):
-        await _fault_bar(desk)
+        await _fault_bar(admin)
         yield
 
 
 def _appearance_switch(dark: ui.dark_mode) -> None:
-    """Light, dark, or as the system is; kept in a cookie, for the next view."""
+    """Light, dark, or the system's choice; kept in a cookie, for the next view."""
 
     def choose(name: str) -> None:
         dark.value = _APPEARANCES.get(name)
@@ -76,25 +77,24 @@ def _appearance_switch(dark: ui.dark_mode) -> None:
     with ui.button(icon="contrast").props("flat round dense color=white"):
         ui.tooltip("Light or dark")
         with ui.menu():
-            for name, text in (("light", "Light"), ("dark", "Dark"), ("system", "As the system")):
+            for name, text in (("light", "Light"), ("dark", "Dark"), ("system", "System")):
                 ui.menu_item(text, functools.partial(choose, name))
 
 
-async def _fault_bar(desk: Desk) -> None:
-    """One line, on every view, while something is made to go wrong."""
-    with ui.element("div").classes("fault-bar line") as bar:
+async def _fault_bar(admin: Admin) -> None:
+    """One line on every view while a fault is set."""
+    with ui.element("div").classes("fault-bar flex-row") as bar:
         label = ui.label()
-        ui.link("See and take back", "/faults")
+        ui.link("Show and remove", "/faults")
 
     async def show() -> None:
-        faults = desk.faults()
+        faults = admin.faults()
         bar.set_visibility(bool(faults))
         if faults:
             kinds = ", ".join(sorted({fault.kind for fault in faults}))
-            count = "1 fault is" if len(faults) == 1 else f"{len(faults)} faults are"
-            label.set_text(f"{count} set, on purpose: {kinds}.")
+            label.set_text(f"{formatting.count(len(faults), 'active fault')}: {kinds}.")
 
-    await live.follow(show, lambda: [(fault.id, fault.times) for fault in desk.faults()])
+    await live.follow(show, lambda: [(fault.id, fault.times) for fault in admin.faults()])
 
 
 def title(text: str) -> Element:
@@ -117,11 +117,11 @@ class _Text(ui.label):
 
 def code_box(text: str) -> Element:
     """Text as it is, with its line breaks."""
-    return _Text("pre", text).classes("box mono")
+    return _Text("pre", text).classes("code-box mono")
 
 
 def action(text: str, on_click: Callable[..., Any], icon: str | None = None) -> ui.button:
-    """A button that does something, but is not the one that most people want."""
+    """A secondary button."""
     button = ui.button(text, on_click=on_click, icon=icon, color=None)
     return button.props("outline no-caps").classes("action")
 
@@ -136,14 +136,14 @@ def panel(name: str = "") -> Iterator[Element]:
 
 
 class Badge:
-    """A coloured word: how something is."""
+    """A coloured label with a status."""
 
     def __init__(self) -> None:
         self._label = ui.label().classes("badge").mark("badge")
-        self._mood = ""
+        self._status = ""
 
-    def show(self, mood: str, word: str) -> None:
-        """Args: mood, one of verdict.Verdict's."""
-        self._label.classes(add=f"is-{mood}", remove=f"is-{self._mood}")
-        self._mood = mood
-        self._label.set_text(word)
+    def show(self, status: Status, label: str) -> None:
+        """Show the label in the status' colour."""
+        self._label.classes(add=f"is-{status}", remove=f"is-{self._status}")
+        self._status = status
+        self._label.set_text(label)

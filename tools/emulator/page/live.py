@@ -1,8 +1,8 @@
 """Live views: what changed is shown within a second, and nobody pays for more.
 
-Each part of a view looks on a timer of its own browser tab, at most twice a second, however many
+Each part of a view polls on a timer of its own browser tab, at most twice a second, however many
 messages arrive, and only when there is something new. A tab whose connection is lost does not
-look, and NiceGUI ends its timers when it has gone.
+poll, and NiceGUI ends its timers when it has gone.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 
 from nicegui import ui
 
-_TICK_S = 0.5
+_POLL_S = 0.5
 
 
 async def follow(
@@ -24,8 +24,8 @@ async def follow(
 ) -> None:
     """Call `show` now, and again when `version` has changed, never twice at once.
 
-    What `version` returns must never come back: a switch that a person turned and a program turned
-    back between two looks has the state that was seen before, but not on the page.
+    `version` must never return an earlier value: a switch that somebody turned on the page, and a
+    program turned back before the next poll, has its old state again, but the page does not.
 
     Args: least_s, seconds between two calls at least; idle_s, seconds after which it is called
     though nothing changed, as "5 s ago" becomes untrue by itself.
@@ -34,7 +34,7 @@ async def follow(
     seen, shown_s = version(), time.monotonic()
     await show()
 
-    async def look() -> None:
+    async def poll() -> None:
         nonlocal seen, shown_s
         if not client.has_socket_connection:
             return
@@ -44,4 +44,4 @@ async def follow(
             seen, shown_s = newest, now_s
             await show()
 
-    ui.timer(_TICK_S, look, immediate=False)
+    ui.timer(_POLL_S, poll, immediate=False)

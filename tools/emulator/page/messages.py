@@ -11,7 +11,7 @@ from fastapi import Request
 from nicegui import ui
 
 from .. import rules
-from ..desk import Desk
+from ..admin import Admin
 from . import live, request_table
 from .frame import action, frame, panel, title
 from .pager import Pager
@@ -19,20 +19,20 @@ from .pager import Pager
 _PER_PAGE = 50
 
 
-def register(desk: Desk) -> None:
+def register(admin: Admin) -> None:
     """Serve the view."""
 
     @ui.page("/messages", title="Messages · linkpost emulator")
     async def view(request: Request, device: str = "") -> None:
-        async with frame(desk, request, "/messages"):
+        async with frame(admin, request, "/messages"):
             title("Messages")
             with panel():
-                filters = _Filters(desk, device)
-                table = request_table.message_table(desk, with_device=True)
+                filters = _Filters(admin, device)
+                table = request_table.message_table(admin, with_device=True)
 
-                async def look(before: int | None) -> int | None:
+                async def show_page(before: int | None) -> int | None:
                     page = await asyncio.to_thread(
-                        desk.queries.messages, before=before, limit=_PER_PAGE, **filters.wanted()
+                        admin.queries.messages, before=before, limit=_PER_PAGE, **filters.chosen()
                     )
                     cells = [
                         request_table.message_cells(row, with_device=True) for row in page.rows
@@ -40,8 +40,8 @@ def register(desk: Desk) -> None:
                     table.show(cells)
                     return page.before
 
-                pager = Pager(look)
-                with ui.element("div").classes("line"):
+                pager = Pager(show_page)
+                with ui.element("div").classes("flex-row"):
                     for name, kind in (("CSV", "csv"), ("NDJSON", "ndjson")):
                         action(
                             f"Export as {name}",
@@ -49,21 +49,21 @@ def register(desk: Desk) -> None:
                             "download",
                         )
                 filters.on_change(pager.restart)
-            await live.follow(pager.show, lambda: desk.changes.version, least_s=1, idle_s=3600)
+            await live.follow(pager.show, lambda: admin.changes.version, least_s=1, idle_s=3600)
 
 
 class _Filters:
     """Device, topic, reply code and text."""
 
-    def __init__(self, desk: Desk, device: str):
-        keys = [row.device for row in desk.queries.devices()]
-        topics = desk.queries.topics()
-        words = {code: f"{code} {text}" for code, text in rules.MESSAGES.items()}
-        with ui.element("div").classes("line filters"):
+    def __init__(self, admin: Admin, device: str):
+        keys = [row.device for row in admin.queries.devices()]
+        topics = admin.queries.topics()
+        replies = {code: f"{code} {text}" for code, text in rules.MESSAGES.items()}
+        with ui.element("div").classes("flex-row filters"):
             self._device = ui.select(keys, label="Device", with_input=True, clearable=True,
                                      value=device if device in keys else None)  # fmt: skip
             self._topic = ui.select(topics, label="Topic", with_input=True, clearable=True)
-            self._code = ui.select(words, label="Reply", clearable=True)
+            self._code = ui.select(replies, label="Reply", clearable=True)
             self._text = ui.input("Text in the payload").props("clearable debounce=400")
         for field in (self._device, self._topic, self._code, self._text):
             field.props("dense outlined")
@@ -73,7 +73,7 @@ class _Filters:
         for field in (self._device, self._topic, self._code, self._text):
             field.on_value_change(then)
 
-    def wanted(self) -> dict[str, Any]:
+    def chosen(self) -> dict[str, Any]:
         """Return the filters as `Queries.messages` takes them."""
         return {
             "device": self._device.value or None,
@@ -83,9 +83,9 @@ class _Filters:
         }
 
     def export(self, kind: str) -> None:
-        """Let the browser fetch the file from the API: of this device and topic, and refused
-        messages too, unless accepted ones were asked for."""
+        """Let the browser download from the API what device and topic choose, refused messages
+        included unless the reply chosen is "accepted"."""
         given = {"format": kind, "device": self._device.value, "topic": self._topic.value}
-        wanted = {name: value for name, value in given.items() if value}
+        query = {name: value for name, value in given.items() if value}
         refused = str(self._code.value != rules.SUCCESS).lower()
-        ui.download.from_url(f"/api/messages?{urlencode({**wanted, 'refused': refused})}")
+        ui.download.from_url(f"/api/messages?{urlencode({**query, 'refused': refused})}")

@@ -10,40 +10,40 @@ from .frame import action
 
 
 class Pager:
-    """Two buttons under a table.
+    """Two buttons under a table: newer, older.
 
-    Args: `look` shows the page below an id (None: the newest) and returns the id that asks for
-    the next one, None at the end.
+    Args: `show_page` shows the page below an id (None: the newest) and returns the id to pass for
+    the next page, None at the end.
     """
 
-    def __init__(self, look: Callable[[int | None], Awaitable[int | None]]):
-        self._look = look
-        self._trail: list[int | None] = [None]
+    def __init__(self, show_page: Callable[[int | None], Awaitable[int | None]]):
+        self._show_page = show_page
+        self._starts: list[int | None] = [None]
         self._next: int | None = None
-        with ui.element("div").classes("line"):
+        with ui.element("div").classes("flex-row"):
             self._newer = action("Newer", self._go_back, "chevron_left")
             self._older = action("Older", self._go_on, "chevron_right")
-            self._place = ui.label().classes("soft")
+            self._position = ui.label().classes("muted")
 
     async def show(self) -> None:
         """Show the page that the person is at again: the newest one moves on, others stay."""
-        self._next = await self._look(self._trail[-1])
-        at = len(self._trail)
+        self._next = await self._show_page(self._starts[-1])
+        at = len(self._starts)
         self._newer.set_enabled(at > 1)
         self._older.set_enabled(self._next is not None)
-        self._place.set_text("newest" if at == 1 else f"page {at}")
+        self._position.set_text("newest" if at == 1 else f"page {at}")
 
     async def restart(self) -> None:
         """Go to the newest page, as after another filter."""
-        self._trail = [None]
+        self._starts = [None]
         await self.show()
 
     async def _go_on(self) -> None:
         if self._next is not None:
-            self._trail.append(self._next)
+            self._starts.append(self._next)
             await self.show()
 
     async def _go_back(self) -> None:
-        if len(self._trail) > 1:
-            self._trail.pop()
+        if len(self._starts) > 1:
+            self._starts.pop()
             await self.show()

@@ -5,20 +5,20 @@ from __future__ import annotations
 from fastapi import FastAPI
 from nicegui import ui
 
-from ..desk import Desk
+from ..admin import Admin
 from . import device, devices, faults, messages, new_device, products
-from .roster import Roster
+from .device_table import DeviceTable
 
 
-def build(desk: Desk) -> FastAPI:
+def build(admin: Admin) -> FastAPI:
     """Return the page's application; its lifespan is the caller's to run. Once per process."""
-    roster = Roster(desk)
-    devices.register(desk, roster)
-    device.register(desk, roster)
-    messages.register(desk)
-    faults.register(desk)
-    new_device.register(desk)
-    products.register(desk)
+    device_table = DeviceTable(admin)
+    devices.register(admin, device_table)
+    device.register(admin, device_table)
+    messages.register(admin)
+    faults.register(admin)
+    new_device.register(admin)
+    products.register(admin)
     app = FastAPI(openapi_url=None)
     ui.run_with(
         app,

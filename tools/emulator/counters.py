@@ -1,4 +1,4 @@
-"""What accepted messages add up to: duplicates and gaps in `seq`, and values over time.
+"""Counters of accepted messages: duplicates and gaps in `seq`; and values over time.
 
 Kept as messages come, so that no query has to read payloads. A stream is the set of the `seq` it
 has shown, held as runs without a gap: one row for as long as nothing is missing. A reading that
@@ -21,8 +21,8 @@ _SERIES_MAX = 64
 _VALUES_MAX = 5000  # of one message
 
 
-class Tally:
-    """Adds a message's readings; all in the transaction that accepts the message."""
+class Counters:
+    """Counts a message's readings; all in the transaction that accepts the message."""
 
     def __init__(self, db: sqlite3.Connection):
         self._db = db

@@ -1,4 +1,4 @@
-"""What the console's page and its API work with: one running emulator, seen from inside."""
+"""What the console's page and its API do with a running emulator: look, change, break."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, field
 
 from ..client.devices_csv import Triple, check_product, check_triple
-from . import removal
+from . import deletion
 from .changes import Changes
 from .connection import Service
 from .faults import Fault, FaultRequest
@@ -30,10 +30,11 @@ class UnknownProductError(Exception):
 
 
 @dataclass
-class Desk:
-    """All that a person at the console may look at and do. Used in the event loop's thread.
+class Admin:
+    """All that the console can show and do. Used in the event loop's thread.
 
-    To look: `queries`. To know when: `changes`. To do: the methods, which tell `changes`.
+    `queries` reads, `changes` says when there is something new, the methods change something and
+    tell `changes`.
     """
 
     store: Store
@@ -45,8 +46,8 @@ class Desk:
     def add_device(self, product_key: str, device_name: str, device_secret: str = "") -> Triple:
         """Register a device, with a new secret where none is given; return its triple.
 
-        The one place that gives a secret out, and only a new one: raises ValueError, in words
-        for a person, where a part breaks the platform's rules or the device is there already.
+        The one place that gives a secret out, and only a new one. Raises ValueError, with a text
+        for people, where a part breaks the platform's rules or the device already exists.
         """
         secret = device_secret or secrets.token_hex(16)
         triple = Triple(product_key, device_name, secret)
@@ -55,7 +56,7 @@ class Desk:
             raise ValueError(problem)
         with self.store.transaction():
             if self.store.find_device(product_key, device_name):
-                raise ValueError(f"{triple.key} is registered already")
+                raise ValueError(f"{triple.key} already exists")
             self.store.add_device(triple)
         self.changes.touch(triple.key)
         return triple
@@ -63,8 +64,8 @@ class Desk:
     def add_product(self, product_key: str, product_secret: str = "") -> str:
         """Register a product whose secret gives its devices theirs; return that secret.
 
-        A new one is made where none is given. Raises ValueError, in words for a person, where a
-        part breaks the rules or the product is there already.
+        A new one is made where none is given. Raises ValueError, with a text for people, where a
+        part breaks the rules or the product already exists.
         """
         secret = product_secret or secrets.token_hex(16)
         problem = check_product(product_key, secret)
@@ -72,13 +73,13 @@ class Desk:
             raise ValueError(problem)
         with self.store.transaction():
             if self.store.find_product(product_key):
-                raise ValueError(f"the product {product_key} is there already")
+                raise ValueError(f"the product {product_key} already exists")
             self.store.add_product(product_key, secret)
         self.changes.touch()
         return secret
 
     def set_registration(self, product_key: str, on: bool) -> None:
-        """Let the product's secret give its devices theirs, or refuse.
+        """Turn the product's dynamic registration on or off.
 
         Raises UnknownProductError.
         """
@@ -88,7 +89,7 @@ class Desk:
         self.changes.touch()
 
     def add_names(self, product_key: str, names: list[str]) -> int:
-        """Make devices of the product, without telling their secrets; return how many are new.
+        """Create devices of the product, without telling their secrets; return how many are new.
 
         All of them or none. Raises ValueError for a bad name; UnknownProductError.
         """
@@ -108,14 +109,14 @@ class Desk:
         return new
 
     def reset_device(self, key: str) -> None:
-        """Let the device be not activated: its product's secret may give it a new one."""
+        """Make the device not activated, so that it can register for a new secret."""
         device = self._find(key)
         with self.store.transaction():
             self.store.reset_device(device)
         self.changes.touch(key)
 
     def set_enabled(self, key: str, enabled: bool) -> None:
-        """Let the device in, or refuse it: 20000 on /auth, 20003 for its tokens.
+        """Enable or disable the device; disabled is 20000 on /auth and 20003 for its tokens.
 
         Raises UnknownDeviceError, as does each method that names a device.
         """
@@ -127,14 +128,14 @@ class Desk:
     async def remove_device(self, key: str) -> None:
         """Delete the device, and all that was kept of it: messages, values, tokens."""
         device = self._find(key)
-        await removal.remove_device(self.store, device)
+        await deletion.remove_device(self.store, device)
         for fault in self.faults():
             if fault.device == key:
                 self.remove_fault(fault.id)
         self.changes.touch(key)
 
     def expire_tokens(self, key: str) -> int:
-        """Let every token of the device be expired: its next message meets 20001. Count them."""
+        """Expire every token of the device: its next message gets 20001. Return how many."""
         device = self._find(key)
         with self.store.transaction():
             expired = self.store.expire_tokens(device, time.time_ns() // 1_000_000)
@@ -143,10 +144,10 @@ class Desk:
 
     def faults(self) -> list[Fault]:
         """Return the faults that are set, in the order in which they are tried."""
-        return self.service.faults.waiting()
+        return self.service.faults.active()
 
     def add_fault(self, request: FaultRequest) -> Fault:
-        """Let something go wrong; of several that fit a request, the first set happens."""
+        """Set a fault; of several that match a request, the one set first happens."""
         if request.device is not None:
             self._find(request.device)
         fault = self.service.faults.add(request)
@@ -154,13 +155,13 @@ class Desk:
         return fault
 
     def remove_fault(self, fault_id: int) -> bool:
-        """Forget one fault; False where there is none of that id, it may have happened."""
+        """Remove one fault; False where there is none of that id: it may be over."""
         removed = self.service.faults.remove(fault_id)
         self.changes.touch()
         return removed
 
     def clear_faults(self) -> None:
-        """Let everything go well again."""
+        """Remove every fault."""
         self.service.faults.clear()
         self.changes.touch()
 

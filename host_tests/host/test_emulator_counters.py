@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tools.client.devices_csv import Triple
-from tools.emulator import tally as tally_module
+from tools.emulator import counters
+from tools.emulator.counters import Counters
 from tools.emulator.queries import Queries
 from tools.emulator.readings import parse_readings
 from tools.emulator.store import Store
-from tools.emulator.tally import Tally
 
 KEY = "a1pk/sensor01"
 
@@ -33,7 +33,7 @@ class Counted:
         self.messages += 1
         raw = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
         with self.store.transaction():
-            Tally(self.store.db).add(self.device, self.messages, raw, now_ms + self.messages)
+            Counters(self.store.db).add(self.device, self.messages, raw, now_ms + self.messages)
 
     def numbers(self, *batches, stream="s"):
         for batch in batches:
@@ -99,7 +99,7 @@ def test_stream_without_gaps_is_one_row(counted):
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.lists(st.integers(1, 40), min_size=1, max_size=8), min_size=1, max_size=15))
 def test_stream_agrees_with_a_set(tmp_path_factory, batches):
-    counted = Counted(tmp_path_factory.mktemp("tally"))
+    counted = Counted(tmp_path_factory.mktemp("counters"))
     try:
         counted.numbers(*batches)
         everything = [seq for batch in batches for seq in batch]
@@ -122,9 +122,9 @@ def test_streams_of_an_erased_flash_are_counted_apart(counted):
 
 
 def test_device_that_sends_nonsense_is_kept_in_bounds(counted, monkeypatch):
-    monkeypatch.setattr(tally_module, "_SPANS_MAX", 10)
-    monkeypatch.setattr(tally_module, "_STREAMS_MAX", 5)
-    monkeypatch.setattr(tally_module, "_SERIES_MAX", 4)
+    monkeypatch.setattr(counters, "_SPANS_MAX", 10)
+    monkeypatch.setattr(counters, "_STREAMS_MAX", 5)
+    monkeypatch.setattr(counters, "_SERIES_MAX", 4)
     counted.numbers(*([seq] for seq in range(2, 200, 2)))
     assert counted.spans() == 10
     row = counted.stream()

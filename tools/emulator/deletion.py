@@ -1,4 +1,4 @@
-"""A device goes, with all that was kept of it."""
+"""Deletes a device, with all that was stored of it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _STEP = 500
 
 
 async def remove_device(store: Store, device: Device) -> None:
-    """Refuse the device from now on, forget its history in small steps, then the device."""
+    """Refuse the device from now on, delete its history in small steps, then the device."""
     with store.transaction():
         store.set_enabled(device, False)
     for table in ("message", "authentication"):

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from emulator_process import EmulatorProcess
 
-from tools.emulator.guard import Guard
+from tools.emulator.access import AccessControl
 
 PASSWORD = "correct horse"
 
@@ -81,7 +81,7 @@ def websocket(guard, headers):
 
 
 def test_password_given_as_basic_or_bearer_lets_in():
-    guard = Guard(app, PASSWORD)
+    guard = AccessControl(app, PASSWORD)
     assert ask(guard, headers=basic(PASSWORD)).text == "in 0"
     assert ask(guard, headers=bearer(PASSWORD)).text == "in 0"
 
@@ -103,7 +103,7 @@ def test_password_given_as_basic_or_bearer_lets_in():
     ],
 )
 def test_request_without_the_password_is_refused_with_401(headers):
-    reply = ask(Guard(app, PASSWORD), headers={k: v.encode() for k, v in headers.items()})
+    reply = ask(AccessControl(app, PASSWORD), headers={k: v.encode() for k, v in headers.items()})
     assert reply.status_code == 401
     assert "Basic" in reply.headers["www-authenticate"]
     assert "set-cookie" not in reply.headers
@@ -111,7 +111,7 @@ def test_request_without_the_password_is_refused_with_401(headers):
 
 
 def test_cookie_of_an_admitted_browser_opens_websocket_too():
-    guard = Guard(app, PASSWORD)
+    guard = AccessControl(app, PASSWORD)
     host = {"Host": "console.example"}
     assert websocket(guard, host) == "websocket.close"
     cookie = ask(guard, headers=basic(PASSWORD)).headers["set-cookie"]
@@ -125,12 +125,14 @@ def test_cookie_of_an_admitted_browser_opens_websocket_too():
     assert websocket(guard, host | kept | {"Origin": "http://console.example"}) == (
         "websocket.accept"
     )
-    assert websocket(Guard(app, PASSWORD), host | kept) == "websocket.close"  # of another process
+    assert (
+        websocket(AccessControl(app, PASSWORD), host | kept) == "websocket.close"
+    )  # of another process
 
 
 def test_address_that_guesses_is_held_off_and_others_are_not():
     clock = Clock()
-    guard = Guard(app, PASSWORD, now_s=clock)
+    guard = AccessControl(app, PASSWORD, now_s=clock)
     for _ in range(5):
         assert ask(guard, headers=bearer("guess")).status_code == 401
     assert ask(guard, headers=bearer("guess")).status_code == 429
@@ -142,7 +144,7 @@ def test_address_that_guesses_is_held_off_and_others_are_not():
 
 
 def test_addresses_that_guess_are_forgotten_in_bounds():
-    guard = Guard(app, PASSWORD)
+    guard = AccessControl(app, PASSWORD)
     for number in range(1100):
         scope = {"client": (f"192.0.2.{number}", 1), "type": "http"}
         guard._admit(scope, {b"authorization": "Bearer guess"})
@@ -150,16 +152,16 @@ def test_addresses_that_guess_are_forgotten_in_bounds():
 
 
 def test_loopback_console_answers_to_its_own_names_only():
-    guard = Guard(app, None)
+    guard = AccessControl(app, None)
     for host in ("localhost:8080", "127.0.0.1:8080", "[::1]:8080", "LOCALHOST"):
         assert ask(guard, headers={"Host": host}).status_code == 200, host
     for host in ("evil.example", "evil.example:8080", "127.0.0.1.evil.example", ""):
         assert ask(guard, headers={"Host": host}).status_code == 403, host
-    assert ask(Guard(app, None, ("console.example",))).status_code == 200
+    assert ask(AccessControl(app, None, ("console.example",))).status_code == 200
 
 
 def test_foreign_page_cannot_change_anything():
-    guard = Guard(app, None)
+    guard = AccessControl(app, None)
     host = {"Host": "localhost:8080"}
     for origin in ("http://evil.example", "null", "http://localhost:9999"):
         assert ask(guard, "POST", headers=host | {"Origin": origin}).status_code == 403
@@ -169,7 +171,7 @@ def test_foreign_page_cannot_change_anything():
 
 
 def test_body_beyond_the_limit_is_refused_or_cut():
-    guard = Guard(app, None, ("console.example",))
+    guard = AccessControl(app, None, ("console.example",))
     assert ask(guard, "POST", content=b"x" * 1024 * 1024).text == "in 1048576"
     assert ask(guard, "POST", content=b"x" * (1024 * 1024 + 1)).status_code == 413
     for length in ("9" * 5000, "-1", "1e3", ""):

@@ -1,4 +1,4 @@
-"""Numbers and bytes as people read them. Pure."""
+"""Numbers, times and bytes as text for people. Pure."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import time
 
 _LONGEST_SHOWN = 32 * 1024  # bytes of a payload; the export has the rest
 
-# What a person does about a refusal; the platform's own reason says what was wrong.
+# What to do about a refusal; the platform's own reason says what was wrong.
 ADVICE = {
-    10000: "Temporary, the board keeps its readings and tries again.",
-    10001: "The request is not as the platform wants it.",
+    10000: "Temporary: the board keeps its readings and retries.",
+    10001: "The request breaks one of the platform's rules.",
     20000: "Check product_key, device_name and device_secret in its config.json.",
     20001: "The board authenticates again by itself.",
     20002: "The board authenticates again by itself.",
     20003: "The board authenticates again by itself.",
-    20004: "Temporary, the board tries again.",
-    30001: "Check the topic: the device may publish under its own only.",
-    40000: "Too many requests, the board waits and tries again.",
+    20004: "Temporary: the board retries.",
+    30001: "Check the topic: a device may publish to its own topics only.",
+    40000: "Too many requests: the board waits and retries.",
 }
 
 
@@ -33,9 +33,9 @@ def duration(ms: float) -> str:
     return f"{seconds:.0f} s"
 
 
-def pace(interval_ms: int) -> str:
+def interval(interval_ms: int) -> str:
     """Return how often something comes."""
-    return "many times a second" if interval_ms < 200 else f"every {duration(interval_ms)}"
+    return "several times a second" if interval_ms < 200 else f"every {duration(interval_ms)}"
 
 
 def ago(then_ms: int | None, now_ms: int) -> str:
@@ -46,7 +46,7 @@ def ago(then_ms: int | None, now_ms: int) -> str:
     return "just now" if passed_ms < 1000 else f"{duration(passed_ms)} ago"
 
 
-def clock(time_ms: int) -> str:
+def local_time(time_ms: int) -> str:
     """Return the local date and time, to the millisecond."""
     second = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(time_ms / 1000))
     return f"{second}.{time_ms % 1000:03d}"

@@ -1,24 +1,27 @@
-"""The faults in words for people. `tools.emulator.faults` says what each does to the bytes."""
+"""Names and descriptions of the faults. `tools.emulator.faults` says what each does in detail."""
 
 from __future__ import annotations
 
-# kind: its name, and what the board sees.
+# kind: its label, and what the board sees.
 KINDS: dict[str, tuple[str, str]] = {
     "code": ("Refuse with a code", "The platform answers with that code and accepts nothing."),
-    "delay": ("Slow reply", "Accepted, and the reply comes that much later."),
+    "delay": ("Slow reply", "Accepted; the reply comes that much later."),
     "close_before": ("Close without a reply", "Nothing is accepted; the connection closes."),
-    "close_after": ("Accept, then close", "Accepted, but no reply comes: it will be sent twice."),
-    "close_middle": ("Cut the reply", "Accepted, and the reply ends after some bytes."),
+    "close_after": (
+        "Accept, then close",
+        "Accepted, but without a reply: the board sends it again.",
+    ),
+    "close_middle": ("Cut the reply", "Accepted; the reply ends after that many bytes."),
     "drip": ("Reply byte by byte", "The reply comes one byte at a time, each in a TLS record."),
     "drip_record": ("TLS record byte by byte", "The reply's TLS record leaves a byte at a time."),
     "drip_handshake": ("Handshake byte by byte", "The TLS handshake, for everyone who connects."),
-    "stall": ("No reply at all", "Nothing is accepted; the board has to give up by itself."),
+    "stall": ("No reply at all", "Nothing is accepted; the board has to time out."),
     "garbage": ("Garbage", "Random bytes come where a reply is expected."),
     "chunked": ("Chunked reply", "Accepted; the reply comes with chunked encoding."),
     "no_content_length": ("No Content-Length", "Accepted; the reply ends with the connection."),
     "oversize_head": ("Huge head", "Accepted; the reply's head is filled up to that many bytes."),
     "oversize_body": ("Huge body", "Accepted; the reply's body is filled up to that many bytes."),
-    "redirect": ("Redirect", "A board must not follow it: its token would go with it."),
+    "redirect": ("Redirect", "A board must not follow it: that would give its token away."),
     "status": ("HTTP status", "That HTTP status with an empty body; nothing is accepted."),
 }
 ENDPOINTS = {
@@ -27,8 +30,8 @@ ENDPOINTS = {
     "auth": "authentication (/auth)",
     "register": "registration (/auth/register/device)",
 }
-OFTEN = {"once": "once", "times": "several times", "always": "until taken back"}
-PARAMETER_WORDS = {
+OFTEN = {"once": "once", "times": "several times", "always": "until removed"}
+PARAMETER_LABELS = {
     "code": "code",
     "ms": "ms",
     "interval_ms": "ms per byte",

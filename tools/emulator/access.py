@@ -1,7 +1,7 @@
-"""Who may use the console: this machine's own pages and programs, or whoever has the password.
+"""Who may use the console: pages and programs of this machine, or anyone with the password.
 
 An ASGI layer around page and API, so that nothing behind it, the page's websocket included, is
-reached by a stranger:
+reached without permission:
 
 - Bound to loopback there is no password. But a web page from anywhere, open in a browser on this
   machine, can send requests here too: so the Host has to be a name of this machine (a stranger's
@@ -36,7 +36,7 @@ _SAFE = ("GET", "HEAD", "OPTIONS")
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 
 
-class Guard:
+class AccessControl:
     """Lets requests through to `app`, or not.
 
     Args: password, None where the console is bound to loopback alone; names, what this machine is
