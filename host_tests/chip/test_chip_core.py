@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,21 @@ def test_heap_is_what_was_asked_for_beside_the_stand_ins(tmp_path):
     for heap in (81_920, 56_000):
         assert heap - 7_000 < free[heap] < heap, free
     assert free[None] > 190_000
+
+
+def test_board_that_has_given_up_on_a_peer_answers_at_once(tmp_path):
+    """Its clock stands still for a peer that it waits for, and only then."""
+    flash.prepare(tmp_path / "flash")
+    with ChipProcess(tmp_path / "flash") as board:
+        repl = ChipRepl(board)
+        repl.enter()
+        script = b"import socket; s = socket.socket(2, 2); s.setblocking(False)"
+        assert repl.run(script) == (b"", b"")
+        repl.run(b"s.recvfrom(10)")  # there is nothing
+        began = time.monotonic()
+        for _ in range(5):
+            assert repl.run(b"print(1)") == (b"1\r\n", b"")
+        assert time.monotonic() - began < 8  # it was 2 s for each
 
 
 @pytest.mark.no_files

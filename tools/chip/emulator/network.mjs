@@ -15,6 +15,8 @@ const ERRNO = { ECONNREFUSED: 111, ECONNRESET, EPIPE: ECONNRESET, EHOSTUNREACH, 
 const READABLE = 1, WRITABLE = 4, ERROR = 8, HANG_UP = 16;
 const SEND_BUFFER_BYTES = 6400; // lwIP's TCP_SND_BUF and TCP_WND in MicroPython's build
 const RECEIVE_BUFFER_BYTES = 6400;
+// Whoever waits for a peer looks again after less than that of the chip's time.
+const AWAITED_NANOS = 500e6;
 
 /** The registers. `host` is a `Network`; it does the work. */
 export class NetworkPeripheral {
@@ -231,7 +233,7 @@ export class Network {
     this.options = options;
     this.onEvent = onEvent;
     this.onHappened = () => {};
-    this.isAwaited = false; // the board has looked for something that is not there yet
+    this.awaitedAt = null; // when the board last looked for something that is not there yet
     this.sockets = new Map();
     this.next = 1;
     this.names = new Map();
@@ -240,13 +242,19 @@ export class Network {
   attach(registers) {
     for (const socket of this.sockets.values()) socket.close?.();
     this.sockets.clear();
-    this.isAwaited = false;
+    this.awaitedAt = null;
     this.registers = registers;
   }
 
   happened() {
-    this.isAwaited = false;
+    this.awaitedAt = null;
     this.onHappened();
+  }
+
+  /** Whether the board waits for a peer. It may have given up without a word: a program that
+   * Ctrl-C stopped, a time-out. */
+  get isAwaited() {
+    return this.awaitedAt !== null && this.registers.mcu.clock.nanos - this.awaitedAt < AWAITED_NANOS;
   }
 
   command(number, registers) {
@@ -269,7 +277,7 @@ export class Network {
 
   /** Says that there is nothing yet: the board may stand still until there is. */
   awaited(result) {
-    this.isAwaited = true;
+    this.awaitedAt = this.registers.mcu.clock.nanos;
     return result;
   }
 }

@@ -208,6 +208,8 @@ orders.on("line", (line) => {
   const order = JSON.parse(line);
   if (order.type !== undefined) {
     board.chip.console.send(Buffer.from(order.type, "latin1"));
+    // A Ctrl-C may end the waiting; a board that still waits looks again at once.
+    board.network.awaitedAt = null;
     board.wake();
   }
   if (order.off) board.end(order.off);
