@@ -16,6 +16,9 @@ const STAND_STILL_MS = 2000;
 // What a peer sends in pieces is taken in whole, where the pieces come close together.
 const GATHER_MS = 1;
 const TIME_EVENT_MS = 1000;
+// Whoever reads what the board prints may answer it, or stop the board: before that no idle time is
+// skipped (host time).
+const ANSWER_MS = 30;
 const IDLE_TURNS = 1000;
 
 // Nobody listens any more: the board's power is cut. Its flash file is right at any moment.
@@ -43,6 +46,7 @@ class Board {
     this.timer = null;
     this.next = null;
     this.resets = 0;
+    this.spokeAt = 0;
     this.powerOn();
   }
 
@@ -75,7 +79,10 @@ class Board {
       flash: this.flash,
       randomByte: this.randomByte,
       network: this.network,
-      onConsole: (bytes) => this.report({ console: Buffer.from(bytes).toString("latin1") }),
+      onConsole: (bytes) => {
+        this.spokeAt = performance.now();
+        this.report({ console: Buffer.from(bytes).toString("latin1") });
+      },
       scratch,
       reason,
       isPlain: settings.plainCore,
@@ -148,6 +155,8 @@ class Board {
     const before = this.chip.nanos;
     const isReal = settings.pace === "real" || (this.network.isAwaited && this.standingSince !== null);
     if (!isReal) {
+      const left = this.spokeAt + ANSWER_MS - performance.now();
+      if (left > 0) return left;
       this.chip.sleep(Infinity);
       this.idleNanos += this.chip.nanos - before;
       return 0;
