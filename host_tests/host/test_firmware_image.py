@@ -85,6 +85,13 @@ def test_uf2_cut_at_any_place_is_refused():
             check_firmware(data[:cut], board, "x.uf2")
 
 
+@pytest.mark.parametrize("cut", [-700, -512, -2048])
+def test_uf2_whose_end_is_missing_says_so(cut):
+    board = ALL["RPI_PICO_W"]
+    with pytest.raises(CommandError, match=r"x\.uf2 is cut short after \d+ .* Download it again"):
+        check_firmware(firmware_of(board)[:cut], board, "x.uf2")
+
+
 def test_uf2_block_that_is_damaged_is_named():
     board = ALL["RPI_PICO_W"]
     data = bytearray(firmware_of(board, 2000))

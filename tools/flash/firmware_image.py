@@ -27,6 +27,7 @@ _PARTITIONS_MAX = 95
 
 UF2_BLOCK_BYTES = 512
 _UF2_MAGIC = (0x0A324655, 0x9E5D5157)
+_UF2_START = struct.pack("<I", _UF2_MAGIC[0])
 _UF2_END = 0x0AB16F30
 _UF2_HAS_FAMILY = 0x00002000
 _UF2_PAYLOAD_MAX = 476
@@ -137,7 +138,7 @@ def _what_is(data: bytes) -> str:
     start = data[:64].lstrip().lower()
     if start.startswith((b"<!doctype", b"<html")):
         return " but a web page"
-    if data[:4] == struct.pack("<I", _UF2_MAGIC[0]):
+    if data[:4] == _UF2_START:
         return " but a UF2 file"
     return "" if data else ": it is empty"
 
@@ -191,17 +192,25 @@ def uf2_blocks(data: bytes, name: str) -> list[Uf2Block]:
     def bad(why: str) -> NoReturn:
         raise CommandError(f"{name} is no UF2 firmware{why}. Nothing was written.")
 
-    if not data or len(data) % UF2_BLOCK_BYTES:
+    is_cut = data[:4] == _UF2_START and len(data) % UF2_BLOCK_BYTES != 0
+    if not is_cut and (not data or len(data) % UF2_BLOCK_BYTES):
         bad(_what_is(data) or ": it is cut short")
-    blocks = []
-    for at in range(0, len(data), UF2_BLOCK_BYTES):
+    blocks: list[Uf2Block] = []
+    number, total = -1, 0
+    for at in range(0, len(data) - UF2_BLOCK_BYTES + 1, UF2_BLOCK_BYTES):
         head = struct.unpack_from("<8I", data, at)
         if head[:2] != _UF2_MAGIC or struct.unpack_from("<I", data, at + 508)[0] != _UF2_END:
             bad(f": block {at // UF2_BLOCK_BYTES} is damaged" if at else _what_is(data))
-        _, _, flags, address, size, _, _, family = head
+        _, _, flags, address, size, number, total, family = head
         if not flags & _UF2_HAS_FAMILY or size > _UF2_PAYLOAD_MAX:
             bad(f": block {at // UF2_BLOCK_BYTES} has no family")
         blocks.append(Uf2Block(address, family, data[at + 32 : at + 32 + size]))
+    # The last block of a set is the file's last, also where another set is before it (RP2350).
+    if is_cut or number + 1 != total:
+        raise CommandError(
+            f"{name} is cut short after {len(blocks)} whole blocks of 512 bytes. Nothing was "
+            "written. Download it again"
+        )
     return blocks
 
 
