@@ -14,8 +14,8 @@ PORT ?=
 OPTIONS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test browser power wear soak test-chip test-board bench bench-chip bench-check check lint types \
-	screenshots docs emulator send board boards flash provision deploy monitor status outbox register image factory certs fleet fuzz audit deploy-cuts \
+.PHONY: help setup demo test browser power wear soak test-chip test-wheel test-board bench bench-chip bench-check check lint types \
+	screenshots docs package emulator send board boards flash provision deploy monitor status outbox register image factory certs fleet fuzz audit deploy-cuts \
 	lock clean
 
 help:  ## This list
@@ -37,7 +37,7 @@ $(VENV)/.ready: requirements.txt pyproject.toml
 	@touch $@
 
 demo: setup  ## Emulator and a virtual board that reports into it; REPORTS=5 ends by itself
-	@$(BIN)/python -m tools.demo.command
+	@$(BIN)/linkpost demo
 
 browser:  ## Chromium, for the tests of the console page (Debian and Ubuntu)
 	@command -v chromium >/dev/null || { apt-get update && \
@@ -69,6 +69,9 @@ audit: setup  ## Known vulnerabilities of what is pinned (asks the internet)
 test-chip: setup  ## All tests on the chip's own build, emulated; an hour, and it may be stopped
 	LINKPOST_REQUIRE_CHIP=1 LINKPOST_CHIP=all $(BIN)/python -m pytest -q host_tests/chip --timeout=3600
 
+test-wheel: setup  ## The wheel, installed from the package index into an empty environment, and tried
+	LINKPOST_WHEEL=index $(BIN)/python -m pytest -q host_tests/package/test_wheel.py --timeout=900
+
 test-board: setup  ## Portable tests and port contract on the real board at PORT=...
 	$(BIN)/python -m host_tests.board_tests $(or $(PORT),auto)
 
@@ -87,6 +90,9 @@ screenshots: setup  ## Pictures of each view of the console page, into docs/imag
 
 docs: setup  ## What is generated in README and docs: commands, errors, the chip's figures
 	$(BIN)/python -m host_tests.documents
+
+package: setup  ## The wheel, and the source archive, into build/package
+	$(BIN)/python -m tools.package
 
 port = $(if $(PORT),--port $(PORT))
 

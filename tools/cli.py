@@ -14,6 +14,7 @@ from .terminal import failures, standard_streams
 # Where each command's click object is; imported when it is asked for, so that a command that
 # talks to a board does not pay for the emulator, and works where a part is not installed.
 _COMMANDS = {
+    "demo": (".demo.command:demo", "Emulator, page and a virtual board: the first thing to try."),
     "emulator": (".emulator.command:emulator", "The platform on this machine, over TLS."),
     "board": (".board.command:board", "A virtual board: the firmware, no hardware."),
     "send": (

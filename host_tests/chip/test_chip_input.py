@@ -115,7 +115,7 @@ def test_npm_without_a_network_says_so_in_one_line(tmp_path, monkeypatch):
     npm.write_text("#!/bin/sh\necho 'npm error code ENOTFOUND' >&2\nexit 1\n")
     npm.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}/bin:/usr/bin")
-    monkeypatch.setattr(node, "_BUILD", tmp_path / "build")
+    monkeypatch.setattr(node, "kept_dir", lambda: tmp_path / "build")
     with pytest.raises(CommandError, match="npm cannot install x .*ENOTFOUND.*network") as caught:
         node.installed(source, "x")
     assert caught.value.exit_code == 2

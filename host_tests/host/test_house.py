@@ -80,7 +80,7 @@ _TOOLS_FLOORS = {
     "provision": 4,
     "register": 4,
     "client": 3,
-    "mip": 3,
+    "package": 3,
     "usb": 3,
     "virtual_board": 3,
     "firmware": 2,

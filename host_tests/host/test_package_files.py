@@ -6,7 +6,7 @@ import json
 from pathlib import Path, PurePosixPath
 
 from tools import firmware
-from tools.mip import package_json
+from tools.package import package_json
 
 ROOT = Path(__file__).parent.parent.parent
 PACKAGE = ROOT / "firmware" / "linkpost"
@@ -26,7 +26,7 @@ def modules() -> set[str]:
 
 def test_package_json_is_that_of_the_firmware_as_it_is():
     assert (ROOT / "package.json").read_text() == package_json.render(), (
-        "the firmware's files or its version changed; run: python -m tools.mip.package_json"
+        "the firmware's files or its version changed; run: python -m tools.package.package_json"
     )
 
 

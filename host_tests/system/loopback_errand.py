@@ -35,7 +35,7 @@ def main() -> None:
                 _on_a_cable(emulator, folder)
             _say("emulator", emulator.stop(), emulator.log)
         _with_nobody_there(folder)
-        with start_module("tools.demo.command", REPORTS="1") as demo:
+        with start_module("tools", "demo", REPORTS="1") as demo:
             _, errors = demo.communicate(timeout=_WAIT_S)
         _say("demo", demo.returncode, errors)
 

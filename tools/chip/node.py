@@ -7,10 +7,10 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from ..files.kept import kept_dir
 from ..terminal.failures import CommandError
 
 NODE_MAJOR = 18  # the emulator's own requirement
-_BUILD = Path(__file__).parent.parent.parent / "build"
 EMULATOR = Path(__file__).parent / "emulator"
 
 
@@ -32,7 +32,7 @@ def installed(source: Path, what: str) -> Path:
 
     Installed again where the lock file has changed. Raises: CommandError where npm cannot.
     """
-    folder = _BUILD / source.name
+    folder = kept_dir() / source.name
     folder.mkdir(parents=True, exist_ok=True)
     lock = (source / "package-lock.json").read_bytes()
     marker = folder / "installed"

@@ -1,6 +1,6 @@
-"""`make demo`: emulator, console page, and a virtual board that reports into it.
+"""`linkpost demo`: emulator, console page, and a virtual board that reports into it.
 
-Until Ctrl-C, or until REPORTS=n reports were accepted; both end with exit code 0. Beside the board
+Until Ctrl-C, or until so many reports were accepted; both end with exit code 0. Beside the board
 that is well there are two devices that are not, so that the page has something to tell.
 """
 
@@ -22,9 +22,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ..terminal import failures, standard_streams
+import click
+
+from ..terminal import failures
 from ..terminal.own_command import own_command
-from ..virtual_board import command, kinds, runtimes
+from ..virtual_board import kinds, runtimes
+from ..virtual_board.endings import exit_code, stop_on_signals
+from ..virtual_board.put_files import put_files
 from ..virtual_board.supervisor import INTERRUPTED, Setup, Supervisor
 
 _PRODUCT_KEY = "a1LinkpostD"
@@ -36,9 +40,27 @@ _READY_TIMEOUT_S = 30.0
 _POLL_S = 0.25
 
 
-def main() -> int:
-    """Run the demo; return the exit code."""
-    reports = _wanted_reports()
+@click.command()
+@click.option(
+    "--reports",
+    type=click.IntRange(min=1),
+    envvar="REPORTS",
+    show_envvar=True,
+    help="End after N accepted reports.",
+)
+def demo(reports: int | None) -> int:
+    """Emulator, its page, and a virtual board that reports into it.
+
+    \b
+    Example: linkpost demo --reports 5
+    """
+    try:
+        return _run(reports)
+    except KeyboardInterrupt:
+        return failures.DONE
+
+
+def _run(reports: int | None) -> int:
     with tempfile.TemporaryDirectory(prefix="linkpost-demo-") as name:
         folder = Path(name)
         secret = secrets.token_hex(16)
@@ -50,7 +72,7 @@ def main() -> int:
                 flash=folder / "board-flash",
                 reports=reports,
             )
-            command.put_files(setup, config, Path(ready["ca"]))
+            put_files(setup, config, Path(ready["ca"]))
             print(f"The console page: {ready['console']}")
             print(f"The platform:     https://{ready['platform']}  (an emulator, on this machine)")
             print("The board reports every two seconds; Ctrl-C ends it.", flush=True)
@@ -61,12 +83,12 @@ def main() -> int:
 
 def _watch_board(supervisor: Supervisor, console: str) -> int:
     """Run the board, print each report that the platform has accepted."""
-    command.stop_on_signals(supervisor)
+    stop_on_signals(supervisor)
     reporter = _Reporter(console)
     with reporter:
         outcome = supervisor.run()
     print(f"board: {outcome.counts}", flush=True)
-    code = command.exit_code(outcome)
+    code = exit_code(outcome)
     if code and outcome.message:
         print(f"demo: {outcome.message}", file=sys.stderr)
     return failures.DONE if outcome.reason == INTERRUPTED else code
@@ -204,28 +226,8 @@ def _write_config(folder: Path, endpoint: str, secret: str) -> Path:
     return path
 
 
-def _wanted_reports() -> int | None:
-    text = os.environ.get("REPORTS", "")
-    if not text:
-        return None
-    if not text.isdigit() or int(text) < 1:
-        raise failures.CommandError(f"REPORTS={text}: must be a number of reports, 1 or more")
-    return int(text)
-
-
 def _show_trouble(line: str) -> None:
     """Print what of the board's log a person has to know: warnings, errors and tracebacks."""
     words = line.split(" ", 2)
     if len(words) < 2 or words[1] not in ("D", "I"):
         print(f"board log: {line}", file=sys.stderr, flush=True)
-
-
-if __name__ == "__main__":
-    standard_streams.replace_what_they_lack()
-    try:
-        sys.exit(main())
-    except failures.CommandError as error:
-        print(f"demo: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        sys.exit(failures.DONE)

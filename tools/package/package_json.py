@@ -1,7 +1,7 @@
 """`package.json`, by which `mpremote mip install` finds the files of the firmware.
 
 It is made from the firmware, so that version and files stand in one place each; a test compares.
-To write it anew: python -m tools.mip.package_json
+To write it anew: python -m tools.package.package_json
 """
 
 from __future__ import annotations

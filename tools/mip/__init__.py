@@ -1,1 +1,0 @@
-"""What `mpremote mip install` installs: made from the firmware."""
