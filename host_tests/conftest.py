@@ -1,7 +1,8 @@
 """Portable tests run twice: pytest runs them on CPython, this plug-in on real MicroPython.
 
 A portable file holds plain `test_*` functions with plain `assert`. For each of them a second item
-`test_x[micropython]` is made; all of one file run in one `micropython` process. What one runtime
+`test_x[micropython]` is made; all of one file run in one `micropython` process, with the firmware
+as a board has it: byte code with short names, but for names that a test asks for. What one runtime
 cannot run is listed in the file, with its reason, and reported as a skip:
 
     SKIP = {"test_x": ("micropython", "the unix port has no ...")}
@@ -10,14 +11,19 @@ cannot run is listed in the file, with its reason, and reported as a skip:
 from __future__ import annotations
 
 import ast
+import atexit
+import functools
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
+
+from host_tests.byte_code import write_byte_code
 
 ROOT = Path(__file__).parent.parent
 PORTABLE = Path(__file__).parent / "portable"
@@ -50,6 +56,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason=reason))
 
 
+@functools.cache
+def _byte_code() -> Path:
+    folder = tempfile.mkdtemp(prefix="linkpost-byte-code-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    write_byte_code(Path(folder))
+    return Path(folder)
+
+
 class MicroPythonFile(pytest.File):
     """One portable file in one `micropython` process."""
 
@@ -76,7 +90,7 @@ class MicroPythonFile(pytest.File):
         return self._outcomes.get(item.test_name, "the process ended before this test ran")
 
     def _run(self, names: list[str]) -> dict[str, str]:
-        path = ":".join(map(str, (ROOT / "firmware", PORTABLE, PORTABLE.parent, ".frozen")))
+        path = ":".join(map(str, (_byte_code(), PORTABLE, PORTABLE.parent, ".frozen")))
         command = [_micropython() or "micropython", "-X", "heapsize=8M", str(_RUNNER)]
         process = subprocess.Popen(
             [*command, self.path.stem, *names],

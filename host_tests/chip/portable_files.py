@@ -16,11 +16,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tools import firmware
+from host_tests import byte_code
 from tools.chip import flash
 from tools.chip.process import ChipProcess
 from tools.chip.repl import ChipRepl
-from tools.firmware.board_files import traceback_name
 from tools.firmware.mpy import compile_mpy
 from tools.terminal.failures import CommandError
 
@@ -139,14 +138,7 @@ class _Watch:
 
 def firmware_modules() -> dict[str, bytes]:
     """Return the whole firmware as byte code, by path on a board."""
-    package = firmware.package_dir()
-    found = {}
-    for path in package.rglob("*.py"):
-        name = path.relative_to(package).as_posix()
-        found[f"lib/linkpost/{name[:-3]}.mpy"] = compile_mpy(
-            path.read_bytes(), traceback_name(name)
-        )
-    return found
+    return {f"lib/linkpost/{name}": content for name, content in byte_code.firmware().items()}
 
 
 def _with_imports(modules: dict[str, str]) -> dict[str, str]:

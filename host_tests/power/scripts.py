@@ -11,7 +11,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.firmware.mpy import compile_mpy
+from host_tests.byte_code import write_byte_code
 
 HERE = Path(__file__).parent
 FIRMWARE = HERE.parent.parent / "firmware"
@@ -83,10 +83,7 @@ def starve(call: str, step: int) -> tuple[int, int, str]:
     """
     with tempfile.TemporaryDirectory() as folder:
         # As on a board: byte code, so that loading a module takes what it takes there.
-        for path in (FIRMWARE / "linkpost").rglob("*.py"):
-            target = Path(folder, path.relative_to(FIRMWARE)).with_suffix(".mpy")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(compile_mpy(path.read_bytes(), path.name))
+        write_byte_code(Path(folder))
         process = run_script("starved.py", call, str(step), firmware=Path(folder), heap="4M")
     output = process.stdout + process.stderr
     found = re.search(r"tries \d+ out of memory (\d+) lost (\d+)\s*$", process.stdout)

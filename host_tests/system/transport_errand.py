@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import transport_probe
 
-from tools.firmware.mpy import compile_mpy
+from host_tests.byte_code import write_byte_code
 
 ROOT = Path(__file__).parent.parent.parent
 RUNTIMES = ["cpython", "micropython"]
@@ -44,11 +44,7 @@ def start_micropython(spec: dict, *options: str, path: Path | None = None) -> su
 
 def compiled_firmware(folder: Path) -> Path:
     """Compile the firmware's modules into `folder`, as a board has them; return it."""
-    for source in (ROOT / "firmware" / "linkpost").rglob("*.py"):
-        name = source.relative_to(ROOT / "firmware")
-        made = folder / name.with_suffix(".mpy")
-        made.parent.mkdir(parents=True, exist_ok=True)
-        made.write_bytes(compile_mpy(source.read_bytes(), str(name)))
+    write_byte_code(folder)
     return folder
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import functools
 import hashlib
 import warnings
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -14,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from .. import firmware
 from ..files.json_files import read_object
 from ..terminal.failures import CommandError
-from . import deploy_record
+from . import deploy_record, short_names
 from .mpy import compile_mpy
 
 # What the tools put on a board. A file in there that is not in `files_for` is an old one of ours
@@ -61,14 +63,37 @@ def files_for(
     """
     files = {"main.py": firmware.main_py().read_bytes()}
     modules = _modules_for(config, chip, native_digests, with_aio)
-    for module, source in modules.items():
-        if byte_code:
-            files[f"lib/linkpost/{module[:-3]}.mpy"] = compile_mpy(source, traceback_name(module))
-        else:
-            files[f"lib/linkpost/{module}"] = source
+    if byte_code:
+        modules = firmware_byte_code(modules)
+    files.update({f"lib/linkpost/{module}": content for module, content in modules.items()})
     files.update(anchors(ca))
     files[deploy_record.PATH] = deploy_record.render(files["main.py"])
     return files
+
+
+def firmware_byte_code(
+    modules: Iterable[str] | None = None, kept: Iterable[str] = ()
+) -> dict[str, bytes]:
+    """Return the .mpy of modules of the firmware by their path in `lib/linkpost` on a board.
+
+    It is the same whatever else goes along.
+
+    Args: modules: like "net/wifi.py"; None: all. kept: as of `short_names.shorten`, for tests.
+    """
+    sources = _sources()
+    if modules is None:
+        modules = sources
+    short = _shortened(tuple(sources.items()), frozenset(kept))
+    return {
+        f"{module[:-3]}.mpy": compile_mpy(short[module], traceback_name(module))
+        for module in modules
+    }
+
+
+@functools.cache
+def _shortened(sources: tuple[tuple[str, bytes], ...], kept: frozenset[str]) -> dict[str, bytes]:
+    short = short_names.shorten(dict(sources), kept)
+    return {path: one.source for path, one in short.items()}
 
 
 def traceback_name(module: str) -> str:
@@ -94,12 +119,7 @@ def _modules_for(
     config: dict[str, Any], chip: str, native_digests: bool, with_aio: bool
 ) -> dict[str, bytes]:
     """Return source by path in the package: what is used, and all that this imports at once."""
-    package = firmware.package_dir()
-    sources = {
-        path.relative_to(package).as_posix(): path.read_bytes()
-        for path in sorted(package.rglob("*.py"))
-        if path.parent.name != "certs"  # a package only for our own wheel
-    }
+    sources = _sources()
     optional = {module for module in sources if module.startswith(("ports/", "sensors/"))}
     optional -= {"ports/__init__.py", f"ports/{chip}.py", "ports/rare.py"}
     optional -= {"sensors/__init__.py", "sensors/building.py"}
@@ -119,6 +139,15 @@ def _modules_for(
         left += needed
     # MicroPython imports from a folder without an __init__, and 14 ms sooner where it is empty.
     return {module: source for module, source in sources.items() if module in found and source}
+
+
+def _sources() -> dict[str, bytes]:
+    package = firmware.package_dir()
+    return {
+        path.relative_to(package).as_posix(): path.read_bytes()
+        for path in sorted(package.rglob("*.py"))
+        if path.parent.name != "certs"  # a package only for our own wheel
+    }
 
 
 def _imported_at_once(module: str, source: bytes) -> set[str]:

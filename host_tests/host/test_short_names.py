@@ -1,0 +1,281 @@
+"""Short names in the byte code: only what nobody else asks for, and never two things by one."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import io
+import tokenize
+
+import pytest
+
+from host_tests.byte_code import names_asked_for
+from tools.firmware import board_files, name_scan, short_names
+from tools.firmware.mpy import compile_mpy
+
+
+def shorten(text: str, path: str = "a.py", kept: tuple = (), **others: str) -> str:
+    """Return what becomes of one module; `others` by name, "net_wifi" is net/wifi.py."""
+    sources = {name.replace("_", "/") + ".py": other.encode() for name, other in others.items()}
+    return short_names.shorten({path: text.encode(), **sources}, kept)[path].source.decode()
+
+
+def names_in(text: str) -> set[str]:
+    tokens = tokenize.generate_tokens(io.StringIO(text).readline)
+    return {token.string for token in tokens if token.type == tokenize.NAME}
+
+
+def test_private_function_data_and_argument_are_short():
+    assert shorten("_LIST = [1]\ndef _take(left):\n    return left, _LIST\nx = _take(2)\n") == (
+        "key = [1]\ndef _1(value):\n    return value, key\nx = _1(2)\n"
+    )
+
+
+def test_attributes_and_methods_of_self_are_short():
+    text = (
+        "class A:\n    def __init__(self):\n        self._left = 1\n    def _go(self):\n        "
+    )
+    assert shorten(text + "return self._left\n") == (
+        "class A:\n    def __init__(self):\n        self._1 = 1\n    def _2(self):\n        "
+        "return self._1\n"
+    )
+
+
+def test_lines_and_what_is_no_name_stay():
+    text = 'def _f():  # _f\n    """Of _f."""\n    return "_x"\n\n\ny = (\n    _f()\n)  # é _f\n'
+    assert shorten(text) == text.replace("def _f", "def _1").replace("    _f()", "    _1()")
+    assert shorten('é = "é"; _f = 1; z = é, _f\n') == 'é = "é"; key = 1; z = é, key\n'
+
+
+@pytest.mark.parametrize(
+    ("why", "text"),
+    [
+        ("public", "def take():\n    pass\n"),
+        ("dunder", "__all__ = 1\n"),
+        ("const, which leaves no name", "_A = const(1)\nx = _A\n"),
+        ("in a string", "def _take():\n    pass\ngetattr(x, '_take')\n"),
+        ("in a dotted string", "def _take():\n    pass\nload('net._take')\n"),
+        ("asked of a module", "def _take():\n    pass\nx = m._take\n"),
+        ("of another object", "class A:\n    _a = 1\n    def f(self):\n        x._a\n"),
+        ("of a class", "class A:\n    _a = 1\nx = A._a\n"),
+        ("set by nobody here", "class A:\n    def f(self):\n        return self._a\n"),
+        ("read in a class' lines", "class A:\n    _a = 1\n    b = _a\n"),
+        ("a keyword of some call", "def _f(first):\n    pass\ng(first=1)\n".replace("_f", "f")),
+        (
+            "builtin elsewhere",
+            "def f(type):\n    pass\ndef g(x):\n    return type(1)\n".replace("(x)", "()"),
+        ),
+        (
+            "static method's own",
+            "class A:\n    _a = 1\n    @staticmethod\n    def f(self):\n        self._a\n",
+        ),
+        (
+            "an inner function's own self",
+            "class A:\n    _a = 1\n    def f(self):\n        return lambda self: self._a\n",
+        ),
+    ],
+)
+def test_name_that_stays(why, text):
+    assert shorten(text) == text, why
+
+
+def test_name_that_others_ask_for_stays():
+    text = "def _take():\n    pass\n"
+    assert shorten(text, b="from .a import _take\n") == text
+    assert shorten(text, b="from . import a\na._take()\n") == text
+    assert shorten(text, b="x = '_take'\n") == text
+    assert shorten(text, kept=("_take",)) == text
+    assert shorten(text, b="def _take():\n    pass\n") != text  # its own of that name
+    held = "class A:\n    def __init__(self):\n        self._a = 1\n"
+    assert shorten(held, b="def f(a):\n    return a._a\n") == held
+    assert shorten(held, b="class B:\n    _a = 2\n    def g(self):\n        self._a\n") != held
+
+
+def test_attribute_of_a_class_elsewhere_is_hidden_by_none():
+    base = "class A:\n    def __init__(self):\n        self._a = 1\n"
+    heir = "class B(A):\n    def __init__(self):\n        self._b = self._a\n"
+    for how in (
+        "from .a import A\n",
+        "from .a import A as X\n",
+        "from . import a\n",
+        'A = load("a").A\n',
+    ):
+        text = how + heir
+        if " as X" in how:
+            text = text.replace("(A)", "(X)")
+        if how.endswith("import a\n"):
+            text = text.replace("(A)", "(a.A)")
+        short = short_names.shorten({"a.py": base.encode(), "b.py": text.encode()})
+        assert short["a.py"].attributes == {"_a": "_1"}
+        assert short["b.py"].attributes == {"_a": "_1", "_b": "_2"}, how
+    # By way of a third module, and between two heirs.
+    other = "from .b import B\nclass C(B):\n    def h(self):\n        self._c = 1\n"
+    made = {"a.py": base, "b.py": "from .a import A\n" + heir, "c.py": other}
+    short = short_names.shorten({path: text.encode() for path, text in made.items()})
+    assert short["c.py"].attributes == {"_c": "_3"}
+
+
+def test_function_that_a_getattr_finds_stays():
+    base = (
+        "class Port:\n    def __getattr__(self, name):\n        return getattr(rare, name)\n"
+        "    def f(self):\n        return self._rare()\n"
+    )
+    rare = "def _rare():\n    pass\ndef _other():\n    pass\n"
+    short = short_names.shorten({"ports.py": base.encode(), "rare.py": rare.encode()})
+    assert short["rare.py"].variables == {"_other": "_1"}
+
+
+def test_names_of_all_kinds_of_scope_keep_apart():
+    text = (
+        (
+            "_count = 0\n_list = []\n"
+            "def _f(first, *more, **rest):\n"
+            "    global _count\n"
+            "    _count += first\n"
+            "    kept = 1\n"
+            "    def inner(second=_list):\n"
+            "        nonlocal kept\n"
+            "        kept += second[0] if second else sum(more)\n"
+            "        return [first for first in more]\n"
+            "    return inner(), kept, sorted(rest), (lambda third: third + first)(1)\n"
+            "class _C:\n"
+            "    _shared = 5\n"
+            "    def __init__(self, given):\n"
+            "        self._given = given\n"
+            "    def _sum(self, first):\n"
+            "        return self._given + self._shared + first\n"
+            "def result():\n"
+            "    return _f(1, 2, 3, x=4), _count, _C(7)._sum(1)\n"
+        )
+        .replace("_C(7)._sum(1)", "_C(7).sum(1)")
+        .replace("def _sum", "def sum")
+    )
+    short = shorten(text)
+    assert not names_in(text) & {"_1"}
+    left = {name for name in names_in(short) if name_scan.is_private(name)}
+    assert left <= {"_1", "_2", "_3"}
+    assert not names_in(short) & {"first", "more", "given", "third", "second", "rest"}
+    found = []
+    for source in (text, short):
+        names: dict = {}
+        exec(source, names)  # noqa: S102
+        found.append(names["result"]())
+    assert found[0] == found[1]
+
+
+def test_arguments_of_what_people_call_stay():
+    text = "class App:\n    def run(self, reports):\n        pass\ndef _f(given):\n    pass\n"
+    assert "reports" in shorten(text, "app.py")
+    assert "given" not in shorten(text, "app.py")
+    assert "reports" not in shorten(text, "sender.py")
+    assert "reports" in shorten(text, "sensors/dht.py")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x = f'{_a}'\n",
+        "x = globals()\n",
+        "def f():\n    return locals()\n",
+        "eval('_a')\n",
+        "class A(made()):\n    pass\n",
+        "class A(other.B):\n    pass\n",
+        "class A:\n    def f(self):\n        self = 1\n",
+        "def f():\n    global \\\n        _a\n    _a = 1\n",
+        "match x:\n    case _a:\n        pass\n",
+    ],
+)
+def test_module_in_which_nothing_can_be_shown_is_refused(text):
+    with pytest.raises(name_scan.NotShown, match=r"^a\.py:\d"):
+        shorten(text)
+
+
+def test_words_cost_nothing():
+    names = " = ".join(short_names._WORDS)
+    assert not set(short_names._WORDS) & set(dir(builtins))
+    made = compile_mpy(f"{names} = 1\nzzz = 2\n".encode(), "a")
+    assert b"zzz\0" in made
+    assert [word for word in short_names._WORDS if word.encode() + b"\0" in made] == []
+
+
+# -- the whole firmware -------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def firmware():
+    sources = board_files._sources()
+    return {path: (sources[path], one) for path, one in short_names.shorten(sources).items()}
+
+
+def _tokens(source: bytes) -> list:
+    return [
+        (token.type, token.start[0], token.string)
+        for token in tokenize.tokenize(io.BytesIO(source).readline)
+        if token.type not in (tokenize.COMMENT, tokenize.NL)
+    ]
+
+
+def test_firmware_differs_in_private_names_and_arguments_only(firmware):
+    changed = 0
+    for path, (source, short) in firmware.items():
+        before, after = _tokens(source), _tokens(short.source)
+        assert len(before) == len(after), path
+        scan = name_scan.Scan(path, source)
+        public = scan.module_level - short.variables.keys()
+        assert public <= name_scan.Scan(path, short.source).module_level, path
+        for old, new in zip(before, after, strict=True):
+            assert old[:2] == new[:2], (path, old, new)
+            if old[2] != new[2]:
+                known = short.variables.get(old[2]), short.attributes.get(old[2])
+                assert new[2] in known, (path, old, new)
+                changed += 1
+        for one in (short.variables, short.attributes):
+            assert len(set(one.values())) == len(one), path
+        assert not set(short.variables.values()) & scan.variables.keys(), path
+        assert not set(short.attributes.values()) & scan.attributes.keys(), path
+    assert changed > 1_000
+
+
+def test_firmware_uses_few_short_names(firmware):
+    short = {
+        name
+        for _, one in firmware.values()
+        for name in (*one.variables.values(), *one.attributes.values())
+    }
+    assert len(short - set(short_names._WORDS)) <= 32
+
+
+def test_byte_code_is_the_same_each_time_and_whatever_goes_along():
+    first = board_files.firmware_byte_code(["app.py", "net/wifi.py"])
+    board_files._shortened.cache_clear()
+    again = board_files.firmware_byte_code()
+    assert {name: again[name] for name in first} == first
+    deployed = board_files.files_for({}, chip="rp2", native_digests=True)
+    assert deployed["lib/linkpost/app.mpy"] == first["app.mpy"]
+
+
+def test_names_that_the_tools_scripts_ask_for_are_left():
+    """What runs on a board beside the firmware asks for nothing that is short there."""
+    root = board_files.firmware.package_dir().parent.parent / "tools"
+    short = short_names.shorten(board_files._sources())
+    shortened = set().union(*({**one.variables, **one.attributes} for one in short.values()))
+    for folder in ("virtual_board/on_board", "chip/stand_ins", "bench/chip/on_chip"):
+        files = sorted((root / folder).glob("*.py"))
+        assert files, folder
+        for path in files:
+            asked = short_names.asked_for(path.read_bytes()) - _set_by_itself(path)
+            assert not asked & shortened, path
+
+
+def _set_by_itself(path) -> set[str]:
+    tree = ast.parse(path.read_bytes())
+    functions = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+    return functions | {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)
+    }
+
+
+def test_tests_ask_for_private_names():
+    assert "_gate" in names_asked_for()
