@@ -130,7 +130,7 @@ def test_fault_set_by_clicks_hits_the_board_which_recovers(opened, emulator, boa
         page.get_by_role("button", name="HTTP 500").click()
         active = page.locator(".list-item")
         expect(active).to_contain_text(re.compile(f"{BOARD}, until removed, happened [1-9]"))
-        expect(page.locator(".fault-bar")).to_contain_text("1 active fault: status.")
+        expect(page.locator(".fault-bar")).to_contain_text("1 active fault: HTTP status.")
         before = accepted(emulator)
         page.get_by_role("button", name="Remove fault", exact=True).click()
         expect(active).to_have_count(0)
@@ -216,11 +216,11 @@ def test_new_device_s_downloaded_config_works_with_send(opened, emulator, tmp_pa
 
 def test_new_device_with_a_sensor_that_virtual_boards_lack_is_not_for_one(opened):
     with opened("/new") as page:
-        choose(page, "Sensor", "chip temperature")
+        choose(page, "Sensor", "onchip")
         page.get_by_role("button", name="Create device").click()
         expect(page.get_by_text("Send one message")).to_be_visible()
         expect(page.get_by_text("Run a virtual board")).to_have_count(0)
-        choose(page, "Sensor", "memory, uptime")
+        choose(page, "Sensor", "system")
         page.get_by_role("button", name="Create device").click()
         expect(page.get_by_text("Run a virtual board")).to_be_visible()
 

@@ -15,6 +15,7 @@ from nicegui.element import Element
 from ..admin import Admin
 from . import formatting, live
 from .device_health import Status
+from .fault_labels import KINDS
 
 _COOKIE = "linkpost-appearance"
 _APPEARANCES = {"light": False, "dark": True}  # no cookie: the system's choice
@@ -91,7 +92,7 @@ async def _fault_bar(admin: Admin) -> None:
         faults = admin.faults()
         bar.set_visibility(bool(faults))
         if faults:
-            kinds = ", ".join(sorted({fault.kind for fault in faults}))
+            kinds = ", ".join(sorted({KINDS[fault.kind][0] for fault in faults}))
             label.set_text(f"{formatting.count(len(faults), 'active fault')}: {kinds}.")
 
     await live.follow(show, lambda: [(fault.id, fault.times) for fault in admin.faults()])

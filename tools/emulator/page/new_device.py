@@ -18,9 +18,9 @@ from .devices import device_path
 from .frame import code_box, frame, panel, title
 
 _SENSORS = {
-    "simulated": "simulated values (any board)",
-    "system": "memory, uptime, resets (any board)",
-    "onchip": "chip temperature (real boards only)",
+    "simulated": "simulated (any board)",
+    "system": "system (any board)",
+    "onchip": "onchip (real boards)",
 }
 # What a virtual board has: the chip's temperature is the one that it lacks.
 VIRTUAL_BOARD_SENSORS = ("simulated", "system")
