@@ -35,7 +35,7 @@ def values_of(seq: int) -> dict:
 
 
 def fill(outbox: Outbox) -> None:
-    """Segments, slots of all three kinds of time, a cursor with a boot's time, two set aside."""
+    """Segments, slots of all three kinds of time, a cursor with a boot's time, two quarantined."""
     for seq in range(1, 4):
         outbox.append(values_of(seq), None, seq * 1000)  # before the clock was right
     outbox.set_time(_START_MS)

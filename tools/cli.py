@@ -28,7 +28,7 @@ _COMMANDS = {
     "deploy": (".deploy.command:deploy", "The firmware onto a board, over USB."),
     "monitor": (".monitor.command:monitor", "The board's log, through resets and sleep."),
     "status": (".status.command:status", "How a board is: version, memory, outbox, clock, Wi-Fi."),
-    "outbox": (".outbox.command:outbox", "What waits on a board, and what was refused."),
+    "outbox": (".outbox.command:outbox", "Waiting and quarantined readings of a board."),
     "certs": (
         ".certs.command:certs",
         "The trust anchors: days left, copies, an endpoint's chain.",

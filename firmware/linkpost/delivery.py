@@ -45,7 +45,7 @@ def refused(sender, seq: int, error, end_ms: int) -> None:
             )
             raise
         sender.proof = sender.ahead = newest[0]
-    sender.log.warning("send", "refused reading set aside", "seq", seq, "code", error.code)
+    sender.log.warning("send", "reading quarantined", "seq", seq, "code", error.code)
     sender.outbox.quarantine(seq, "%d %s" % (error.code, error.message))
 
 

@@ -37,7 +37,7 @@ def segments_fetched(flash):
 
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory):
-    """More than one segment waits, three readings are set aside."""
+    """More than one segment waits, three readings are quarantined."""
     folder = tmp_path_factory.mktemp("filled")
     outbox = fill_outbox(folder, 300, 40, 3, max_bytes=300_000, values={"text": "x" * 100})
     return outbox, files_in(folder)
@@ -55,7 +55,7 @@ def test_counts_are_the_firmwares_and_cost_one_segment(backlog):
     found = look_into(flash)
     assert (found.stream, found.next_seq) == (filled.stream, filled.next_seq)
     assert (found.pending, found.quarantined, found.dropped) == (300, 3, 0)
-    assert found.waiting == found.set_aside == []
+    assert found.waiting == found.quarantined_readings == []
     assert len(segments_fetched(flash)) == 1
 
 
@@ -75,9 +75,9 @@ def test_all_waiting_readings_come_in_order_each_file_once(backlog):
     assert len(flash.fetched) == len(set(flash.fetched))
 
 
-def test_readings_set_aside_come_when_asked_for(backlog):
+def test_quarantined_readings_come_when_asked_for(backlog):
     _, flash = backlog
-    found = look_into(flash, set_aside=True).set_aside
+    found = look_into(flash, quarantined=True).quarantined_readings
     assert [one.seq for one in found] == [41, 42, 43]
     assert {one.refusal for one in found} == {"10001 param error"}
     assert found[0].values.keys() == {"n", "text"}
@@ -119,8 +119,13 @@ def test_files_that_are_not_of_an_outbox_are_not_fetched(tmp_path):
 
 
 def test_flash_without_an_outbox_has_none():
-    found = look_into(Flash({"config.json": b"{}"}), waiting=5, set_aside=True)
-    assert (found.stream, found.pending, found.waiting, found.set_aside) == (None, 0, [], [])
+    found = look_into(Flash({"config.json": b"{}"}), waiting=5, quarantined=True)
+    assert (found.stream, found.pending, found.waiting, found.quarantined_readings) == (
+        None,
+        0,
+        [],
+        [],
+    )
 
 
 def test_lost_position_is_said(tmp_path):
@@ -146,10 +151,10 @@ def test_virtual_boards_flash_is_looked_into_and_left_as_it_is(tmp_path, where):
     assert (found["pending"], found["quarantined"]) == (120, 1)
     assert [one["seq"] for one in found["readings"]] == list(range(4, 124))
     assert found["readings"][0]["time"] == START_MS + 4
-    aside = CliRunner().invoke(outbox, [*arguments, "--quarantined"])
-    assert "120 waiting, 1 refused and set aside, 0 dropped" in aside.stdout
-    assert aside.stdout.splitlines()[-1].split()[0] == "3"
-    assert aside.stdout.endswith(" n 3, refused: 10001 param error\n")
+    quarantined = CliRunner().invoke(outbox, [*arguments, "--quarantined"])
+    assert "120 waiting, 1 quarantined, 0 dropped" in quarantined.stdout
+    assert quarantined.stdout.splitlines()[-1].split()[0] == "3"
+    assert quarantined.stdout.endswith(" n 3, refused: 10001 param error\n")
     assert before == (files_in(folder) if where == "folder" else flash.read_bytes())
 
 

@@ -72,7 +72,7 @@ def said(label, linkpost="0.1.0", config=CONFIG, is_held=False, outbox=None, **c
         ("device", {"config": {}}, "no config.json yet"),
         ("heap", {}, "40 KB free of 80 KB, while the app is stopped"),
         ("flash", {}, "1,024 KB free of 2,048 KB"),
-        ("outbox", {}, "37 waiting, 2 refused and set aside, 1 dropped"),
+        ("outbox", {}, "37 waiting, 2 quarantined, 1 dropped"),
         ("stream", {}, "9f2c41aa, next seq 121"),
         ("outbox", {"outbox": Contents()}, "No outbox yet"),
         ("token", {}, "2 days 5 h old"),

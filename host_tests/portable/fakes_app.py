@@ -129,7 +129,7 @@ class FakeOutbox:
 
     def __init__(self):
         self.waiting = []
-        self.set_aside = []
+        self.quarantined_seqs = []
         self.reasons = []
         self.next_seq = 1
         self.dropped = 0
@@ -142,7 +142,7 @@ class FakeOutbox:
 
     @property
     def quarantined(self):
-        return len(self.set_aside)
+        return len(self.quarantined_seqs)
 
     def append(self, values, unix_ms, uptime_ms=None):
         self.waiting.append((self.next_seq, unix_ms, values))
@@ -162,7 +162,7 @@ class FakeOutbox:
         self.waiting = [reading for reading in self.waiting if reading[0] > seq]
 
     def quarantine(self, seq, reason=""):
-        self.set_aside.append(seq)
+        self.quarantined_seqs.append(seq)
         self.reasons.append(reason)
         self.waiting = [reading for reading in self.waiting if reading[0] != seq]
 

@@ -129,12 +129,12 @@ def test_step_that_fails_keeps_all():
     assert (sender.accepted, store.pending, store.quarantined) == (0, 2, 0)
 
 
-def test_refused_reading_is_set_aside_once_a_later_one_is_accepted():
+def test_refused_reading_is_quarantined_once_a_later_one_is_accepted():
     sender, client, store, _ = _make(4, _refuses(2))
     _drain(sender)
     # 1 is accepted; 2 refused; the newest, 4, is proof; 3; and 4 is not sent again.
     assert _seqs(client) == [1, 2, 4, 3]
-    assert store.set_aside == [2]
+    assert store.quarantined_seqs == [2]
     assert store.reasons[0].startswith("10001 ")
     assert (sender.accepted, store.pending) == (3, 0)
 
@@ -143,10 +143,10 @@ def test_refused_readings_after_a_proof_need_no_other():
     sender, client, store, _ = _make(6, _refuses(1, 2, 3))
     _drain(sender)
     assert _seqs(client) == [1, 6, 2, 3, 4, 5]
-    assert store.set_aside == [1, 2, 3]
+    assert store.quarantined_seqs == [1, 2, 3]
 
 
-def test_all_refused_nothing_is_set_aside_and_the_topic_is_named():
+def test_all_refused_nothing_is_quarantined_and_the_topic_is_named():
     sender, client, store, log = _make(5, _refuses_all)
     for _ in range(3):
         _raises(RejectedError, sender.request, 1000)
@@ -162,7 +162,7 @@ def test_last_reading_refused_waits_for_a_later_one():
     assert store.quarantined == 0
     store.append({"n": 2}, None)
     _drain(sender)
-    assert store.set_aside == [1]
+    assert store.quarantined_seqs == [1]
     assert _seqs(client) == [1, 1, 2]
     assert sender.accepted == 1
 
@@ -187,7 +187,7 @@ def test_batch_refused_is_sent_again_one_by_one():
     sender, client, store, _ = _make(5, _refuses(3), batch_bytes=4096)
     _drain(sender)
     assert _seqs(client) == [[1, 2, 3, 4, 5], 1, 2, 3, 5, 4]
-    assert store.set_aside == [3]
+    assert store.quarantined_seqs == [3]
     assert sender.accepted == 4
     store.append({"n": 6}, None)
     store.append({"n": 7}, None)

@@ -60,8 +60,8 @@ def test_outbox_of_every_release_opens_whole():
             for seq, unix_ms, values in found:
                 assert unix_ms == _time_of(seq), (release, seq)
                 assert values == _values_of(seq), (release, seq)
-            aside = list(outbox.quarantined_readings())
-            assert aside == [(2, _time_of(2), _values_of(2))], release
+            quarantined = list(outbox.quarantined_readings())
+            assert quarantined == [(2, _time_of(2), _values_of(2))], release
 
 
 def test_outbox_of_every_release_goes_on_where_it_was():

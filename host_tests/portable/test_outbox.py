@@ -405,10 +405,10 @@ def test_append_that_failed_after_it_was_written_keeps_its_seq():
         check(outbox, (1, 2))
 
 
-# Set aside
+# Quarantine
 
 
-def test_quarantine_sets_aside_and_lets_the_next_pass():
+def test_quarantine_keeps_readings_and_lets_the_next_pass():
     with Flash() as flash:
         outbox = flash.open()
         fill(outbox, 40)
@@ -419,8 +419,8 @@ def test_quarantine_sets_aside_and_lets_the_next_pass():
         for opened in (outbox, flash.open()):
             check(opened, range(12, 41))
             assert opened.quarantined == 3
-            aside = list(opened.quarantined_readings())
-            assert aside == [(seq, _START_MS + seq, values_of(seq)) for seq in (1, 2, 11)]
+            quarantined = list(opened.quarantined_readings())
+            assert quarantined == [(seq, _START_MS + seq, values_of(seq)) for seq in (1, 2, 11)]
 
 
 def test_quarantine_keeps_the_reason_beside_the_values_within_bounds():
@@ -439,8 +439,8 @@ def test_quarantine_keeps_the_reason_beside_the_values_within_bounds():
         values[""] = reason[:100]
         expected = [(1, values), (31, long), (32, {"after": 1})]
         for opened in (outbox, flash.open()):
-            aside = list(opened.quarantined_readings())
-            assert [(reading[0], reading[2]) for reading in aside] == expected
+            quarantined = list(opened.quarantined_readings())
+            assert [(reading[0], reading[2]) for reading in quarantined] == expected
             assert (opened.quarantined, opened.pending) == (3, 0)
 
 
@@ -468,9 +468,9 @@ def test_quarantine_is_bounded_and_counts_all():
             fill(outbox, 1)
             outbox.quarantine(seq)
         for opened in (outbox, flash.open()):
-            aside = [reading[0] for reading in opened.quarantined_readings()]
-            assert aside == list(range(501 - len(aside), 501))
-            assert 60 <= len(aside) <= 250
+            quarantined = [reading[0] for reading in opened.quarantined_readings()]
+            assert quarantined == list(range(501 - len(quarantined), 501))
+            assert 60 <= len(quarantined) <= 250
             assert (opened.quarantined, opened.pending) == (500, 0)
         names = [n for n in os.listdir(flash.file("backlog")) if n[0] == "q"]
         assert len(names) <= 2

@@ -34,14 +34,14 @@ class Model:
     """The state that a ledger's events add up to.
 
     promised: {seq: (Unix ms or None, values)}, of all that `append` returned; gone: those of them
-    that were accepted or set aside; acked: up to where; safe: up to where none may come again.
+    that were accepted or quarantined; acked: up to where; safe: up to where none may come again.
     """
 
     def __init__(self):
         self.promised = {}
         self.gone = set()
         self.top = self.acked = self.safe = self.dropped = self.quarantined = 0
-        self.aside = []
+        self.quarantined_readings = []
         self.stream = self.token = None
         self.boot_time = None
         self.under_way = None
@@ -54,7 +54,7 @@ class Model:
             setattr(twin, name, getattr(self, name))
         twin.promised = self.promised.copy()
         twin.gone = self.gone.copy()
-        twin.aside = list(self.aside)
+        twin.quarantined_readings = list(self.quarantined_readings)
         return twin
 
     def apply(self, event):
@@ -80,7 +80,7 @@ class Model:
             self.safe = self.acked = call[1]
             self.gone.add(call[1])
             self.quarantined += 1
-            self.aside.append((call[1],) + self.promised[call[1]])
+            self.quarantined_readings.append((call[1],) + self.promised[call[1]])
         elif call[0] == "set_time":
             self.boot_time = call[1]
         elif call[0] == "save_token":
@@ -247,15 +247,16 @@ def verify(outbox, model):
     if waiting:
         check(outbox.oldest() == waiting[0], "oldest is %s" % (outbox.oldest(),))
         check(outbox.newest() == waiting[-1], "newest is %s" % (outbox.newest(),))
-    aside = list(outbox.quarantined_readings())
-    seqs_aside = [reading[0] for reading in aside]
+    quarantined = list(outbox.quarantined_readings())
+    quarantined_seqs = [reading[0] for reading in quarantined]
     if call[0] == "quarantine":
-        check(call[1] in seqs + seqs_aside, "%d neither waits nor was set aside" % call[1])
-    check(seqs_aside == sorted(set(seqs_aside)), "set aside twice: %s" % seqs_aside)
+        check(call[1] in seqs + quarantined_seqs, "%d neither waits nor was quarantined" % call[1])
+    ordered = quarantined_seqs == sorted(set(quarantined_seqs))
+    check(ordered, "quarantined twice: %s" % quarantined_seqs)
     # The older ones may have gone; no scenario has more than 250 bytes a reading.
-    for seq, unix_ms, values in model.aside[-15:]:
-        check(seq in seqs_aside, "%d was set aside and is gone" % seq)
-        check_reading(aside[seqs_aside.index(seq)], (unix_ms, values), model)
+    for seq, unix_ms, values in model.quarantined_readings[-15:]:
+        check(seq in quarantined_seqs, "%d was quarantined and is gone" % seq)
+        check_reading(quarantined[quarantined_seqs.index(seq)], (unix_ms, values), model)
     counts = (model.quarantined, model.quarantined + (call[0] == "quarantine"))
     check(outbox.quarantined in counts, "quarantined is %d" % outbox.quarantined)
     token = token_store().load()
@@ -268,7 +269,7 @@ def verify(outbox, model):
     now.acked = now.safe = now.top - outbox.pending
     now.dropped = outbox.dropped
     now.quarantined = outbox.quarantined
-    now.aside = aside
+    now.quarantined_readings = quarantined
     now.stream = outbox.stream
     now.token = token
     return now

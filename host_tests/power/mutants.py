@@ -95,13 +95,13 @@ MUTANTS: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
         "        outbox.dropped += count - 1\n",
         ("drop oldest",),
     ),
-    "a refused reading is let go before it is set aside": (
+    "a refused reading is let go before it is quarantined": (
         "quarantine.py",
         "    try:\n        is_kept = _keep(",
         "    outbox.acknowledge(seq)\n    try:\n        is_kept = _keep(",
         ("quarantine",),
     ),
-    "the position does not move past what was set aside": (
+    "the position does not move past what was quarantined": (
         "quarantine.py",
         "    outbox.acknowledge(seq)\n    outbox.sync()",
         "    outbox.acked = seq",

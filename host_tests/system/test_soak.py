@@ -43,7 +43,7 @@ def test_soak_of_two_boards_loses_nothing_and_says_its_seed():
     assert {board["kind"] for board in sums["boards"]} == {"ESP32_GENERIC", "RPI_PICO_W"}
     for board in sums["boards"]:
         assert board["lost"] == board["conflicts"] == 0
-        assert board["accepted"] >= board["taken"] - board["set_aside"] > 0
+        assert board["accepted"] >= board["taken"] - board["quarantined"] > 0
         assert board["cuts_at_operation"] + board["kills"] >= 1
 
 
@@ -175,7 +175,7 @@ def test_account_of_duplicates_without_a_reason_is_not_good():
 
 
 def test_account_of_a_refused_reading_is_good_only_where_the_quarantine_has_it():
-    lines = [*stored(1, 2), "0.500 W send refused reading set aside seq=1 code=10001"]
+    lines = [*stored(1, 2), "0.500 W send reading quarantined seq=1 code=10001"]
     assert account_of(journal_of(*lines), reading(2), kept=[("aa", 1)]).is_good
     gone = account_of(journal_of(*lines), reading(2))
     assert gone.lost == [("aa", 1)]

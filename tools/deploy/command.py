@@ -180,17 +180,17 @@ class _Deployment:
             )
         if whose == NONE:
             if KEPT in names and self._replace_main:
-                self._set_aside(KEPT)
+                self._keep_as_old(KEPT)
         elif self._keeps_main:
             if KEPT in names:
-                self._set_aside(KEPT)
+                self._keep_as_old(KEPT)
             self._is_changing = True
             board.rename(MAIN, KEPT)
         else:
             self._is_changing = True
-            self._set_aside(MAIN)
+            self._keep_as_old(MAIN)
 
-    def _set_aside(self, name: str) -> None:
+    def _keep_as_old(self, name: str) -> None:
         """Rename it to a name that is free."""
         used = self._board.files("")
         number = 1

@@ -41,7 +41,7 @@ class Files(Protocol):
 class Reading:
     """One reading; `unix_ms` is None where the board's clock was not right.
 
-    `refusal` is the platform's code and words, of one that was set aside; None where not known.
+    `refusal` is the platform's code and words, of a quarantined one; None where not known.
     """
 
     seq: int
@@ -54,7 +54,8 @@ class Reading:
 class Contents:
     """What an outbox holds. `stream` is None where there is no outbox yet.
 
-    `waiting` and `set_aside` have what was asked for, oldest first; `notes` what is wrong.
+    `waiting` and `quarantined_readings` have what was asked for, oldest first; `notes` says what
+    is wrong.
     """
 
     stream: str | None = None
@@ -63,16 +64,16 @@ class Contents:
     quarantined: int = 0
     dropped: int = 0
     waiting: list[Reading] = field(default_factory=list)
-    set_aside: list[Reading] = field(default_factory=list)
+    quarantined_readings: list[Reading] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
 def look_into(
-    source: Files, waiting: int = 0, set_aside: bool = False, progress: Progress | None = None
+    source: Files, waiting: int = 0, quarantined: bool = False, progress: Progress | None = None
 ) -> Contents:
     """Return what an outbox holds; `source` is left as it is.
 
-    Args: waiting: how many of the oldest waiting readings to fetch; set_aside: fetch those too;
+    Args: waiting: how many of the oldest waiting readings to fetch; quarantined: fetch those too;
         progress: is given each file and its size before it is fetched.
     Raises: what `source` raises.
     """
@@ -83,7 +84,7 @@ def look_into(
         prefix="linkpost-outbox-", ignore_cleanup_errors=True
     ) as name:
         copy = _Copy(source, sizes, Path(name), progress or (lambda path, size: None))
-        return copy.open(waiting, set_aside)
+        return copy.open(waiting, quarantined)
 
 
 class _Copy:
@@ -94,14 +95,14 @@ class _Copy:
         self._progress = progress
         self._segments = sorted(path for path in sizes if _SEGMENT.fullmatch(path))
 
-    def open(self, waiting: int, set_aside: bool) -> Contents:
+    def open(self, waiting: int, quarantined: bool) -> Contents:
         firmware.enable_imports()
         from linkpost.storage.outbox import Outbox
 
         for path in self._sizes:
             if path in self._segments:
                 self._stand_in(path)
-            elif set_aside or not path.startswith(_BACKLOG):
+            elif quarantined or not path.startswith(_BACKLOG):
                 self._fetch(path)
         self._fetch_last_segment()
         log = _Notes()
@@ -117,7 +118,7 @@ class _Copy:
             outbox.quarantined,
             outbox.dropped,
             list(_up_to(outbox.readings(), last)) if waiting else [],
-            list(_up_to(outbox.quarantined_readings())) if set_aside else [],
+            list(_up_to(outbox.quarantined_readings())) if quarantined else [],
             log.notes,
         )
 

@@ -1,4 +1,4 @@
-"""`linkpost outbox`: what waits on a board, and what the platform refused."""
+"""`linkpost outbox`: the waiting and the quarantined readings of a board."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _LIMIT = 100
     type=click.Path(path_type=Path),
     help="Look into a flash dump instead, whole or file system, or a virtual board's flash.",
 )
-@click.option("--quarantined", is_flag=True, help="List what was refused and set aside instead.")
+@click.option("--quarantined", is_flag=True, help="List the quarantined readings instead.")
 @click.option(
     "--limit",
     type=click.IntRange(min=0),
@@ -67,7 +67,7 @@ def outbox(
     wait_s: float,
     as_json: bool,
 ) -> int:
-    """List the readings that wait on a board, or with --quarantined those that were set aside.
+    """List the readings that wait on a board, or with --quarantined those the service refused.
 
     The board's app is stopped for that and restarted then. Nothing on its flash is changed, but
     by --forget-through. Of a board that has died, --flash takes what esptool or picotool read off
@@ -98,7 +98,7 @@ def outbox(
             quarantined,
             lambda path, size: status.update(f"fetching {path}, {size:,} bytes"),
         )
-    readings = found.set_aside if quarantined else found.waiting
+    readings = found.quarantined_readings if quarantined else found.waiting
     if as_json:
         print(json.dumps(_as_json(found, readings), ensure_ascii=False))
     else:
@@ -144,7 +144,7 @@ def _show(found: Contents, readings: list[Reading], quarantined: bool) -> None:
     if found.stream is not None:
         print(f"Stream {found.stream}, next seq {found.next_seq}.")
     if quarantined and found.quarantined > len(readings):
-        print(f"Of those set aside the newest {len(readings)} are kept.")
+        print(f"Of the quarantined readings the newest {len(readings)} are kept.")
     if not readings:
         return
     console = Console()
@@ -162,8 +162,7 @@ def summary(found: Contents) -> str:
     if found.stream is None and not found.pending:
         return "No outbox yet: the app has not run on this flash."
     return (
-        f"{found.pending:,} waiting, {found.quarantined:,} refused and set aside, "
-        f"{found.dropped:,} dropped"
+        f"{found.pending:,} waiting, {found.quarantined:,} quarantined, {found.dropped:,} dropped"
     )
 
 

@@ -78,7 +78,7 @@ class Account:
     accepted: int
     duplicates: int
     duplicates_max: int
-    set_aside: int
+    quarantined: int
     lost: list[Key]
     conflicts: list[Key]
     heap: Heap
@@ -108,14 +108,14 @@ def settle(
             its turn, and a cut before its turn lets it travel again.
         problems: what else went wrong.
     """
-    aside = _still_due(journal.set_aside - arrivals.values.keys(), kept)
-    lost = journal.promised() - arrivals.values.keys() - aside
+    quarantined = _still_due(journal.quarantined - arrivals.values.keys(), kept)
+    lost = journal.promised() - arrivals.values.keys() - quarantined
     return Account(
         taken=len(journal.promised()),
         accepted=len(arrivals.values),
         duplicates=arrivals.duplicates,
         duplicates_max=arrivals.largest * disturbances + refusals,
-        set_aside=len(aside),
+        quarantined=len(quarantined),
         lost=sorted(lost),
         conflicts=sorted(arrivals.conflicts),
         heap=measure_heap(journal, arrivals),
@@ -123,12 +123,12 @@ def settle(
     )
 
 
-def _still_due(set_aside: set[Key], kept: set[Key]) -> set[Key]:
-    """Return those set aside that are kept, or older: the quarantine is bounded."""
+def _still_due(quarantined: set[Key], kept: set[Key]) -> set[Key]:
+    """Return quarantined readings that are kept, or older: the quarantine is bounded."""
     oldest: Counter[str] = Counter()
     for stream, seq in kept:
         oldest[stream] = min(seq, oldest[stream] or seq)
-    return {key for key in set_aside if key in kept or key[1] < oldest[key[0]]}
+    return {key for key in quarantined if key in kept or key[1] < oldest[key[0]]}
 
 
 def measure_heap(journal: Journal, arrivals: Arrivals) -> Heap:

@@ -37,7 +37,7 @@ class Journal:
 
     stored: dict[str, int] = field(default_factory=dict)
     readings: int = 0
-    set_aside: set[Key] = field(default_factory=set)
+    quarantined: set[Key] = field(default_factory=set)
     boots: list[Boot] = field(default_factory=list)
     unexpected: list[str] = field(default_factory=list)
     watchdog: int = 0
@@ -74,7 +74,7 @@ class Journal:
         self._before_run = len(self.unexpected)
 
     def promised(self) -> set[Key]:
-        """Return all readings that have to arrive, those set aside among them."""
+        """Return all readings that have to arrive, quarantined ones among them."""
         return {
             (stream, seq) for stream, last in self.stored.items() for seq in range(1, last + 1)
         }
@@ -85,8 +85,8 @@ class Journal:
             self.boots.append(Boot(pairs["stream"]))
         elif rest.startswith("stored seq=") and "pending" in pairs:
             self._store(int(pairs["seq"]))
-        elif rest.startswith("refused reading set aside seq=") and "code" in pairs:
-            self.set_aside.add((self.boots[-1].stream, int(pairs["seq"])))
+        elif rest.startswith("reading quarantined seq=") and "code" in pairs:
+            self.quarantined.add((self.boots[-1].stream, int(pairs["seq"])))
         elif _is_grave(level, area) and not rest.startswith(_EXPECTED_ERRORS):
             self.unexpected.append(line)
 

@@ -189,7 +189,7 @@ class _Run:
 
     def _missing(self, board: Board) -> set[Key]:
         arrived = self._arrivals[board.device].values.keys()
-        return board.journal.promised() - arrived - board.journal.set_aside
+        return board.journal.promised() - arrived - board.journal.quarantined
 
     def _stored(self) -> int:
         return sum(board.journal.readings for board in self._boards)
@@ -230,5 +230,5 @@ def _look_into(board: Board) -> _Left:
             for count, what in ((outbox.pending, "still pending"), (outbox.dropped, "dropped"))
             if count
         ]
-        aside = {(outbox.stream, seq) for seq, _, _ in outbox.quarantined_readings()}
-    return _Left(aside, problems)
+        quarantined = {(outbox.stream, seq) for seq, _, _ in outbox.quarantined_readings()}
+    return _Left(quarantined, problems)

@@ -99,7 +99,7 @@ class Trouble:
         fault["times"] = 1
         if fault.get("endpoint") == "auth":
             self._expire(fault["device"])
-        # A reading that came in a batch is refused twice before it is set aside.
+        # A reading that came in a batch is refused twice before it is quarantined.
         twice = fault.get("code") == 10001 and self._random.random() < 0.5
         for _ in range(2 if twice else 1):
             self._set[self._platform.call("POST", "/api/faults", fault)["id"]] = fault
