@@ -30,7 +30,7 @@ MUTANTS: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
         ("slots to a first segment",),
     ),
     "the segment is committed after the slot": (
-        "backlog.py",
+        "overflow.py",
         '        with open(outbox.segment_path(first), "ab") as file:\n',
         '        outbox.x = file = open(outbox.segment_path(first), "ab")\n        if 1:\n',
         ("slots to a first segment", "slots to a segment"),
@@ -84,13 +84,13 @@ MUTANTS: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
         ("acknowledge", "segment removal"),
     ),
     "a dropped segment goes before its count": (
-        "backlog.py",
+        "overflow.py",
         "    written = outbox.sync()\n    try:",
         "    written = False\n    try:",
         ("drop oldest", "flash full"),
     ),
     "dropped readings are not all counted": (
-        "backlog.py",
+        "segments.py",
         "        outbox.dropped += count\n",
         "        outbox.dropped += count - 1\n",
         ("drop oldest",),

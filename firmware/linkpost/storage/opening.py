@@ -40,7 +40,7 @@ def open_outbox(outbox, random_bytes) -> str:
     except OSError as error:
         raise StorageError("cannot open %s (error %s)" % (outbox.path, error.errno))
     if outbox.segments and outbox.last_of_first() <= outbox.acked:
-        load("storage.backlog").remove_acknowledged(outbox)
+        load("storage.segments").remove_acknowledged(outbox)
     return "%08x" % struct.unpack("<I", stream)[0]
 
 

@@ -2,7 +2,7 @@
 
     outbox/stream               the stream's id, written once
     outbox/r0/a .. outbox/r3/f  the ring: the newest readings, each in a slot, a small file
-    outbox/acked/cursor         the position: what was acknowledged, the counts, boots' times
+    outbox/acked/cursor         the cursor: what was acknowledged, the counts, boots' times
     outbox/backlog/s0000001a .. segments: older readings that still wait (segments.py)
     outbox/backlog/q0000001a .. quarantined readings (quarantine.py)
 
@@ -18,7 +18,7 @@ stream's id is written once: whatever happens to the cursor, the readings keep t
 were numbered in.
 
 This module is what a board without trouble needs. What is rare is loaded for a moment: opening
-(opening.py), segments being looked into (segments.py), grown and dropped (backlog.py), and
+(opening.py), segments being read and removed (segments.py), grown and dropped (overflow.py), and
 readings being quarantined (quarantine.py). They work on the Outbox that they are handed.
 
 Rules
@@ -26,7 +26,7 @@ Rules
   2. A slot is overwritten only when its reading no longer needs it: it was acknowledged, or is in
      a segment. When a slot that still waits comes round, all slots that wait are appended to the
      last segment at once. Where a seq is in a segment, its slot is not looked at.
-  3. The acknowledged position rides in the next reading's frame. The cursor is written only where
+  3. The highest acknowledged seq rides in the next reading's frame. The cursor is written only where
      no such frame follows before the next request: while readings still wait, before the last
      segment is removed (its readings are still in slots), and before sleep or a clean stop. So a
      cut repeats one request's worth at most.
@@ -34,8 +34,8 @@ Rules
      takes its place, so `next` is there when everything was acknowledged. A seq below the oldest
      present never counts as waiting. A slot that cannot be read counts as used.
   5. What is full drops its oldest segment, and the count is on flash, in the same write as the
-     position, before the segment goes.
-  6. What cannot be known is never guessed low: where the position is lost (the cursor lies far
+     cursor's, before the segment goes.
+  6. What cannot be known is never guessed low: where the cursor cannot be believed (it lies far
      beyond all readings, or no whole slot is left), the stream gets a new id, and all that can be
      read waits. A receiver tells duplicates by (stream, seq), so a seq is never used twice.
 
@@ -45,11 +45,11 @@ What is true at each cut (each write is atomic on littlefs; where it is not, the
   slots to segment  the segment ends as before, and the slots still wait; or it holds them, and
                     rule 2 hides the slots
   a new segment     is empty at first: removed when the outbox opens, and the slots still wait
-  acknowledge       the position is the old one: those readings are sent again. Or the new one
+  acknowledge       the cursor is the old one: those readings are sent again. Or the new one
   segment removal   the cursor is beyond it: what is left of it is removed at opening
-  drop oldest       as removal; the position and the count are one write
+  drop oldest       as removal; cursor and count are one write
   quarantine        the reading is kept apart and still waits: it is not kept twice, because its
-                    seq is the last one there. Or position and count are written
+                    seq is the last one there. Or cursor and count are written
   set_time          readings without time stay so. Or their boot's time is known
 
 Out of memory (any allocation, so also a module that cannot be loaded) is like a cut at the same
@@ -86,7 +86,7 @@ class Outbox:
         for the modules of this room.
     Raises: StorageError where the flash fails. Whatever else is there opens to a correct state.
         MemoryError; then also of each method, and it can be called again.
-    Memory: 0.7 KB kept, and 0.5 KB while a backlog is read. An append 1.7 KB, 1.1 KB of it the
+    Memory: 0.3 KB kept, and 0.5 KB while segments are read. An append 1.9 KB, 1.1 KB of it the
         file's; every 24th in an outage that of 25 files, one after the other. None of it kept.
     """
 
@@ -94,7 +94,7 @@ class Outbox:
         self.path = path
         self.granted_bytes = max_bytes
         self.log = log
-        # The position, and the cursor as it is on flash. boots: see `time_of`.
+        # What the cursor holds, and its frame as it is on flash. boots: see `time_of`.
         self.next_seq = 1
         self.acked = self.dropped = self.quarantined = 0
         self.boots = self.cursor = b""
@@ -104,7 +104,6 @@ class Outbox:
         # Readings of a segment behind the one found last, and where there are more (segments.py).
         self.ahead = ()
         self.found = (0, 0, 0)
-        self._frame = bytearray(192)  # each reading is made in it
         self._untimed = 0  # the last reading of this boot whose time is not known
         self.newest_unix_ms = 0
         self.stream = load("storage.opening").open_outbox(self, random_bytes)
@@ -113,7 +112,7 @@ class Outbox:
     @property
     def max_bytes(self) -> int:
         """What waiting readings may take on flash, bytes. Without a grant: slow, once."""
-        return load("storage.backlog").max_bytes(self)
+        return load("storage.overflow").max_bytes(self)
 
     @property
     def pending(self) -> int:
@@ -131,13 +130,12 @@ class Outbox:
         """
         seq = self.next_seq
         if seq - SLOTS > max(self.acked, self.last_in_segments):
-            load("storage.backlog").empty_ring(self)
-        frame = self._frame
-        encode_reading(frame, seq, self.acked, self._boot, unix_ms, uptime_ms, values)
+            load("storage.overflow").empty_ring(self)
+        frame = encode_reading(seq, self.acked, self._boot, unix_ms, uptime_ms, values)
         try:
             self.write(self.slot_path(seq), frame)
         except OSError as error:
-            load("storage.backlog").store_anyway(self, seq, frame, error)
+            load("storage.overflow").store_anyway(self, seq, frame, error)
         self.next_seq = seq + 1
         if unix_ms is None and uptime_ms is not None:
             self._untimed = seq
@@ -197,30 +195,23 @@ class Outbox:
             return None
         frame = self.find(0)
         if frame is None or seq_of(frame) > self.acked + 1:
-            load("storage.backlog").drop_unreadable(self, frame)
+            load("storage.segments").drop_unreadable(self, frame)
         return frame
 
     def newest(self):
         """Return the newest waiting reading, or None."""
-        frame = load("storage.backlog").newest(self)
+        frame = load("storage.segments").newest(self)
         return frame and self.reading(frame)
 
     def readings(self):
         """Yield the waiting readings, oldest first; the outbox may change meanwhile."""
-        segments = load("storage.segments") if self.segments else None
-        seq = 0
-        while True:
-            frame = self.find(seq + 1, segments)
-            if frame is None:
-                return
-            seq = seq_of(frame)
-            yield self.reading(frame)
+        return load("storage.segments").readings(self)
 
     def quarantined_readings(self):
         """Yield the readings that were quarantined and are still kept, oldest first."""
         return load("storage.quarantine").readings(self)
 
-    def find(self, seq, segments=None):
+    def find(self, seq, find_in_segments=None):
         """Return the frame of the first waiting reading at or above seq, or None.
 
         Raises: StorageError.
@@ -230,7 +221,7 @@ class Outbox:
             for frame in self.ahead:
                 if seq_of(frame) == seq:
                     return frame
-            frame = (segments or load("storage.segments")).find(self, seq)
+            frame = (find_in_segments or load("storage.segments").find)(self, seq)
             if frame:
                 return frame
         for slot in range(max(seq, self.first_slot()), self.next_seq):
@@ -255,7 +246,7 @@ class Outbox:
             if self.pending or self.segments:
                 self.sync()
             if self.segments and self.last_of_first() <= seq:
-                load("storage.backlog").remove_acknowledged(self)
+                load("storage.segments").remove_acknowledged(self)
 
     def last_of_first(self):
         """Return the last seq of the first segment."""
@@ -271,7 +262,7 @@ class Outbox:
         load("storage.quarantine").quarantine(self, seq, reason)
 
     def sync(self) -> bool:
-        """Write the position, so that nothing is sent twice and the next opening is quick.
+        """Write the cursor, so that nothing is sent twice and the next opening is quick.
 
         For a clean stop and before deep sleep. No readings depend on it. Nothing is written where
         it is there already. Returns: whether it is there now.

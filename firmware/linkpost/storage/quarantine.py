@@ -31,7 +31,7 @@ def quarantine(outbox, seq: int, reason: str) -> None:
         outbox.warn("no room to quarantine", "seq", seq)
     outbox.quarantined += 1
     outbox.acknowledge(seq)
-    outbox.sync()  # the count, where the position needed no write
+    outbox.sync()  # the count, where acknowledging wrote nothing
 
 
 def readings(outbox):
@@ -58,7 +58,7 @@ def _keep(folder, seq, frame):
             size = os.stat(path)[6]
             last = load("storage.segments").last_seq(path)
             if last == seq:
-                # There already: the power was cut before the outbox's position moved past it.
+                # There already: the power was cut before the outbox went on behind it.
                 return True
             if not last:
                 os.remove(path)

@@ -14,7 +14,7 @@ A reading's payload:
 
     seq       4 bytes
     lag       1 byte: how many readings before this one were not acknowledged when it was written;
-              255: that many or more. So the acknowledged position rides along at no write
+              255: that many or more. So the highest acknowledged seq rides along at no write
     time      6 bytes; the kind says what it is:
               R  Unix ms
               U  2 bytes: seq less the first seq of that boot; 4 bytes: ms since that boot.
@@ -39,6 +39,7 @@ READING_MAX = const(2048)  # bytes of one frame; a reading is values, not a docu
 
 _FRAME_BYTES = const(7)  # what a frame adds to its payload
 _HEADER_BYTES = const(3)
+_USUAL_BYTES = const(192)  # of a reading's frame: taken at once, it grows to more in pieces
 # In a reading's frame, from its first byte.
 _TIME = const(8)
 _VALUES = const(14)
@@ -124,8 +125,8 @@ def time_of(frame, boots=b""):
     return None
 
 
-def encode_reading(frame, seq, acked, boot, unix_ms, uptime_ms, values) -> None:
-    """Make a bytearray one reading's frame, whatever is in it: what it has takes no new memory.
+def encode_reading(seq, acked, boot, unix_ms, uptime_ms, values):
+    """Return one reading's frame, a bytearray.
 
     Args: seq and acked, the highest acknowledged; boot, the first seq of this boot; unix_ms or
         None; uptime_ms or None; values, {name: number | text | bool} and, under "error", a dict
@@ -134,26 +135,39 @@ def encode_reading(frame, seq, acked, boot, unix_ms, uptime_ms, values) -> None:
     """
     if seq >> 32:
         raise StorageError("no seq is left")
-    kind = _TIMELESS
-    time = b"\0\0\0\0\0\0"
+    frame = bytearray(_USUAL_BYTES)
+    frame[:] = struct.pack("<BHIB", 0, 0, seq, min(seq - 1 - acked, _LAG_MAX))
     if unix_ms is not None:
         kind = _TIMED
-        time = unix_ms.to_bytes(6, "little")
+        frame.extend(unix_ms.to_bytes(6, "little"))
     elif uptime_ms is not None and uptime_ms >> 32 == 0 and (seq - boot) >> 16 == 0:
         kind = _UPTIME
-        time = struct.pack("<HI", seq - boot, uptime_ms)
-    frame[:] = struct.pack("<BHIB", 0, 0, seq, min(seq - 1 - acked, _LAG_MAX))
-    frame.extend(time)
+        frame.extend(struct.pack("<HI", seq - boot, uptime_ms))
+    else:
+        kind = _TIMELESS
+        frame.extend(b"\0\0\0\0\0\0")
     for name in values:
         add_value(frame, name, values[name])
         if len(frame) > READING_MAX - 4:
             raise StorageError("a reading of over %d bytes" % READING_MAX)
     _seal(kind, frame)
+    return frame
 
 
 def add_value(frame, name: str, value) -> None:
     """Append one value to what there is of a reading, a bytearray. Raises: StorageError."""
-    number = -1
+    label = name.encode()
+    length = len(label)
+    # NaN differs from itself, infinity minus infinity is NaN. 160 bits are more than any sensor
+    # gives.
+    if (
+        length > 255
+        or isinstance(value, (bytes, bytearray))
+        or (isinstance(value, float) and value - value != 0)
+        or (isinstance(value, int) and abs(value) >> 160)
+    ):
+        raise StorageError("%s: no finite number, text or bool, or too long" % name)
+    number = -1  # what is stored in 7 bits a byte: a whole number, or a text's length
     data = b""
     if isinstance(value, bool):
         kind = _TRUE if value else _FALSE
@@ -161,8 +175,6 @@ def add_value(frame, name: str, value) -> None:
         kind = _NATURAL if value >= 0 else _NEGATIVE
         number = value if value >= 0 else ~value
     elif isinstance(value, float):
-        if value - value != 0:  # NaN differs from itself, infinity minus infinity is NaN
-            raise StorageError("%s is not a finite number" % name)
         kind = _FLOAT32
         # Above this, packing into 32 bits may be an error.
         if -3e38 < value < 3e38:
@@ -173,19 +185,10 @@ def add_value(frame, name: str, value) -> None:
     else:
         kind = _TEXT
         if not isinstance(value, str):
-            if isinstance(value, (bytes, bytearray)):
-                raise StorageError("%s is bytes, not a number, text or bool" % name)
             kind = _JSON
             value = json.dumps(value)
         data = value.encode()
         number = len(data)
-    label = name.encode()
-    length = len(label)
-    if length > 255:
-        raise StorageError("the name of a value is over 255 bytes")
-    # 160 bits of a number are more than any that a sensor gives.
-    if number >> 160 > 0:
-        raise StorageError("%s is too large a number" % name)
     frame.append(kind << 5 | min(length, _LONG))
     if length >= _LONG:
         frame.append(length)
@@ -204,45 +207,42 @@ def values_of(frame) -> dict:
     Whatever it is, it does not stop those that wait behind it.
     """
     values = {}
+    frame = memoryview(frame)[:-4]
+    at = _VALUES
     try:
-        _take_values(memoryview(frame)[:-4], values)
+        while at < len(frame):
+            kind = frame[at] >> 5
+            length = frame[at] & _LONG
+            at += 1
+            if length == _LONG:
+                length = frame[at]
+                at += 1
+            name = str(frame[at : at + length], "utf-8")
+            at += length
+            if kind <= _TRUE:
+                value = kind == _TRUE
+            elif _FLOAT32 <= kind <= _FLOAT64:
+                end = at + (4 if kind == _FLOAT32 else 8)
+                value = struct.unpack("<f" if kind == _FLOAT32 else "<d", frame[at:end])[0]
+                if value - value != 0:
+                    raise ValueError  # no number that was ever stored
+                at = end
+            else:
+                # A number in 7 bits a byte, low ones first: the value itself, or a text's length.
+                value = shift = 0
+                while frame[at] > 127:
+                    value |= (frame[at] & 127) << shift
+                    shift += 7
+                    at += 1
+                value |= frame[at] << shift
+                at += 1
+                if kind == _NEGATIVE:
+                    value = ~value
+                elif kind >= _TEXT:
+                    text = str(frame[at : at + value], "utf-8")
+                    at += value
+                    value = json.loads(text) if kind == _JSON else text
+            values[name] = value
     except Exception:  # IndexError, ValueError, struct.error, too deep: by runtime and by piece
         values["error"] = {"store": "damaged"}
     return values
-
-
-def _take_values(frame, values):
-    at = _VALUES
-    while at < len(frame):
-        kind = frame[at] >> 5
-        length = frame[at] & _LONG
-        at += 1
-        if length == _LONG:
-            length = frame[at]
-            at += 1
-        name = str(frame[at : at + length], "utf-8")
-        at += length
-        if kind <= _TRUE:
-            value = kind == _TRUE
-        elif _FLOAT32 <= kind <= _FLOAT64:
-            end = at + (4 if kind == _FLOAT32 else 8)
-            value = struct.unpack("<f" if kind == _FLOAT32 else "<d", frame[at:end])[0]
-            if value - value != 0:
-                raise ValueError  # no number that was ever stored
-            at = end
-        else:
-            # A number in 7 bits a byte, low ones first: the value itself, or a text's length.
-            value = shift = 0
-            while frame[at] > 127:
-                value |= (frame[at] & 127) << shift
-                shift += 7
-                at += 1
-            value |= frame[at] << shift
-            at += 1
-            if kind == _NEGATIVE:
-                value = ~value
-            elif kind >= _TEXT:
-                text = str(frame[at : at + value], "utf-8")
-                at += value
-                value = json.loads(text) if kind == _JSON else text
-        values[name] = value

@@ -5,12 +5,15 @@ the last one grows; the first one goes as a whole. On littlefs an append is atom
 on failing flash, it may not be: a corrupt record is stepped over, byte by byte, to the next whole
 frame, also one that was appended behind a damaged tail.
 
-Loaded for a moment: to look into them.
+Loaded for a moment: to read them, and to remove them. What makes them grow is in `overflow`.
 """
+
+import os
 
 from micropython import const
 
 from ..errors import StorageError
+from .outbox import SLOTS
 from .readings import READING_MAX, frame_length, is_reading, seq_of
 
 # Four readings or more at a time: what lies ahead is found without loading this again.
@@ -94,3 +97,60 @@ def find(outbox, seq: int):
         return None
     outbox.found = (first, offset, seq_of(ahead[-1]) + 1)
     return ahead[0]
+
+
+def readings(outbox):
+    """Yield the waiting readings, oldest first (`Outbox.readings`)."""
+    seq = 0
+    while True:
+        frame = outbox.find(seq + 1, find)
+        if frame is None:
+            return
+        seq = seq_of(frame)
+        yield outbox.reading(frame)
+
+
+def newest(outbox):
+    """Return the frame of the newest waiting reading, or None."""
+    newest_seq = outbox.next_seq - 1
+    for seq in range(newest_seq, max(outbox.acked, newest_seq - SLOTS), -1):
+        frame = outbox.read_slot(seq)
+        if frame and seq_of(frame) == seq:
+            return frame
+    # No whole slot is left.
+    return outbox.find(outbox.last_in_segments, find) if outbox.pending else None
+
+
+def remove_acknowledged(outbox) -> None:
+    """Remove the segments of which nothing waits."""
+    while outbox.segments and outbox.last_of_first() <= outbox.acked:
+        try:
+            remove_first(outbox)
+        except OSError as error:  # it is removed at the next opening
+            outbox.warn("not removed", "errno", error.errno)
+            return
+
+
+def remove_first(outbox) -> None:
+    """Remove the oldest segment. Raises: OSError."""
+    outbox.ahead = ()
+    os.remove(outbox.segment_path(outbox.segments[0][0]))
+    outbox.segments.pop(0)
+
+
+def drop_unreadable(outbox, frame) -> None:
+    """Count what is missing before `frame`, the first that can be read, as dropped; None: all."""
+    found = outbox.next_seq if frame is None else seq_of(frame)
+    count_as_dropped(outbox, found - 1, "unreadable, dropped")
+    if frame is None:
+        outbox.sync()
+        remove_acknowledged(outbox)
+
+
+def count_as_dropped(outbox, seq: int, phrase: str) -> None:
+    """Count what waits up to seq as dropped, and log the phrase. Not written yet."""
+    count = seq - outbox.acked
+    if count > 0:
+        outbox.dropped += count
+        outbox.acked = seq
+        outbox.warn(phrase, "count", count, "dropped", outbox.dropped)

@@ -1,4 +1,4 @@
-"""What a backlog needs beyond being looked into: it grows, is bounded, and is let go.
+"""Where the ring does not suffice: readings move to segments, and what is full drops its oldest.
 
 Loaded for a moment.
 """
@@ -8,6 +8,7 @@ import os
 from micropython import const
 
 from ..errors import StorageError
+from ..loader import load
 from .outbox import SLOTS
 from .readings import seq_of
 
@@ -66,7 +67,9 @@ def empty_ring(outbox) -> None:
                 raise StorageError("cannot store readings (error %s)" % error.errno)
         if not drop_oldest(outbox):
             # The flash is full of other things. The ring goes on alone.
-            _lose(outbox, outbox.next_seq - SLOTS, "flash full, oldest dropped")
+            load("storage.segments").count_as_dropped(
+                outbox, outbox.next_seq - SLOTS, "flash full, oldest dropped"
+            )
             outbox.sync()
             return
 
@@ -110,61 +113,17 @@ def drop_oldest(outbox) -> bool:
     """Drop the oldest segment, counted; return False where there is none. Raises: StorageError."""
     if not outbox.segments:
         return False
-    _lose(outbox, outbox.last_of_first(), "full, oldest dropped")
+    segments = load("storage.segments")
+    segments.count_as_dropped(outbox, outbox.last_of_first(), "full, oldest dropped")
     # First the count, then the loss. A flash too full even for this has room afterwards.
     written = outbox.sync()
     try:
-        _remove_first(outbox)
+        segments.remove_first(outbox)
     except OSError as error:
         raise StorageError("cannot remove readings (error %s)" % error.errno)
     if not written:
         outbox.sync()
     return True
-
-
-def drop_unreadable(outbox, frame) -> None:
-    """Count what is missing before `frame`, the first that can be read, as dropped; None: all."""
-    found = outbox.next_seq if frame is None else seq_of(frame)
-    _lose(outbox, found - 1, "unreadable, dropped")
-    if frame is None:
-        outbox.sync()
-        remove_acknowledged(outbox)
-
-
-def remove_acknowledged(outbox) -> None:
-    """Remove the segments of which nothing waits."""
-    while outbox.segments and outbox.last_of_first() <= outbox.acked:
-        try:
-            _remove_first(outbox)
-        except OSError as error:  # it is removed at the next opening
-            outbox.warn("not removed", "errno", error.errno)
-            return
-
-
-def newest(outbox):
-    """Return the frame of the newest waiting reading, or None."""
-    newest_seq = outbox.next_seq - 1
-    for seq in range(newest_seq, max(outbox.acked, newest_seq - SLOTS), -1):
-        frame = outbox.read_slot(seq)
-        if frame and seq_of(frame) == seq:
-            return frame
-    # No whole slot is left.
-    return outbox.find(outbox.last_in_segments) if outbox.pending else None
-
-
-def _lose(outbox, seq, phrase):
-    # Counts what waits up to seq as dropped. Not written yet.
-    count = seq - outbox.acked
-    if count > 0:
-        outbox.dropped += count
-        outbox.acked = seq
-        outbox.warn(phrase, "count", count, "dropped", outbox.dropped)
-
-
-def _remove_first(outbox):
-    outbox.ahead = ()
-    os.remove(outbox.segment_path(outbox.segments[0][0]))
-    outbox.segments.pop(0)
 
 
 def _is_full(outbox):
