@@ -3,7 +3,7 @@
 Booting is treated like any outage: platform, Wi-Fi or clock may be missing, and readings are taken
 and stored all the same. Sampling and sending have a schedule each, and neither holds up the other:
 a send is cut into requests, joining a network into steps, and readings are taken in between. What
-is needed once a boot is in `lifecycle`, loaded for it.
+is needed once a boot is in `lifecycle`, loaded for it; a `drain` is in `draining`.
 
 All times are uptimes in ms, which are plain integers and never wrap.
 """
@@ -14,8 +14,9 @@ from micropython import const
 
 from .errors import StorageError
 from .link import Link
-from .loader import keep, load
+from .loader import load
 from .log import Log
+from .sender import Sender
 from .sensors import check_value, read_all
 from .storage.outbox import Outbox
 
@@ -25,8 +26,6 @@ _FASTEST_WAITING_MS = const(1_000)
 # A sleep shorter than this is waited out: falling asleep and waking takes as long.
 _SLEEP_MIN_MS = const(2_000)
 _SLICE_MS = const(100)
-# Want of memory is told, and counted, so often: what takes it may be gone soon.
-_STARVED_MS = const(10_000)
 _LITTER_OF_WORK = const(16)
 _LITTER_MAX = const(64)
 _HAS_THRESHOLD = hasattr(gc, "threshold")  # MicroPython; CPython collects by itself
@@ -39,8 +38,9 @@ class App:
     `read() -> {"name": number | string | bool}`; the rest is found by itself where not given.
     Attributes: accepted (readings accepted since boot), quarantined, pending, dropped (of the
     outbox), last_error (what stopped the last send, None after a success). The others are for
-    the firmware's own `lifecycle`: the arguments; link; sender; due_ms, the uptime of the next
-    reading; healthy_ms, from when on the boot is healthy; sleep, the config's while it works.
+    the firmware's own `lifecycle` and `backoff`: the arguments; link; sender; due_ms, the uptime
+    of the next reading; healthy_ms, from when on the boot is healthy; sleep, the config's while it
+    works; starved, times out of memory in a row, and starved_ms, the uptime of the last one.
 
     `with App(config) as app:` closes it at the end.
     """
@@ -58,40 +58,25 @@ class App:
             "outbox", config.outbox_max_bytes, port.random_bytes, self.log
         )
         self.link = Link(config, port, self.log, self.outbox.newest_unix_ms, self._clock_was_set)
-        self._client = client
-        self.sender = None  # until something is to be sent: readings are stored before it loads
+        self.sender = Sender(port, config, self.outbox, self.link, self.log, client)
         self._more_sensors = sensors
         self._sensors = None  # until they are read: the boot's own reading is stored before
-        self.due_ms = self.healthy_ms = 0
-        self._told = False
+        self.due_ms = self.healthy_ms = self.starved = self.starved_ms = 0
         self._proven = 0  # 1: it has run for long enough, 2: a report was accepted
         self._litter = 0
-        self._starved = self._starved_ms = 0  # times without memory in a row; the last one
         self.sleep = config.sleep
 
     def _clock_was_set(self):
         # Readings of this boot that were stored without a time get theirs.
         self.outbox.set_time(self.link.unix_ms() - self.port.uptime_ms())
 
-    @property
-    def accepted(self) -> int:
-        return self.sender.accepted if self.sender else 0
-
-    @property
-    def last_error(self):
-        return self.sender.last_error if self.sender else None
-
-    @property
-    def quarantined(self) -> int:
-        return self.outbox.quarantined
-
-    @property
-    def pending(self) -> int:
-        return self.outbox.pending
-
-    @property
-    def dropped(self) -> int:
-        return self.outbox.dropped
+    def __getattr__(self, name):
+        # Only asked for what an object and its class have not.
+        if name in ("accepted", "last_error"):
+            return getattr(self.sender, name)
+        if name in ("quarantined", "pending", "dropped"):
+            return getattr(self.outbox, name)
+        raise AttributeError(name)
 
     def append(self, values: dict) -> int:
         """Store one reading; return its seq. It is safe on flash when this returns.
@@ -113,24 +98,14 @@ class App:
         What was accepted is not sent again, by a later boot neither.
         Raises: the LinkpostError that stopped it; all that was not accepted still waits.
         """
-        load("delivery").drain(self.get_sender(), deadline_ms)
-
-    def get_sender(self):
-        """Return the sender, made when the first asks for it."""
-        if self.sender is None:
-            sender = keep("sender").Sender
-            self.sender = sender(
-                self.port, self.config, self.outbox, self.link, self.log, self._client
-            )
-        return self.sender
+        load("draining").drain(self.sender, deadline_ms)
 
     def close(self) -> None:
         """Close the connection, power the radio down, and leave the outbox in order.
 
         Nothing accepted is sent again. The app may be used on: what it needs is opened again.
         """
-        if self.sender:
-            self.sender.close()
+        self.sender.close()
         self.link.off()
         self.outbox.sync()
 
@@ -149,7 +124,7 @@ class App:
         if _HAS_THRESHOLD:
             gc.threshold(-1)  # from here on `_rest` collects
         try:
-            while reports is None or self.accepted < reports:
+            while reports is None or self.sender.accepted < reports:
                 self.port.feed()
                 try:
                     sampled = self._sample_if_due()
@@ -163,7 +138,7 @@ class App:
 
     def counters(self) -> dict:
         """Return what a `system` reading tells of the outbox."""
-        counters = {"dropped": self.dropped, "quarantined": self.quarantined}
+        counters = {"dropped": self.outbox.dropped, "quarantined": self.outbox.quarantined}
         if self.config.format == "alink":
             counters["stream"] = self.outbox.stream
         return counters
@@ -177,37 +152,33 @@ class App:
         if now_ms < self.due_ms or (self.sender.busy and interval_ms == 0):
             return False
         every_ms = interval_ms
-        if self.last_error is not None:
+        if self.sender.last_error is not None:
             every_ms = max(interval_ms, _FASTEST_WAITING_MS)
         # Before it is taken: what fails is not tried again at once.
         self.due_ms = self.sender.next_due_ms(self.due_ms, now_ms, every_ms)
-        self.sample()
-        self._starved = 0
-        if not self._told:
-            self._told = True
-            load("lifecycle").tell_room(self)
-        # A reading is sent when it is taken, unless `send_s` says that it may wait.
-        if self.config.send_ms <= interval_ms:
-            self.sender.hurry()
-        return True
-
-    def sample(self) -> None:
-        """Read all sensors and store the reading. A flash that refuses is logged, not fatal."""
-        if self._sensors is None:
+        is_first = self._sensors is None
+        if is_first:
             self._sensors = load("lifecycle").build_sensors(self, self._more_sensors)
         values = read_all(self._sensors)
         for name in values.get("error", ()):
             self.log.warning("sensor", "failed", "name", name, "why", values["error"][name])
         self.store(values)
+        self.starved = 0
+        if is_first:
+            load("lifecycle").tell_room(self, values)
+        # A reading is sent when it is taken, unless `send_s` says that it may wait.
+        if self.config.send_ms <= interval_ms:
+            self.sender.hurry()
+        return True
 
     def store(self, values) -> None:
-        """Store a reading, or log why not."""
+        """Store a reading. A flash that refuses is logged, not fatal."""
         try:
             seq = self._put(values)
         except StorageError as error:
             self.log.error("store", "reading not stored", "why", error)
         else:
-            self.log.debug("store", "stored", "seq", seq, "pending", self.pending)
+            self.log.debug("store", "stored", "seq", seq, "pending", self.outbox.pending)
 
     # -- between ----------------------------------------------------------------------------------
 
@@ -215,22 +186,17 @@ class App:
         # What was to be done is done when it is due again; what was stored waits.
         gc.collect()
         self.port.sleep_ms(_SLICE_MS)
-        now_ms = self.port.uptime_ms()
-        if self._starved and now_ms - self._starved_ms < _STARVED_MS:
-            return
-        self._starved += 1
-        self._starved_ms = now_ms
         try:
-            load("backoff").out_of_memory(self.sender, self._starved)
+            load("backoff").out_of_memory(self)
         except MemoryError:
             pass
 
     def _rest(self, has_worked):
         port = self.port
         now_ms = port.uptime_ms()
-        proven = 2 if self.accepted else 1 if now_ms >= self.healthy_ms else 0
+        proven = 2 if self.sender.accepted else 1 if now_ms >= self.healthy_ms else 0
         if proven > self._proven:
-            load("lifecycle").prove(port, self.accepted)
+            load("lifecycle").prove(port, self.sender.accepted)
             self._proven = proven
         left_ms = min(max(0, self.due_ms - now_ms), self.sender.left_ms())
         # Collected here, where nobody waits for it, and not in the middle of an append or a

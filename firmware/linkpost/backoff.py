@@ -12,12 +12,7 @@ Where it has not helped, the board says so, goes on storing, and sends at a slow
 
 from micropython import const
 
-from .errors import (
-    LinkpostError,
-    LowMemoryError,
-    NetworkError,
-    TLSError,
-)
+from .errors import LinkpostError, LowMemoryError, NetworkError, TLSError
 from .loader import load
 
 # Authentication refused: a person has to act. At least 15 minutes (docs/protocol.md,
@@ -25,6 +20,8 @@ from .loader import load
 _SLOWLY_MS = const(900_000)
 # Failures in a row for want of memory until the reset that makes the heap whole.
 _STARVED_MAX = const(5)
+# Out of memory beside sending is told, and counted, so often: what takes it may be gone soon.
+_STARVED_MS = const(10_000)
 # Rounds of joining, and links, in a row without a request that succeeded, after which only a reset
 # of the chip is left to try; `net.wifi` has powered the interface down and up before.
 _LINK_FAILURES_MAX = const(12)
@@ -51,15 +48,15 @@ def jitter_ms(bound_ms: int, random_bytes) -> int:
     return int.from_bytes(random_bytes(3), "big") % (bound_ms + 1)
 
 
-def memory_words(port) -> str:
-    """Return what is told of a heap that did not suffice, with its numbers."""
+def memory_message(port) -> str:
+    """Return the message about a heap that did not suffice, with its numbers."""
     heap = port.heap(True)
-    words = "out of memory: %d bytes free" % heap["free"]
+    message = "out of memory: %d bytes free" % heap["free"]
     if "largest" in heap:
-        words += ", %d in one piece" % heap["largest"]
+        message += ", %d in one piece" % heap["largest"]
     if "idf_free" in heap:
-        words += "; beside them %d, %d in one piece" % (heap["idf_free"], heap["idf_largest"])
-    return words
+        message += "; beside them %d, %d in one piece" % (heap["idf_free"], heap["idf_largest"])
+    return message
 
 
 def as_linkpost(error, port):
@@ -70,7 +67,7 @@ def as_linkpost(error, port):
     if isinstance(error, MemoryError) or (
         isinstance(error, OSError) and error.args and error.args[0] in (5, 12)
     ):
-        return LowMemoryError(memory_words(port))
+        return LowMemoryError(memory_message(port))
     return NetworkError("%s: %s" % (type(error).__name__, error))
 
 
@@ -117,11 +114,16 @@ def after(sender, error) -> None:
         _reset(sender)
 
 
-def out_of_memory(sender, in_a_row: int) -> None:
+def out_of_memory(app) -> None:
     """Log that something else than sending found no memory; reset once where that goes on."""
-    sender.log.error("app", "failed", "why", memory_words(sender.port))
-    if in_a_row >= _STARVED_MAX and reset_is_left(sender.port):
-        _reset(sender)
+    now_ms = app.port.uptime_ms()
+    if app.starved and now_ms - app.starved_ms < _STARVED_MS:
+        return
+    app.starved += 1
+    app.starved_ms = now_ms
+    app.log.error("app", "failed", "why", memory_message(app.port))
+    if app.starved >= _STARVED_MAX and reset_is_left(app.port):
+        _reset(app.sender)
 
 
 def _reset(sender):

@@ -37,7 +37,7 @@ def run(start, port=None) -> None:
         try:
             gc.collect()  # the app is gone, and its heap with it
             memory = isinstance(error, MemoryError)
-            why = load("backoff").memory_words(port) if memory else error
+            why = load("backoff").memory_message(port) if memory else error
             load("boot_work").crashed(port, log, error, why)
         except MemoryError:
             pass  # not even room to say so

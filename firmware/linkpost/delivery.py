@@ -12,13 +12,7 @@ Rules (docs/protocol.md, "Refused readings"):
      A power cut in between sends it twice; a receiver drops the second by (stream, seq).
 """
 
-from micropython import const
-
-from .errors import DRIVER_ERRORS, DeadlineError, RejectedError
-from .loader import load
-
-# Between two steps of joining a network.
-_JOIN_STEP_MS = const(100)
+from .errors import RejectedError
 
 
 def refused(sender, seq: int, error, end_ms: int) -> None:
@@ -73,7 +67,7 @@ def send_batch(sender, end_ms: int) -> None:
     sender.took(last)
 
 
-def hint_backlog(sender) -> None:
+def hint_batches(sender) -> None:
     """Say once how many waiting readings could travel in fewer requests."""
     config = sender.config
     if config.format != "alink" and not config.batch_bytes:
@@ -83,29 +77,3 @@ def hint_backlog(sender) -> None:
             "pending",
             sender.outbox.pending,
         )
-
-
-def drain(sender, deadline_ms: int) -> None:
-    """Send all that waits, blocking. Raises: the LinkpostError that stopped it."""
-    port = sender.port
-    outbox = sender.outbox
-    end_ms = port.uptime_ms() + deadline_ms
-    accepted = sender.accepted
-    try:
-        while outbox.pending:
-            port.feed()
-            left_ms = end_ms - port.uptime_ms()
-            if sender.link.step():
-                if left_ms <= 0:
-                    raise DeadlineError("%d readings still wait" % outbox.pending)
-                sender.request(left_ms)
-            elif left_ms <= 0:
-                sender.link.give_up()
-            else:
-                port.sleep_ms(min(_JOIN_STEP_MS, left_ms))
-    except DRIVER_ERRORS as error:
-        raise load("backoff").as_linkpost(error, port)
-    finally:
-        if sender.accepted > accepted:
-            # What was accepted is not sent again, whatever comes next: another boot for one.
-            outbox.sync()

@@ -47,7 +47,7 @@ def start(app) -> None:
         app.store(read_all([("", load("sensors.system").System(port, app.counters))]))
     if config.watchdog_s:
         port.start_watchdog(int(config.watchdog_s * 1000))
-    sender = app.get_sender()
+    sender = app.sender
     app.due_ms = sender.due_ms = now_ms = port.uptime_ms()
     app.healthy_ms = now_ms + _HEALTHY_MS
     if cause == "deep sleep":
@@ -71,8 +71,8 @@ def build_sensors(app, more) -> list:
     return built
 
 
-def tell_room(app) -> None:
-    """Log what memory there is, and how long an outage may last by the newest reading's size."""
+def tell_room(app, values: dict) -> None:
+    """Log what memory there is, and how long an outage may last by the size of a reading."""
     config = app.config
     outbox = app.outbox
     heap = app.port.heap(True)
@@ -81,11 +81,10 @@ def tell_room(app) -> None:
         if key in heap:
             pairs += [key, heap[key]]
     app.log.info("app", "heap", *pairs)
-    newest = outbox.newest()
-    if newest is None or not config.interval_ms:
+    if not config.interval_ms:
         return
     # In a frame the values are about as long as in JSON.
-    readings = outbox.max_bytes // (len(json.dumps(newest[2])) + _STORED_BESIDE_VALUES)
+    readings = outbox.max_bytes // (len(json.dumps(values)) + _STORED_BESIDE_VALUES)
     hours = readings * (config.interval_ms // 100) // 36_000
     app.log.info("store", "an outage may last", "hours", hours, "readings", readings)
 

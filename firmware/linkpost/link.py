@@ -8,7 +8,7 @@ Nothing in `step` waits for long: the app goes on sampling between two steps.
 
 from micropython import const
 
-from .errors import DRIVER_ERRORS, DeadlineError, NetworkError, TLSError
+from .errors import DRIVER_ERRORS, NetworkError, TLSError
 from .loader import load
 
 # `isconnected()` is necessary, not sufficient: both chips may show a link, and an address, after
@@ -27,7 +27,8 @@ class Link:
         called without arguments when the clock was set, or None.
     Attributes: is_up, whether there is a network, as far as the board can see; failures, rounds
         of joining and links in a row without a request that succeeded; is_right, whether the clock
-        was set; ntp_ms, the uptime from which NTP may be asked. `clock` works on these.
+        was set; ntp_ms, the uptime from which NTP may be asked; joining, what `net.wifi` goes on
+        with, while it does. `clock` and `draining` work on these.
     """
 
     def __init__(self, config, port, log, newest_unix_ms=0, on_clock_set=None):
@@ -42,7 +43,7 @@ class Link:
         # back finds no certificate valid.
         self._ceiling_ms = dates.CLOCK_CEILING_UNIX_MS
         self.ntp_ms = self.failures = 0
-        self._joining = None  # what `net.wifi` goes on with, while it does
+        self.joining = None
         self._requests = 0  # that failed in a row
         self._radio = port.has_radio and bool(config.networks)
         self.is_up = not self._radio
@@ -68,27 +69,17 @@ class Link:
             except DRIVER_ERRORS:
                 pass
             self.is_up = False
-        if self._joining is None:
-            self._joining = load("net.wifi").join(port, self.config, self.log, self.failures)
+        if self.joining is None:
+            self.joining = load("net.wifi").join(port, self.config, self.log, self.failures)
         try:
-            self.is_up = next(self._joining)
+            self.is_up = next(self.joining)
         except NetworkError:
             self.failures += 1
-            self._joining = None
+            self.joining = None
             raise
         if self.is_up:
-            self._joining = None
+            self.joining = None
         return self.is_up
-
-    def give_up(self) -> None:
-        """End what `step` is about. Raises: DeadlineError that says how far it came."""
-        joining = self._joining
-        self._joining = None
-        self.failures += 1
-        error = DeadlineError("no network within its time")
-        if joining is not None:
-            joining.throw(error)
-        raise error
 
     def unix_ms(self):
         """Return Unix time in ms, or None while the clock is not right."""
@@ -122,6 +113,6 @@ class Link:
     def off(self) -> None:
         """Leave the network and power the radio down, before sleep; `step` powers it up again."""
         if self._radio:
-            self._joining = None
+            self.joining = None
             self.is_up = False
             self.port.stop_station()

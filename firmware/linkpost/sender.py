@@ -20,7 +20,7 @@ _REQUEST_DEADLINE_MS = const(30_000)
 # Between two steps of joining a network.
 _JOIN_STEP_MS = const(100)
 # From so many waiting readings on, one request each takes long enough to say how it could be less.
-_BACKLOG_HINT = const(20)
+_HINT_READINGS = const(20)
 # The pause after a failure where there is no memory left even for `backoff`.
 _BLIND_PAUSE_MS = const(60_000)
 
@@ -131,9 +131,9 @@ class Sender:
         if reading[0] == self.ahead:
             self.outbox.acknowledge(self.ahead)
             return self.outbox.pending > 0
-        if not self._hinted and self.outbox.pending >= _BACKLOG_HINT:
+        if not self._hinted and self.outbox.pending >= _HINT_READINGS:
             self._hinted = True
-            load("delivery").hint_backlog(self)
+            load("delivery").hint_batches(self)
         # One deadline over all of it: a peer that stalls each request cannot reset it.
         end_ms = self.port.uptime_ms() + deadline_ms
         try:

@@ -23,6 +23,7 @@ _FLOORS = {
     "lifecycle": 7,
     "sender": 7,
     "delivery": 6,
+    "draining": 6,
     "aio": 7,
     "link": 4,
     "client": 6,

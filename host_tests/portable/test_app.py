@@ -332,15 +332,15 @@ def test_close_and_with_leave_everything_in_order():
         assert app is board.app
         app.append({"door": True})
     assert board.outbox.synced == 1
-    assert board.client.closed == 0
+    assert board.client.closed == 1
     app.drain()
     app.close()
-    assert board.client.closed == 1
+    assert board.client.closed == 2
     try:
         with board.app:
             raise ValueError
     except ValueError:
-        assert board.client.closed == 2
+        assert board.client.closed == 3
         return
     raise AssertionError("swallowed")
 

@@ -4,6 +4,7 @@ import fakes_chip
 import fakes_wifi
 from fakes_ntp import Server, reply
 from linkpost import clock
+from linkpost.draining import give_up
 from linkpost.errors import (
     AuthError,
     DeadlineError,
@@ -387,7 +388,7 @@ def test_link_given_up_says_how_far_it_came_and_begins_anew():
             world.link.step()
             world.port.sleep_ms(100)
         try:
-            world.link.give_up()
+            give_up(world.link)
         except DeadlineError as error:
             assert str(error) == 'Wi-Fi "lab" did not answer.'
         else:

@@ -103,7 +103,6 @@ def test_everything_loaded_once_leaves_what_was_there():
     import linkpost.boot
     import linkpost.client
     import linkpost.config
-    import linkpost.sender
 
     port = linkpost.ports.detect()
     names = _loaded_names(linkpost.__file__.rpartition("/")[0])

@@ -2,6 +2,7 @@
 
 import fakes_chip
 import fakes_wifi
+from linkpost.draining import give_up
 from linkpost.errors import DeadlineError, NetworkError
 from linkpost.link import Link
 from linkpost.ports.esp32 import ESP32Port
@@ -72,7 +73,7 @@ class Wifi(Link):
         while not self.step():
             self.port.feed()
             if self.port.uptime_ms() >= end_ms:
-                self.give_up()
+                give_up(self)
             self.port.sleep_ms(100)
 
 

@@ -26,10 +26,10 @@ Rules
   2. A slot is overwritten only when its reading no longer needs it: it was acknowledged, or is in
      a segment. When a slot that still waits comes round, all slots that wait are appended to the
      last segment at once. Where a seq is in a segment, its slot is not looked at.
-  3. The highest acknowledged seq rides in the next reading's frame. The cursor is written only where
-     no such frame follows before the next request: while readings still wait, before the last
-     segment is removed (its readings are still in slots), and before sleep or a clean stop. So a
-     cut repeats one request's worth at most.
+  3. The highest acknowledged seq rides in the next reading's frame. The cursor is written only
+     where no such frame follows before the next request: while readings still wait, before the
+     last segment is removed (its readings are still in slots), and before sleep or a clean stop.
+     So a cut repeats one request's worth at most.
   4. `next` is the highest seq present plus one. A reading stays in its slot until a newer one
      takes its place, so `next` is there when everything was acknowledged. A seq below the oldest
      present never counts as waiting. A slot that cannot be read counts as used.

@@ -1,0 +1,46 @@
+"""`App.drain`: all waiting readings sent, blocking. Loaded for it (`loader`)."""
+
+from micropython import const
+
+from .errors import DRIVER_ERRORS, DeadlineError
+from .loader import load
+
+# Between two steps of joining a network.
+_JOIN_STEP_MS = const(100)
+
+
+def drain(sender, deadline_ms: int) -> None:
+    """Send all that waits. Raises: the LinkpostError that stopped it."""
+    port = sender.port
+    outbox = sender.outbox
+    end_ms = port.uptime_ms() + deadline_ms
+    accepted = sender.accepted
+    try:
+        while outbox.pending:
+            port.feed()
+            left_ms = end_ms - port.uptime_ms()
+            if sender.link.step():
+                if left_ms <= 0:
+                    raise DeadlineError("%d readings still wait" % outbox.pending)
+                sender.request(left_ms)
+            elif left_ms <= 0:
+                give_up(sender.link)
+            else:
+                port.sleep_ms(min(_JOIN_STEP_MS, left_ms))
+    except DRIVER_ERRORS as error:
+        raise load("backoff").as_linkpost(error, port)
+    finally:
+        if sender.accepted > accepted:
+            # What was accepted is not sent again, whatever comes next: another boot for one.
+            outbox.sync()
+
+
+def give_up(link) -> None:
+    """End a link's joining. Raises: DeadlineError that says how far it came."""
+    joining = link.joining
+    link.joining = None
+    link.failures += 1
+    error = DeadlineError("no network within its time")
+    if joining is not None:
+        joining.throw(error)
+    raise error
