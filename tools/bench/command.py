@@ -23,17 +23,19 @@ _ROOT = Path(__file__).parent.parent.parent
 
 
 @click.command()
-@click.option("--check", is_flag=True, help="Only what each run gives alike; fail past a limit.")
+@click.option(
+    "--check", is_flag=True, help="Only figures that are the same in each run; fail at a limit."
+)
 @click.option("--rounds", default=50, show_default=True, help="Reports of each kind, in turns.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
     default=_ROOT / "build" / "bench.json",
-    help="Where the figures go as JSON.  [default: build/bench.json]",
+    help="Write the figures as JSON to this file.  [default: build/bench.json]",
 )
 @click.option("--docs", is_flag=True, help="Write the table into docs/measured.md as well.")
 @click.option(
-    "--chip", is_flag=True, help="On the Pico W's own build; --check trusts what was committed."
+    "--chip", is_flag=True, help="On the Pico W's own build; --check reads the committed figures."
 )
 @click.option("--accept", is_flag=True, help="With --chip: keep figures that are worse.")
 def bench(check: bool, rounds: int, out: Path, docs: bool, chip: bool, accept: bool) -> int:

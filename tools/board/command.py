@@ -11,10 +11,11 @@ from ..virtual_board.serial_command import serial
 
 @click.group()
 def board() -> None:
-    """A virtual board: the very files that are deployed, on real MicroPython, with no hardware.
+    """A virtual board: the files that deploy installs, on real MicroPython, without hardware.
 
     \b
-    Example: linkpost board run --config config.json --flash board.img --ca ca.pem --reports 5
+    Example: linkpost board run --config config.json --flash board.img \\
+                 --ca ca.pem --reports 5
     """
 
 

@@ -22,12 +22,12 @@ _ANSWER_S = 5.0
 @click.command(name="boards")
 @click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
 @click.option(
-    "--ask", is_flag=True, help="Ask each board who it is. It is stopped for that, and restarted."
+    "--ask", is_flag=True, help="Ask each board for its build, which stops and restarts it."
 )
 def boards_command(as_json: bool, ask: bool) -> int:
-    """Show the boards that are plugged in, and those that linkpost supports.
+    """Show connected boards, and the boards that linkpost supports.
 
-    Without --ask nothing on the board is touched: what is shown is what USB tells.
+    Without --ask the boards are left alone, and only what USB tells is shown.
 
     \b
     Example: linkpost boards --ask

@@ -28,13 +28,13 @@ _WAIT_S = 20.0
 
 
 @click.command()
-@click.option("--check", is_flag=True, help="Fail where something is not as it should be.")
+@click.option("--check", is_flag=True, help="Fail where there is a problem.")
 @click.option(
     "--update",
     is_flag=True,
     help="Restore what is missing or damaged: here, and with --port on the board.",
 )
-@click.option("--endpoint", help="Host or host:port; tells which anchor it chains to.")
+@click.option("--endpoint", help="Host or host:port; shows which root certificate it chains to.")
 @click.option("--port", help="A board's serial port: compare its copies. It is restarted after.")
 @click.option(
     "--ca",
@@ -50,17 +50,18 @@ def certs(
     ca: Path | None,
     as_json: bool,
 ) -> int:
-    """Show the platform's trust anchors: days left, and whether each copy is the right one.
+    """Show the platform's root certificates: days left, and whether each copy is right.
 
     Four roots of GlobalSign, known by their fingerprints. Each board has them in /certs.
 
     \b
-    Exit codes: 0 done, 2 usage, 4 --check found something wrong or the endpoint chains to no
-    anchor, 6 the endpoint does not answer, 7 no board.
+    Exit codes: 0 done, 2 usage, 4 --check found a problem or the endpoint
+    chains to none of the roots, 6 the endpoint does not answer, 7 no board.
 
     \b
-    Example: linkpost certs --check --endpoint iot-as-http.cn-shanghai.aliyuncs.com
-    A board's copies: linkpost certs --check --port /dev/ttyUSB0
+    Example: linkpost certs --check \\
+                 --endpoint iot-as-http.cn-shanghai.aliyuncs.com
+             linkpost certs --check --port /dev/ttyUSB0
     """
     place = None if endpoint is None else _parse_endpoint(endpoint)
     candidates = {Path(name).name: der for name, der in anchor_files(ca).items()}

@@ -106,7 +106,7 @@ _flash = click.option(
     "rp2040js' demo.",
 )
 def fetch(micropython: Path | None, bootrom: Path | None) -> int:
-    """Put the two files that the chip needs into your cache: downloaded, or given.
+    """Download the two files that the chip needs into your cache, or copy them there.
 
     MicroPython's build for the Pico W and the RP2040's boot ROM, revision B1. Neither is part of
     linkpost.

@@ -46,10 +46,10 @@ _POLL_S = 0.25
     type=click.IntRange(min=1),
     envvar="REPORTS",
     show_envvar=True,
-    help="End after N accepted reports.",
+    help="Stop after N accepted reports.",
 )
 def demo(reports: int | None) -> int:
-    """Emulator, its page, and a virtual board that reports into it.
+    """Run an emulator with its page, and a virtual board that reports to it.
 
     \b
     Example: linkpost demo --reports 5

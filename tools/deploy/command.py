@@ -44,7 +44,7 @@ _NO_SPACE = 28
     help="PEM file of CAs to trust beside the platform's own, e.g. the emulator's. It stays on "
     "the board until another, --no-ca, or `provision` with another endpoint.",
 )
-@click.option("--no-ca", is_flag=True, help="Take the CA of an earlier --ca off the board.")
+@click.option("--no-ca", is_flag=True, help="Remove the CA of an earlier --ca from the board.")
 @click.option(
     "--replace-main",
     is_flag=True,
@@ -76,9 +76,10 @@ def deploy(
     that you edited is kept. Interrupted, the board starts to its REPL: deploy again.
 
     \b
-    Exit codes: 0 the first report is accepted, or a reading stored where that is due later;
-    2 configuration, 3 authentication refused, 4 network or TLS, 5 refused by the service,
-    6 none of it in time, 7 no board or no answer. The board runs on in any case.
+    Exit codes: 0 the first report was accepted, or a reading was stored where
+    reports are due later; 2 configuration, 3 authentication refused, 4 network or
+    TLS, 5 refused by the service, 6 none of it in time, 7 no board or no answer.
+    The board goes on running in any case.
 
     \b
     Example: linkpost deploy --port /dev/ttyUSB0

@@ -24,7 +24,7 @@ _PORT = click.IntRange(0, 65535)
 
 @click.group(
     invoke_without_command=True,
-    epilog="Default places: the user's data directory, which is $XDG_DATA_HOME/linkpost or"
+    epilog="Default paths: the user's data directory, which is $XDG_DATA_HOME/linkpost or"
     " ~/.local/share/linkpost on Linux, ~/Library/Application Support/linkpost on macOS,"
     " %LOCALAPPDATA%\\linkpost on Windows.",
 )
@@ -55,13 +55,13 @@ _PORT = click.IntRange(0, 65535)
     "product_texts",
     metavar="PK,SECRET",
     multiple=True,
-    help="A throw-away product whose secret gives devices theirs (linkpost register); repeatable.",
+    help="A throw-away product for dynamic registration (linkpost register); repeatable.",
 )
 @click.option(
     "--names",
     "names_file",
     type=click.Path(path_type=Path),
-    help="CSV with DeviceName: devices of the one --product, to be registered.",
+    help="CSV with DeviceName: devices of the one --product, for registration.",
 )
 @click.option(
     "--db",
@@ -78,7 +78,7 @@ _PORT = click.IntRange(0, 65535)
     "names",
     metavar="NAME",
     multiple=True,
-    help="What boards call this machine, name or IP address; repeatable. Always there:"
+    help="Name or IP address by which boards reach this machine; repeatable. Always included:"
     " localhost, 127.0.0.1, ::1.",
 )
 @click.option(
@@ -94,19 +94,19 @@ _PORT = click.IntRange(0, 65535)
     "topics",
     metavar="PATTERN",
     multiple=True,
-    help="What a device may publish to; + is one level, # the rest; repeatable."
+    help="Topics that a device may publish to; + is one level, # the rest; repeatable."
     "  [default: the device's own, and the system's of docs/protocol.md]",
 )
 @click.option(
     "--rate-limit",
     type=click.FloatRange(0, min_open=True),
-    help="Requests per second of a device, above which 40000 answers.  [default: none]",
+    help="Requests per second of a device; 40000 above it.  [default: none]",
 )
-@click.option("--keep-alive", is_flag=True, help="Keep connections, as the service does not.")
+@click.option("--keep-alive", is_flag=True, help="Keep connections open (the service does not).")
 @click.option(
     "--legacy-ciphers",
     is_flag=True,
-    help="Also TLS 1.2 with static RSA and AES-CBC, which the vendor's C SDKs need.",
+    help="Also accept TLS 1.2 with static RSA and AES-CBC, which the vendor's C SDKs need.",
 )
 @click.option(
     "--request-timeout",
@@ -127,7 +127,7 @@ _PORT = click.IntRange(0, 65535)
     type=click.IntRange(1, 100_000),
     default=1000,
     show_default=True,
-    help="Of devices at a time; beyond it the one that has let us wait longest is closed.",
+    help="Connections of devices at a time; beyond it the longest idle one is closed.",
 )
 @click.option(
     "--keep-messages",
@@ -144,14 +144,14 @@ _PORT = click.IntRange(0, 65535)
 @click.option(
     "--console-password-file",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Its first line is the console's password; or set $LINKPOST_CONSOLE_PASSWORD. Without,"
-    " one is made and printed where one is needed.",
+    help="Its first line is the console's password; or set $LINKPOST_CONSOLE_PASSWORD. By default"
+    " one is generated and printed where needed.",
 )
 @click.option(
     "--ready-file",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Written when both ports listen: JSON with platform, console, ca, db, and"
-    " console_password where there is one; for its owner only.",
+    help="Written once both ports listen: JSON with platform, console, ca, db, and"
+    " console_password if there is one; readable by its owner only.",
 )
 @click.option("--quiet", is_flag=True, help="No line per request on standard error.")
 @click.pass_context
@@ -189,7 +189,8 @@ def emulator(
 
     \b
     Example: linkpost emulator --device a1B2c3D4e5F,sensor01,0123456789abcdef
-    For a board in the same Wi-Fi: linkpost emulator --host 0.0.0.0 --san 192.168.1.20
+    For boards on your Wi-Fi:
+             linkpost emulator --host 0.0.0.0 --san 192.168.1.20
     """
     if context.invoked_subcommand is not None:
         return DONE

@@ -32,10 +32,10 @@ from .queries import Queries
     show_default=True,
     help="One JSON object a line, or a table.",
 )
-@click.option("--device", metavar="PK/DN", help="Only that device's.")
-@click.option("--topic", help="Only those to that topic.")
-@click.option("--after", type=click.IntRange(0), default=0, help="Only those with a higher id.")
-@click.option("--refused", is_flag=True, help="Also what was refused, with code and reason.")
+@click.option("--device", metavar="PK/DN", help="Only of this device.")
+@click.option("--topic", help="Only of this topic.")
+@click.option("--after", type=click.IntRange(0), default=0, help="Only with a higher id.")
+@click.option("--refused", is_flag=True, help="Refused messages too, with code and reason.")
 @click.option(
     "--out", type=click.Path(path_type=Path, dir_okay=False), help="File.  [default: stdout]"
 )

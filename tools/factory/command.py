@@ -46,13 +46,13 @@ _STOP_S = 15.0
     "ledger_path",
     required=True,
     type=click.Path(path_type=Path),
-    help="Which board got which row: made on first use; stopped, the work goes on from it.",
+    help="Records which board got which row: made on first use; a stopped run continues from it.",
 )
 @click.option(
     "--config",
     required=True,
     type=click.Path(path_type=Path),
-    help="A config.json as template: endpoint, Wi-Fi, sensors. Each row gives the triple.",
+    help="A config.json as template: endpoint, Wi-Fi, sensors. Each row gives the identity.",
 )
 @click.option(
     "--port",
@@ -60,14 +60,16 @@ _STOP_S = 15.0
     multiple=True,
     help="A port to use; may be repeated.  [default: every port where such a board appears]",
 )
-@click.option("--no-report", is_flag=True, help="A board is done when it starts: no network here.")
+@click.option(
+    "--no-report", is_flag=True, help="Finish a board when it starts, where there is no network."
+)
 @click.option(
     "--wait",
     "report_s",
     type=click.FloatRange(min=1),
     default=120.0,
     show_default=True,
-    help="Seconds a board has for its first accepted report.",
+    help="Seconds to wait for a board's first accepted report.",
 )
 @click.option(
     "--firmware",
@@ -84,7 +86,7 @@ _STOP_S = 15.0
 @click.option(
     "--fixture",
     is_flag=True,
-    help="The ports stay when the board is changed: the next board is known by its MAC.",
+    help="The ports stay when boards change: a new board is recognised by its MAC.",
 )
 @click.option(
     "--register",
@@ -106,9 +108,11 @@ _STOP_S = 15.0
     "released",
     multiple=True,
     metavar="PK/DN",
-    help="First free the row of a board that is broken or is to be used anew; may be repeated.",
+    help="First free the row of a board that is broken or reused; may be repeated.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Each finished board as a JSON object.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print each finished board as a JSON object."
+)
 def factory(
     board_name: str,
     csv_path: Path | None,
@@ -129,7 +133,7 @@ def factory(
     released: tuple[str, ...],
     as_json: bool,
 ) -> int:
-    """Make boards of a device list, one after another, at one port or many.
+    """Set up the boards of a device list one after another, at one port or many.
 
     A board that is plugged in gets the next row: MicroPython, firmware, certificates and config
     are written and verified, its first accepted report is waited for, and its label is printed:

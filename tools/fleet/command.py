@@ -37,7 +37,13 @@ class _Target:
 
 
 @click.command()
-@click.option("--boards", type=click.IntRange(1, 20_000), default=10, show_default=True)
+@click.option(
+    "--boards",
+    type=click.IntRange(1, 20_000),
+    default=10,
+    show_default=True,
+    help="Simulated devices.",
+)
 @click.option(
     "--interval",
     "interval_s",
@@ -62,9 +68,9 @@ class _Target:
     "--console",
     "console_url",
     metavar="URL",
-    help="Report to the emulator with that console: endpoint and CA are asked there, devices are"
-    " made and stay there, and what arrived is compared.  [default: an emulator for this run,"
-    " which goes with it]",
+    help="Report to the emulator with this console: it gives endpoint and CA, devices are created"
+    " and deleted there, and what arrived is compared.  [default: an emulator of its own for"
+    " this run]",
 )
 @click.option(
     "--config",
@@ -89,14 +95,14 @@ def fleet(
     csv_file: Path | None,
     as_json: bool,
 ) -> int:
-    """Many light boards that report at once, to try an emulator or a backend of your own.
+    """Simulate many devices that report at once, to test an emulator or your own backend.
 
-    The firmware's own session and transport over verified TLS, many in one process; readings wait
-    in RAM until they are accepted. It refuses the vendor's hosts.
+    They use the firmware's own session and transport over verified TLS, many in one process;
+    readings wait in RAM until they are accepted. The vendor's hosts are refused.
 
     \b
-    Exit codes: 0 all well, 3 nothing but refused authentications, 4 nobody answered, 5 readings
-    lost or refused, 130 Ctrl-C.
+    Exit codes: 0 no problem, 3 only refused authentications, 4 no answer,
+    5 readings lost or refused, 130 Ctrl-C.
 
     \b
     Example: linkpost fleet --boards 100 --interval 5 --duration 60

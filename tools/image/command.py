@@ -35,7 +35,7 @@ _TRIPLE = ("product_key", "device_name", "device_secret")
     "--config",
     required=True,
     type=click.Path(path_type=Path),
-    help="config.json of the device; with --csv a template, whose triple each row replaces.",
+    help="config.json of the device; with --csv a template, whose identity each row replaces.",
 )
 @click.option(
     "--csv", "csv_path", type=click.Path(path_type=Path), help="The console's device list."
@@ -44,18 +44,18 @@ _TRIPLE = ("product_key", "device_name", "device_secret")
     "--out",
     required=True,
     type=click.Path(path_type=Path),
-    help="A folder for the images, manifest.json and labels.csv; new, or one to go on with.",
+    help="Folder for the images, manifest.json and labels.csv; new, or one to continue.",
 )
 @click.option(
     "--flash-size",
     type=click.Choice([f"{size}MB" for size in _SIZES_MB]),
-    help="Of the chip, where it is not the usual one; linkpost flash tells it.",
+    help="The chip's flash, where it is not the usual size; linkpost flash shows it.",
 )
 @click.option("--ca", type=click.Path(path_type=Path), help="PEM file of further CAs to trust.")
 @click.option(
     "--micropython",
     type=click.Path(path_type=Path),
-    help="MicroPython's own file: it goes into the image, which is then all the board needs.",
+    help="MicroPython's .bin or .uf2 to include; then the board needs nothing else.",
 )
 @click.option(
     "--user",
@@ -73,7 +73,7 @@ def image(
     micropython: Path | None,
     user_folder: Path | None,
 ) -> int:
-    """Make flash images that need no REPL: firmware, certificates and config of each device.
+    """Make flash images with firmware, certificates and config, one for each device.
 
     For the ESP32 family a .bin for esptool, for a Pico a .uf2 for its drive. The images hold the
     devices' secrets and nothing else does; manifest.json has their hashes and what to type,

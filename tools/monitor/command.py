@@ -36,13 +36,13 @@ _QUIET_S = 20.0
 @click.option("--json", "as_objects", is_flag=True, help="One JSON object per line.")
 @options.wait(
     20.0,
-    "Seconds to wait for a port that is not there at first. One that goes later, because the "
-    "board resets or sleeps, is waited for until Ctrl-C.",
+    "Seconds to wait for the port at first. When it disappears later, because the board "
+    "resets or sleeps, monitor waits until Ctrl-C.",
 )
 def monitor(port: str | None, as_objects: bool, wait_s: float) -> int:
-    """Show the board's log with the time of day, until Ctrl-C.
+    """Show a board's log with the time of day, until Ctrl-C.
 
-    The board is neither stopped nor reset, and runs on after Ctrl-C.
+    Neither stops nor resets the board.
 
     \b
     Example: linkpost monitor --port /dev/ttyUSB0

@@ -30,7 +30,7 @@ _LIMIT = 100
 @click.option(
     "--flash",
     type=click.Path(path_type=Path),
-    help="Look into a flash dump instead, whole or file system, or a virtual board's flash.",
+    help="Read a flash dump instead (whole flash or file system), or a virtual board's flash.",
 )
 @click.option("--quarantined", is_flag=True, help="List the quarantined readings instead.")
 @click.option(
@@ -38,7 +38,7 @@ _LIMIT = 100
     type=click.IntRange(min=0),
     default=_LIMIT,
     show_default=True,
-    help="List so many of the waiting readings, the oldest first; 0: all.",
+    help="List at most N waiting readings, oldest first; 0: all.",
 )
 @click.option(
     "--save",
@@ -49,9 +49,14 @@ _LIMIT = 100
     "--forget-through",
     type=click.IntRange(min=1),
     metavar="SEQ",
-    help="Let the board forget its waiting readings up to this seq: they are elsewhere.",
+    help="Delete the board's waiting readings up to this seq, once they are saved elsewhere.",
 )
-@click.option("--stream", help="With --forget-through: only of this stream.")
+@click.option(
+    "--outbox-id",
+    "--stream",
+    "stream",
+    help="With --forget-through: only if this is the outbox's id.",
+)
 @click.option("--yes", is_flag=True, help="With --forget-through: do not ask.")
 @options.wait(75.0)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -67,7 +72,7 @@ def outbox(
     wait_s: float,
     as_json: bool,
 ) -> int:
-    """List the readings that wait on a board, or with --quarantined those the service refused.
+    """List a board's waiting readings, or with --quarantined those that the service refused.
 
     The board's app is stopped for that and restarted then. Nothing on its flash is changed, but
     by --forget-through. Of a board that has died, --flash takes what esptool or picotool read off
@@ -87,7 +92,7 @@ def outbox(
         raise click.UsageError("--stream and --yes go with --forget-through")
     if save is not None:
         if quarantined:
-            raise click.UsageError("--save takes what waits: leave --quarantined out")
+            raise click.UsageError("--save writes waiting readings: leave --quarantined out")
         with _source(port, flash, wait_s) as source:
             return outbox_save.save(source, save, as_json)
     waiting = 0 if quarantined else limit or sys.maxsize

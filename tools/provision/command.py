@@ -70,14 +70,18 @@ def provision(
     out: Path | None,
     wait_s: float,
 ) -> int:
-    """Ask for the device's triple, endpoint, Wi-Fi, interval and sensors, and write config.json.
+    """Ask for identity, endpoint, Wi-Fi, interval and sensors, and write config.json.
+
+    The identity is ProductKey, DeviceName and DeviceSecret, as the platform's console shows them.
 
     Each answer is checked by the firmware's own rules. What the board has already is offered, and
     kept unless you agree. Secrets are typed here or come from a file, never from the command line.
 
     \b
     Example: linkpost provision --check
-    From a list: linkpost provision --from template.json --csv devices.csv --device sensor01
+    From a device list:
+             linkpost provision --from template.json --csv devices.csv \\
+                 --device sensor01
     """
     given = _given(source, csv, device)
     if out is not None:

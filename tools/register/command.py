@@ -35,7 +35,7 @@ SECRET_VARIABLE = "LINKPOST_PRODUCT_SECRET"  # noqa: S105  its name
     "--out",
     required=True,
     type=click.Path(path_type=Path),
-    help="The device list with the secrets; where it is one already, the work goes on.",
+    help="The device list with the secrets; an existing list is continued.",
 )
 @click.option("--host", default=HOST, show_default=True, help="Name, or name:port.")
 @click.option(
@@ -46,7 +46,7 @@ SECRET_VARIABLE = "LINKPOST_PRODUCT_SECRET"  # noqa: S105  its name
 @click.option(
     "--again",
     is_flag=True,
-    help="Ask again for what was asked and not received: the devices were reset since.",
+    help="Ask again for secrets that were not received, after a reset of the devices.",
 )
 def register(
     product_key: str,
@@ -58,14 +58,13 @@ def register(
     ca: Path | None,
     again: bool,
 ) -> int:
-    """Get each device of a list its own secret, by the secret of their product.
+    """Get a secret for each device of a list, by their product's secret.
 
-    The product's secret stays here: no board ever sees it. The names have to be in the console
-    beforehand, and the product's dynamic registration switched on. The platform gives a secret
-    once: the list is for its owner only, and the one place where it is. Stopped at any point, the
-    same command goes on.
+    The product's secret stays here: no board ever sees it. The names must exist in the console,
+    and the product's dynamic registration must be on. The platform gives each secret once: the
+    list is the only copy, readable by its owner only. If stopped, run the same command again.
 
-    The vendor has this in Shanghai only, and recommends against it on devices: hence the bench.
+    The vendor offers this in Shanghai only, and advises against it on devices: do it at a desk.
 
     \b
     Exit codes: 0 every name has its secret, 2 configuration, 3 wrong product

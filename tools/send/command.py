@@ -57,10 +57,10 @@ def send(
     readings: Path | None,
     runtime: str,
 ) -> int:
-    """Publish one message: the check of endpoint and credentials before flashing.
+    """Publish one message, to check endpoint and credentials before flashing.
 
-    Prints the message id that the platform gave it. With --readings it delivers what a board had
-    waiting: what was accepted stands in a file .sent beside it, so the same command goes on.
+    Prints the platform's message id. With --readings it delivers the saved readings of a board; a
+    file .sent beside them records what was accepted, so that the same command continues.
 
     \b
     Exit codes: 0 accepted, 2 configuration, 3 authentication refused,

@@ -32,17 +32,17 @@ _LINE_EVERY_S = 10.0
     envvar="SOAK_S",
     show_default=True,
     show_envvar=True,
-    help="How long things go wrong; draining comes after it.",
+    help="Seconds of faults; draining comes after it.",
 )
-@click.option("--readings", type=click.IntRange(min=1), help="Or until so many were stored.")
+@click.option("--readings", type=click.IntRange(min=1), help="Or stop after N stored readings.")
 @click.option("--boards", type=click.IntRange(min=1), default=5, show_default=True)
-@click.option("--seed", help="Repeat the schedule of that run, as far as the machine's pace lets.")
+@click.option("--seed", help="Repeat the schedule of that run, as far as timing allows.")
 @click.option(
     "--keep",
     type=click.Path(path_type=Path, file_okay=False),
     help="Keep logs, flash images and the emulator's database in this folder.",
 )
-@click.option("--json", "as_json", is_flag=True, help="The sums as JSON instead of the table.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of the table.")
 def main(
     seconds: float,
     readings: int | None,
@@ -51,11 +51,11 @@ def main(
     keep: Path | None,
     as_json: bool,
 ) -> int:
-    """Virtual boards against the emulator while everything goes wrong at random.
+    """Run virtual boards against the emulator while random faults happen.
 
-    Faults of every kind, power cuts, emulator restarts, tokens that expire. At the end faults
-    stop, every board sends what waits, and what their logs promised is compared with what
-    arrived.
+    Faults of every kind, power cuts, emulator restarts, tokens that expire. At the end the
+    faults stop, every board sends its waiting readings, and what their logs promised is compared
+    with what arrived.
 
     \b
     Exit codes: 0 nothing lost, 1 something is wrong, 2 usage, 4 the emulator failed, 130 Ctrl-C.

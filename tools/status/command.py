@@ -1,4 +1,4 @@
-"""`linkpost status`: how a board is, without a look at its log."""
+"""`linkpost status`: a board's status, without its log."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ _SIGNALS = ((-60, "good"), (-70, "fair"), (-80, "weak"))
 @options.wait(75.0)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def status(port: str | None, wait_s: float, as_json: bool) -> int:
-    """Show how a board is: version, uptime, memory, outbox, token, clock, Wi-Fi, last trouble.
+    """Show a board's status: version, uptime, memory, outbox, token, clock, Wi-Fi, last problem.
 
-    The board's app is stopped for that and restarted then. A board in deep sleep is waited for.
+    Stops the board's app for a moment and restarts it. Waits for a board in deep sleep.
 
     \b
     Example: linkpost status --port /dev/ttyUSB0

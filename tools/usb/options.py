@@ -9,7 +9,7 @@ import click
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
-port = click.option("--port", help="The board's serial port.  [default: the one board there is]")
+port = click.option("--port", help="The board's serial port.  [default: that of the only board]")
 
 
 def wait(default_s: float, text: str = "") -> Callable[[_Command], _Command]:
@@ -20,5 +20,5 @@ def wait(default_s: float, text: str = "") -> Callable[[_Command], _Command]:
         type=click.FloatRange(min=0),
         default=default_s,
         show_default=True,
-        help=text or "Seconds to wait for a board that is not there or sleeps.",
+        help=text or "Seconds to wait for a board that is not connected or sleeps.",
     )

@@ -33,7 +33,7 @@ from .supervisor import Setup, Supervisor
     "--ca",
     type=click.Path(path_type=Path),
     help="PEM file of CAs to trust beside the platform's own, e.g. the emulator's. Without it, "
-    "one given in an earlier run is taken off the board again.",
+    "the CA of an earlier run is removed from the board.",
 )
 @click.option("--reports", type=click.IntRange(min=1), help="Stop after N accepted reports.")
 @click.option("--timeout", type=click.FloatRange(min=0), help="Stop after so many seconds.")
@@ -42,7 +42,7 @@ from .supervisor import Setup, Supervisor
     type=click.Choice(runtimes.RUNTIMES),
     default=runtimes.MICROPYTHON,
     show_default=True,
-    help="What runs the firmware.",
+    help="Interpreter of the firmware.",
 )
 @click.option(
     "--heap",
@@ -77,11 +77,13 @@ def run(
       board: power cut at flash operation N
 
     \b
-    Exit codes: 0 done, 2 configuration, 6 the --timeout passed (3 if the board's latest failure
-    then was a refused authentication), 7 the power was cut, 130 Ctrl-C.
+    Exit codes: 0 done, 2 configuration, 6 the --timeout passed (3 if the board's
+    latest failure then was a refused authentication), 7 the power was cut,
+    130 Ctrl-C.
 
     \b
-    Example: linkpost board run --config config.json --flash board.img --ca ca.pem --reports 5
+    Example: linkpost board run --config config.json --flash board.img \\
+                 --ca ca.pem --reports 5
     """
     runtime = runtimes.choose(runtime)
     if runtime == runtimes.CPYTHON:

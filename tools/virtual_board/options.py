@@ -9,8 +9,11 @@ from . import kinds
 board_kind = click.option(
     "--board",
     "kind_name",
+    metavar="BOARD",
     type=click.Choice(sorted(kinds.KINDS)),
     default=kinds.DEFAULT_KIND,
     show_default=True,
-    help="The chip it stands for: flash layout, watchdog, deep sleep.",
+    help="Board to imitate (flash layout, watchdog, deep sleep): "
+    + ", ".join(sorted(kinds.KINDS))
+    + ".",
 )
