@@ -91,7 +91,7 @@ screenshots: setup  ## Pictures of each view of the console page, into docs/imag
 docs: setup  ## What is generated in README and docs: commands, errors, the chip's figures
 	$(BIN)/python -m host_tests.documents
 
-package: setup  ## The wheel, and the source archive, into build/package
+package: setup  ## Wheel, source archive, and byte code for mpremote mip, into build/package
 	$(BIN)/python -m tools.package
 
 port = $(if $(PORT),--port $(PORT))

@@ -1,4 +1,4 @@
-"""`make package`: the wheel and the source archive, into build/package."""
+"""`make package`: wheel, source archive and what mip installs, into build/package."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 
 from ..files.kept import kept_dir
 from ..terminal.failures import CommandError
-from . import wheel
+from . import byte_code, wheel
 
 
 def main() -> int:
@@ -15,7 +15,7 @@ def main() -> int:
     out = kept_dir() / "package"
     shutil.rmtree(out, ignore_errors=True)
     try:
-        made = wheel.build(out)
+        made = [*wheel.build(out), *byte_code.build(out / "mip")]
     except CommandError as error:
         print(f"package: {error}", file=sys.stderr)
         return error.exit_code
