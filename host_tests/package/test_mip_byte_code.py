@@ -99,7 +99,7 @@ def test_client_has_nothing_of_the_app_and_all_that_it_loads(packages):
     assert client < whole
     left = {path.removeprefix("linkpost/").removesuffix(".mpy") for path in whole - client}
     assert {"app", "sender", "delivery", "lifecycle", "boot", "sensors/building"} <= left
-    assert {"storage/outbox", "storage/segments", "storage/backlog"} <= left
+    assert {"storage/outbox", "storage/segments"} <= left
     assert not {"client", "aio", "reporting", "storage/tokens", "net/ntp", "ports/rp2"} & left
 
 
