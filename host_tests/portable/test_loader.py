@@ -47,6 +47,29 @@ def test_heap_after_a_load_is_what_it_was():
     assert use(50) - before < 16_384
 
 
+def test_load_leaves_the_package_and_the_file_system_as_they_were():
+    path = linkpost.net.__path__
+    for name in ("net.failures", "net.nothing"):
+        try:
+            load(name)
+        except ImportError:
+            pass
+        assert linkpost.net.__path__ == path
+        assert not hasattr(linkpost.net, "_")
+        assert [one for one in sys.modules if one.endswith("._")] == []
+        try:
+            os.stat("/_")
+        except OSError:
+            continue
+        raise AssertionError("still mounted")
+
+
+def test_module_loaded_by_one_that_is_being_loaded_is_another():
+    anchors = load("storage.anchors")  # loads storage.files at its top
+    assert hasattr(anchors, "read") and not hasattr(anchors, "read_bytes")
+    assert hasattr(load("storage.files"), "read_bytes")
+
+
 def test_load_of_what_is_not_there_is_an_import_error():
     for name in ("nothing", "net.nothing"):
         try:
@@ -92,7 +115,8 @@ def _loaded_names(folder):
             text = name.encode() + b"\0"
             is_there = "linkpost." + name in sys.modules
             is_held = any(bytes((n,)) + text in code for n in (len(name), 2 * len(name)))
-            if is_held and not is_there:
+            # Its own file has its name too.
+            if is_held and not is_there and path != files[name]:
                 found.add(name)
     return found
 

@@ -97,12 +97,11 @@ def _shortened(sources: tuple[tuple[str, bytes], ...], kept: frozenset[str]) -> 
 
 
 def traceback_name(module: str) -> str:
-    """Return what tracebacks call a module of the firmware, "net/wifi.py": linkpost.net.wifi.
+    """Return what tracebacks call a module of the firmware, "net/wifi.py": net.wifi.
 
-    The board has its full name in heap anyway; a path would be one name more for each module,
-    for good, also of those that are loaded for a moment.
+    That is what `load` is called with: where it is short, the board has it in heap already.
     """
-    return ("linkpost." + module.removesuffix(".py").replace("/", ".")).removesuffix(".__init__")
+    return module.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
 
 def anchors(ca: Path | None = None) -> dict[str, bytes]:
