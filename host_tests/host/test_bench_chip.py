@@ -10,6 +10,7 @@ import pytest
 
 from tools.bench.chip import budgets, command, figures, result, timeline
 from tools.bench.chip.budgets import BUDGETS, Budget
+from tools.bench.chip.code_lines import code_lines
 from tools.bench.chip.ntp import NTP
 from tools.bench.chip.runs import Line, Run, main_head, numbers
 from tools.terminal.failures import CommandError
@@ -260,7 +261,7 @@ def test_code_lines_are_those_with_code():
         '"""Doc\n\nstring."""\n\n# comment\nimport x\n\n\ndef f(a,\n      b):\n    """Doc."""\n'
     )
     source += "    text = '''two\nlines'''\n    return text  # why\n"
-    assert figures.code_lines(source) == 6
+    assert code_lines(source) == 6
 
 
 def test_numbers_of_micropythons_own_words():

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import hmac
 import http.client
-import io
 import json
 import ssl
 import statistics
 import time
-import tokenize
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -20,7 +17,8 @@ from typing import Any
 from ... import firmware
 from ...terminal.failures import CommandError
 from ..measure import CONFIG
-from . import runs, timeline
+from . import peaks, runs, timeline
+from .code_lines import code_lines
 from .result import mpy_files
 from .runs import ChipError, Desk, Session
 
@@ -34,6 +32,7 @@ _MANY_HEAP = 100_000
 _HEAP_STEP = 1_024  # how fine the least heap is looked for
 # Of 205,568 bytes, less what the stand-ins take.
 _HEAP_RANGE = (24 * 1024, 190 * 1024)
+_PEAKS = "peak above rest, by step"
 _BARE = "heap kept by MicroPython and its REPL"
 _TOPIC = "/a1B2c3D4e5F/sensor01/user/update"
 _PAYLOAD = b'{"stream":"9f2c41aa","seq":17,"time":1524448722000,"temperature":21.5}'
@@ -66,6 +65,7 @@ def collect(say: Callable[[str], None], long_reports: int, known: dict[str, floa
         ("1,000 appends", lambda: _append(figures)),
         ("an App and a Client at rest, TLS outside", lambda: _outside(figures)),
         ("least heap, TLS outside", lambda: _least(figures, "least.host", True, known)),
+        ("peaks above rest", lambda: _peaks(figures)),
         ("least heap of a Client", lambda: _least_client(figures, known)),
         ("200 reports in 100,000 bytes", lambda: _many(figures)),
         ("least heap of the unix port", lambda: _least_of_unix(figures, known)),
@@ -98,7 +98,9 @@ def _derive(figures: Figures) -> None:
     values["time.first_of_bare"] = values["time.first"] / (2 * values["time.bare"])
     values["heap.block_kept"] = values["heap.block_last"] / values["heap.block_first"]
     # At rest a board holds what MicroPython holds for itself, and the App.
-    values["heap.peak"] = values["least.host"] - values["heap.app"] - figures.details[_BARE]
+    whole_life = values["least.host"] - values["heap.app"] - figures.details[_BARE]
+    values["heap.peak"] = max(whole_life, *figures.details[_PEAKS].values())
+    figures.details["peak above rest, boot to 20 reports"] = whole_life
     values["least.unix_of_host"] = values["least.unix"] / values["least.host"]
     values["room.81920"] = 81_920 - values["least.host"]
     values["room.56000"] = 56_000 - values["least.host"]
@@ -116,28 +118,6 @@ def _source(figures: Figures) -> None:
     sources = [path for path in sorted(root.rglob("*.py")) if path.parent.name != "sensors"]
     figures.values["code.files"] = len(sources)
     figures.values["code.lines"] = sum(code_lines(path.read_text()) for path in sources)
-
-
-def code_lines(source: str) -> int:
-    """Return how many lines hold code: no blanks, no comments, no docstrings."""
-    skipped = (
-        tokenize.COMMENT,
-        tokenize.NL,
-        tokenize.NEWLINE,
-        tokenize.INDENT,
-        tokenize.DEDENT,
-        tokenize.ENDMARKER,
-    )
-    lines: set[int] = set()
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type not in skipped:
-            lines.update(range(token.start[0], token.end[0] + 1))
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            first = node.body[0] if node.body else None
-            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
-                lines -= set(range(first.lineno, (first.end_lineno or first.lineno) + 1))
-    return len(lines)
 
 
 # -- time -----------------------------------------------------------------------------------------
@@ -267,6 +247,10 @@ def _outside(figures: Figures) -> None:
             base = board.kept()
             board.script("client", with_head=False)
             figures.values["heap.client"] = board.kept() - base
+
+
+def _peaks(figures: Figures) -> None:
+    figures.details[_PEAKS] = peaks.measure()
 
 
 def _least(figures: Figures, key: str, tls_on_host: bool, known: dict[str, float]) -> None:
