@@ -146,7 +146,7 @@ class Client:
         """
         if self._head is None or topic != self._topic:
             if topic != self.config.topic:  # that one was checked with the config
-                load("protocol.topics").check_topic(topic)
+                load("protocol.messages").check_topic(topic)
             self._topic = topic
             self._head = None
         renewed = retried = self._replaced = False
@@ -297,8 +297,8 @@ def measured(payload):
             length = payload.tell()
     else:
         if not isinstance(payload, (bytes, bytearray, memoryview)):
-            payload = load("protocol.bodies").encode(payload)
+            payload = load("protocol.messages").encode(payload)
         length = len(payload)
     if not 1 <= length <= _PAYLOAD_MAX_BYTES:
-        raise load("protocol.bodies").refused_length(length)
+        raise load("protocol.messages").refused_length(length)
     return payload, length

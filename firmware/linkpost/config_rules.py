@@ -95,7 +95,7 @@ def _take_reporting(config, left):
             topic = "/sys/{product_key}/{device_name}/thing/event/property/post"
     topic = topic.replace("{product_key}", config.product_key)
     config.topic = topic.replace("{device_name}", config.device_name)
-    load("protocol.topics").check_topic(config.topic)
+    load("protocol.messages").check_topic(config.topic)
     config.interval_s = _take(left, "interval_s", 60, _seconds)
     config.send_s = _take(left, "send_s", config.interval_s, _seconds)
     config.interval_ms = int(config.interval_s * 1000)

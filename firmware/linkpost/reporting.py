@@ -17,12 +17,12 @@ def steps(client, values: dict):
         from .link import Link
 
         link = client.link = Link(client.config, client.port, client.log)
-    encode = load("protocol.bodies").encode_report
+    encode = load("protocol.messages").encode_report
     encode(client.config, None, values, b"\0")  # refused before anything is joined
     encode = None
     while not link.step():
         yield -_JOIN_STEP_MS
-    payload = load("protocol.bodies").encode_report(
+    payload = load("protocol.messages").encode_report(
         client.config, link.unix_ms(), values, client.port.random_bytes(3)
     )
     try:

@@ -89,4 +89,4 @@ def test_hmacmd5_signs_on_a_build_without_md5(tmp_path, emulator):
         assert (output.strip(), error) == (b"False", b"")
     outcome = desk.run(reports=1, tls_on_host=True)
     assert outcome.reason == supervisor.DONE, desk.log
-    assert any("md5" in path for path in desk.files("lib"))
+    assert any("digests" in path for path in desk.files("lib"))

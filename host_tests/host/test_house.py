@@ -325,9 +325,7 @@ _CLASSES = {
     "led": "kept with its module by the boards that have one",
     "boot_work": "Retained: an object is for one look, and is not kept",
     "sensors.system": "made for a boot's reading; where the config names it, it stays",
-    "protocol.block_digest": "an object is for one digest",
-    "protocol.md5": "an object is for one digest",
-    "protocol.sha1": "an object is for one digest",
+    "protocol.digests": "an object is for one digest",
     "storage.opening": "_Recovery, of one opening, not kept",
     "sensors.building": "_Later, of a sensor whose driver failed at boot: it keeps the module",
 }

@@ -3,8 +3,7 @@
 import hashlib
 
 from linkpost.protocol import signing as hmac_module
-from linkpost.protocol.md5 import MD5
-from linkpost.protocol.sha1 import SHA1
+from linkpost.protocol.digests import MD5, SHA1
 from linkpost.protocol.signing import hmac
 
 # RFC 1321, appendix A.5.
@@ -137,11 +136,3 @@ def test_hmac_pure_digests_rfc_2202_vectors_match():
         _check_hmac()
     finally:
         hmac_module.hashlib = native
-
-
-def test_hmac_unknown_digest_is_refused():
-    try:
-        hmac("sha3", b"k", b"m")
-    except ValueError:
-        return
-    raise AssertionError("sha3 was accepted")

@@ -24,7 +24,7 @@ from .mpy import compile_mpy
 OWNED_FOLDERS = ("lib/linkpost", "certs")
 CA_PREFIX = "certs/ca-"  # of what --ca adds
 
-_PURE_DIGESTS = ("protocol/block_digest.py", "protocol/md5.py", "protocol/sha1.py")
+_PURE_DIGESTS = "protocol/digests.py"
 
 
 def load_config(path: Path) -> tuple[bytes, dict[str, Any]]:
@@ -128,7 +128,7 @@ def _modules_for(
     if not with_aio:
         optional.add("aio.py")
     if native_digests:
-        optional |= set(_PURE_DIGESTS)
+        optional.add(_PURE_DIGESTS)
     found = sources.keys() - optional
     left = list(found)
     while left:

@@ -11,8 +11,6 @@ from ..loader import load
 
 _BLOCK = 64  # bytes, of both digests
 _DIGEST_OF = {"hmacmd5": "md5", "hmacsha1": "sha1"}
-# Not signed; everything else in the request is.
-_UNSIGNED = ("version", "sign", "signmethod")
 
 
 def choose_method(wanted: str) -> str:
@@ -29,8 +27,8 @@ def choose_method(wanted: str) -> str:
 
 
 def encode_content(fields: dict) -> bytes:
-    """Return the text that is signed: key and value of each signed field, sorted by key."""
-    return "".join([k + str(fields[k]) for k in sorted(fields) if k not in _UNSIGNED]).encode()
+    """Return the text that is signed: key and value of each field, sorted by key."""
+    return "".join([key + fields[key] for key in sorted(fields)]).encode()
 
 
 def sign(method: str, secret: str, fields: dict) -> str:
@@ -40,38 +38,25 @@ def sign(method: str, secret: str, fields: dict) -> str:
 
 
 def encode_auth_body(
-    product_key: str,
-    device_name: str,
-    device_secret: str,
-    client_id: str,
-    method: str,
-    timestamp_ms: int = None,  # noqa: RUF013  MicroPython does not evaluate annotations
+    product_key: str, device_name: str, device_secret: str, client_id: str, method: str
 ) -> bytes:
     """Return the JSON body of `POST /auth`, compact and in the order of the vendor's page.
 
-    Without `timestamp_ms` none is sent: a wrong clock would fail the authentication, and the
-    vendor's own clients leave it out too (docs/protocol.md, "Signature").
+    There is no timestamp in it: a wrong clock would fail the authentication, and the vendor's own
+    clients leave it out too (docs/protocol.md, "Signature").
     """
     fields = {"clientId": client_id, "productKey": product_key, "deviceName": device_name}
-    if timestamp_ms is not None:
-        fields["timestamp"] = str(timestamp_ms)
-    parts = [
-        '{"version":"default","clientId":',
-        json.dumps(client_id),
-        ',"signmethod":"',
-        method,
-        '","sign":"',
-        sign(method, device_secret, fields),
-        '","productKey":"',
-        product_key,
-        '","deviceName":"',
-        device_name,
-    ]
-    if timestamp_ms is not None:
-        parts.append('","timestamp":"')
-        parts.append(fields["timestamp"])
-    parts.append('"}')
-    return "".join(parts).encode()
+    return (
+        '{"version":"default","clientId":%s,"signmethod":"%s","sign":"%s","productKey":"%s",'
+        '"deviceName":"%s"}'
+        % (
+            json.dumps(client_id),
+            method,
+            sign(method, device_secret, fields),
+            product_key,
+            device_name,
+        )
+    ).encode()
 
 
 def encode_auth_request(config) -> bytes:
@@ -94,12 +79,8 @@ def digest_class(digest: str):
     """Return what makes a new hash object with `update` and `digest`: native, or ours."""
     if hasattr(hashlib, digest):
         return getattr(hashlib, digest)
-    # Deployed only to boards that need it.
-    if digest == "md5":
-        return load("protocol.md5").MD5
-    if digest == "sha1":
-        return load("protocol.sha1").SHA1
-    raise ValueError("no digest %s" % digest)
+    pure = load("protocol.digests")
+    return pure.MD5 if digest == "md5" else pure.SHA1
 
 
 def hmac(digest: str, key: bytes, message: bytes) -> bytes:

@@ -10,8 +10,7 @@ import json
 import time
 
 from linkpost.protocol.signing import hmac
-from linkpost.protocol.md5 import MD5
-from linkpost.protocol.sha1 import SHA1
+from linkpost.protocol.digests import MD5, SHA1
 
 _MESSAGE = bytes(range(256)) * 64
 _LEAST_US = 300_000
