@@ -1,5 +1,7 @@
 """`App.drain`: all waiting readings sent, blocking. Loaded for it (`loader`)."""
 
+import gc
+
 from micropython import const
 
 from .errors import DRIVER_ERRORS, DeadlineError
@@ -18,6 +20,9 @@ def drain(sender, deadline_ms: int) -> None:
     try:
         while outbox.pending:
             port.feed()
+            # Here, where nothing is half done: App.run has set no threshold, and what a full heap
+            # collects lies in pieces between what is in use just then.
+            gc.collect()
             left_ms = end_ms - port.uptime_ms()
             if sender.link.step():
                 if left_ms <= 0:

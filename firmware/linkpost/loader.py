@@ -126,6 +126,7 @@ def keep(name: str):
     """
     known = set(sys.modules)
     threshold = None
+    gc.collect()
     if hasattr(gc, "threshold"):  # CPython has none
         threshold = gc.threshold()
         gc.threshold(_IMPORT_THRESHOLD)

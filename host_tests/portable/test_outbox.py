@@ -136,7 +136,8 @@ def test_append_of_119_bytes_of_json_fits_an_inline_file():
     values = {"temperature": 23.5, "humidity": 41.25, "door": True, "note": ""}
     compact = json.dumps(values).replace(", ", ",").replace(": ", ":")
     values["note"] = "x" * (119 - len(compact))
-    frame = encode_reading(4_000_000, 3_999_000, 1, _START_MS, None, values)
+    frame = bytearray()
+    encode_reading(frame, 4_000_000, 3_999_000, 1, _START_MS, None, values)
     assert len(frame) <= 128
 
 

@@ -39,7 +39,6 @@ READING_MAX = const(2048)  # bytes of one frame; a reading is values, not a docu
 
 _FRAME_BYTES = const(7)  # what a frame adds to its payload
 _HEADER_BYTES = const(3)
-_USUAL_BYTES = const(192)  # of a reading's frame: taken at once, it grows to more in pieces
 # In a reading's frame, from its first byte.
 _TIME = const(8)
 _VALUES = const(14)
@@ -125,8 +124,8 @@ def time_of(frame, boots=b""):
     return None
 
 
-def encode_reading(seq, acked, boot, unix_ms, uptime_ms, values):
-    """Return one reading's frame, a bytearray.
+def encode_reading(frame, seq, acked, boot, unix_ms, uptime_ms, values) -> None:
+    """Make a bytearray one reading's frame, whatever is in it: what it has takes no new memory.
 
     Args: seq and acked, the highest acknowledged; boot, the first seq of this boot; unix_ms or
         None; uptime_ms or None; values, {name: number | text | bool} and, under "error", a dict
@@ -135,7 +134,6 @@ def encode_reading(seq, acked, boot, unix_ms, uptime_ms, values):
     """
     if seq >> 32:
         raise StorageError("no seq is left")
-    frame = bytearray(_USUAL_BYTES)
     frame[:] = struct.pack("<BHIB", 0, 0, seq, min(seq - 1 - acked, _LAG_MAX))
     if unix_ms is not None:
         kind = _TIMED
@@ -151,22 +149,13 @@ def encode_reading(seq, acked, boot, unix_ms, uptime_ms, values):
         if len(frame) > READING_MAX - 4:
             raise StorageError("a reading of over %d bytes" % READING_MAX)
     _seal(kind, frame)
-    return frame
 
 
 def add_value(frame, name: str, value) -> None:
     """Append one value to what there is of a reading, a bytearray. Raises: StorageError."""
     label = name.encode()
     length = len(label)
-    # NaN differs from itself, infinity minus infinity is NaN. 160 bits are more than any sensor
-    # gives.
-    if (
-        length > 255
-        or isinstance(value, (bytes, bytearray))
-        or (isinstance(value, float) and value - value != 0)
-        or (isinstance(value, int) and abs(value) >> 160)
-    ):
-        raise StorageError("%s: no finite number, text or bool, or too long" % name)
+    is_bad = length > 255
     number = -1  # what is stored in 7 bits a byte: a whole number, or a text's length
     data = b""
     if isinstance(value, bool):
@@ -175,6 +164,7 @@ def add_value(frame, name: str, value) -> None:
         kind = _NATURAL if value >= 0 else _NEGATIVE
         number = value if value >= 0 else ~value
     elif isinstance(value, float):
+        is_bad = is_bad or value - value != 0  # NaN, and infinity minus infinity is NaN
         kind = _FLOAT32
         # Above this, packing into 32 bits may be an error.
         if -3e38 < value < 3e38:
@@ -185,10 +175,14 @@ def add_value(frame, name: str, value) -> None:
     else:
         kind = _TEXT
         if not isinstance(value, str):
+            is_bad = is_bad or isinstance(value, (bytes, bytearray))
             kind = _JSON
-            value = json.dumps(value)
+            value = "" if is_bad else json.dumps(value)
         data = value.encode()
         number = len(data)
+    # 160 bits of a number are more than any that a sensor gives.
+    if is_bad or number >> 160 > 0:
+        raise StorageError("%s: no finite number, text or bool, or too long" % name)
     frame.append(kind << 5 | min(length, _LONG))
     if length >= _LONG:
         frame.append(length)
