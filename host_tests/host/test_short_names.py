@@ -14,10 +14,10 @@ from tools.firmware import board_files, name_scan, short_names
 from tools.firmware.mpy import compile_mpy
 
 
-def shorten(text: str, path: str = "a.py", kept: tuple = (), **others: str) -> str:
-    """Return what becomes of one module; `others` by name, "net_wifi" is net/wifi.py."""
-    sources = {name.replace("_", "/") + ".py": other.encode() for name, other in others.items()}
-    return short_names.shorten({path: text.encode(), **sources}, kept)[path].source.decode()
+def shorten(text: str, path: str = "app.py", kept: tuple = (), other: str = "") -> str:
+    """Return what becomes of one module of which people ask; `other` stands beside it."""
+    sources = {path: text.encode(), "other.py": other.encode()}
+    return short_names.shorten(sources, kept)[path].source.decode()
 
 
 def names_in(text: str) -> set[str]:
@@ -48,47 +48,64 @@ def test_lines_and_what_is_no_name_stay():
 
 
 @pytest.mark.parametrize(
-    ("why", "text"),
+    ("why", "name", "text"),
     [
-        ("public", "def take():\n    pass\n"),
-        ("dunder", "__all__ = 1\n"),
-        ("const, which leaves no name", "_A = const(1)\nx = _A\n"),
-        ("in a string", "def _take():\n    pass\ngetattr(x, '_take')\n"),
-        ("in a dotted string", "def _take():\n    pass\nload('net._take')\n"),
-        ("asked of a module", "def _take():\n    pass\nx = m._take\n"),
-        ("of another object", "class A:\n    _a = 1\n    def f(self):\n        x._a\n"),
-        ("of a class", "class A:\n    _a = 1\nx = A._a\n"),
-        ("set by nobody here", "class A:\n    def f(self):\n        return self._a\n"),
-        ("read in a class' lines", "class A:\n    _a = 1\n    b = _a\n"),
-        ("a keyword of some call", "def _f(first):\n    pass\ng(first=1)\n".replace("_f", "f")),
-        (
-            "builtin elsewhere",
-            "def f(type):\n    pass\ndef g(x):\n    return type(1)\n".replace("(x)", "()"),
-        ),
+        ("dunder", "__all__", "__all__ = 1\n"),
+        ("const, which leaves no name", "_A", "_A = const(1)\nx = _A\n"),
+        ("in a string", "_take", "def _take():\n    pass\ngetattr(x, '_take')\n"),
+        ("in a dotted string", "_take", "def _take():\n    pass\nload('net._take')\n"),
+        ("asked of a module", "_take", "def _take():\n    pass\nx = m._take\n"),
+        ("of another", "_a", "class A:\n    _a = 1\n    def f(self):\n        x._a\n"),
+        ("of a class", "_a", "class A:\n    _a = 1\nx = A._a\n"),
+        ("set by nobody here", "_a", "class A:\n    def f(self):\n        return self._a\n"),
+        ("read in a class' lines", "_a", "class A:\n    _a = 1\n    b = _a\n"),
+        ("a keyword of some call", "first", "def _f(first):\n    pass\ng(first=1)\n"),
+        ("builtin elsewhere", "type", "def _f(type):\n    pass\ndef g():\n    type(1)\n"),
         (
             "static method's own",
+            "_a",
             "class A:\n    _a = 1\n    @staticmethod\n    def f(self):\n        self._a\n",
         ),
         (
             "an inner function's own self",
+            "_a",
             "class A:\n    _a = 1\n    def f(self):\n        return lambda self: self._a\n",
         ),
+        ("caught", "error", "def _f(error):\n    try: g()\n    except E as error: pass\n"),
+        ("imported", "_x", "import m as _x\n_x.f()\n"),
+        ("an attribute without underscore", "left", "class _A:\n    left = 1\n"),
     ],
 )
-def test_name_that_stays(why, text):
-    assert shorten(text) == text, why
+def test_name_that_stays(why, name, text):
+    for path in ("app.py", "net/a.py"):
+        assert name in names_in(shorten(text, path)), why
 
 
 def test_name_that_others_ask_for_stays():
     text = "def _take():\n    pass\n"
-    assert shorten(text, b="from .a import _take\n") == text
-    assert shorten(text, b="from . import a\na._take()\n") == text
-    assert shorten(text, b="x = '_take'\n") == text
+    assert shorten(text, other="from .app import _take\n") == text
+    assert shorten(text, other="from . import app\napp._take()\n") == text
+    assert shorten(text, other="x = '_take'\n") == text
     assert shorten(text, kept=("_take",)) == text
-    assert shorten(text, b="def _take():\n    pass\n") != text  # its own of that name
+    assert shorten(text, other="def _take():\n    pass\n") != text  # its own of that name
     held = "class A:\n    def __init__(self):\n        self._a = 1\n"
-    assert shorten(held, b="def f(a):\n    return a._a\n") == held
-    assert shorten(held, b="class B:\n    _a = 2\n    def g(self):\n        self._a\n") != held
+    assert shorten(held, other="def f(a):\n    return a._a\n") == held
+    own = "class B:\n    _a = 2\n    def g(self):\n        self._a\n"
+    assert shorten(held, other=own) != held
+
+
+def test_name_without_underscore_is_short_where_nobody_can_ask_for_it():
+    text = "LIMIT = 5\ndef take():\n    return LIMIT\n"
+    assert shorten(text, "net/a.py") == "key = 5\ndef _1():\n    return key\n"
+    for path in ("app.py", "ports/rare.py", "sensors/dht.py", "log.py"):
+        assert shorten(text, path) == text
+    asking = "from .net.a import take\nx.LIMIT\n"
+    assert shorten(text, "net/a.py", other=asking) == text
+
+
+def test_attributes_of_sensors_stay_for_those_that_inherit():
+    text = "class I2CSensor:\n    _a = 1\n    def _read(self):\n        return self._a\n"
+    assert shorten(text, "sensors/i2c.py") == text
 
 
 def test_attribute_of_a_class_elsewhere_is_hidden_by_none():
@@ -127,33 +144,28 @@ def test_function_that_a_getattr_finds_stays():
 
 def test_names_of_all_kinds_of_scope_keep_apart():
     text = (
-        (
-            "_count = 0\n_list = []\n"
-            "def _f(first, *more, **rest):\n"
-            "    global _count\n"
-            "    _count += first\n"
-            "    kept = 1\n"
-            "    def inner(second=_list):\n"
-            "        nonlocal kept\n"
-            "        kept += second[0] if second else sum(more)\n"
-            "        return [first for first in more]\n"
-            "    return inner(), kept, sorted(rest), (lambda third: third + first)(1)\n"
-            "class _C:\n"
-            "    _shared = 5\n"
-            "    def __init__(self, given):\n"
-            "        self._given = given\n"
-            "    def _sum(self, first):\n"
-            "        return self._given + self._shared + first\n"
-            "def result():\n"
-            "    return _f(1, 2, 3, x=4), _count, _C(7)._sum(1)\n"
-        )
-        .replace("_C(7)._sum(1)", "_C(7).sum(1)")
-        .replace("def _sum", "def sum")
+        "_count = 0\n_list = []\n"
+        "def _f(first, *more, **rest):\n"
+        "    global _count\n"
+        "    _count += first\n"
+        "    kept = 1\n"
+        "    def inner(second=_list):\n"
+        "        nonlocal kept\n"
+        "        kept += second[0] if second else len(more)\n"
+        "        return [first for first in more]\n"
+        "    return inner(), kept, sorted(rest), (lambda third: third + first)(1)\n"
+        "class _C:\n"
+        "    _shared = 5\n"
+        "    def __init__(self, given):\n"
+        "        self._given = given\n"
+        "    def all_of(self, first):\n"
+        "        return self._given + self._shared + first\n"
+        "def result():\n"
+        "    return _f(1, 2, 3, x=4), _count, _C(7).all_of(1)\n"
     )
-    short = shorten(text)
-    assert not names_in(text) & {"_1"}
+    short = shorten(text, "net/a.py", other="x.result\n")
     left = {name for name in names_in(short) if name_scan.is_private(name)}
-    assert left <= {"_1", "_2", "_3"}
+    assert left == {"_1", "_2"}
     assert not names_in(short) & {"first", "more", "given", "third", "second", "rest"}
     found = []
     for source in (text, short):
@@ -186,7 +198,7 @@ def test_arguments_of_what_people_call_stay():
     ],
 )
 def test_module_in_which_nothing_can_be_shown_is_refused(text):
-    with pytest.raises(name_scan.NotShown, match=r"^a\.py:\d"):
+    with pytest.raises(name_scan.NotShown, match=r"^app\.py:\d"):
         shorten(text)
 
 
@@ -257,8 +269,11 @@ def test_byte_code_is_the_same_each_time_and_whatever_goes_along():
 def test_names_that_the_tools_scripts_ask_for_are_left():
     """What runs on a board beside the firmware asks for nothing that is short there."""
     root = board_files.firmware.package_dir().parent.parent / "tools"
-    short = short_names.shorten(board_files._sources())
-    shortened = set().union(*({**one.variables, **one.attributes} for one in short.values()))
+    sources = board_files._sources()
+    shortened: set[str] = set()
+    for path, one in short_names.shorten(sources).items():
+        arguments = name_scan.Scan(path, sources[path]).arguments
+        shortened |= one.attributes.keys() | one.variables.keys() - arguments
     for folder in ("virtual_board/on_board", "chip/stand_ins", "bench/chip/on_chip"):
         files = sorted((root / folder).glob("*.py"))
         assert files, folder

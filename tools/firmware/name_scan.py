@@ -11,10 +11,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-# Modules whose public functions people call, by keyword too: the README's, and all sensors, whose
-# arguments are the options of the config.
+SENSORS = "sensors/"
+# Modules of which people and their programs ask: the documented ones; the ports, one of which each
+# sensor is given; and the sensors, whose arguments are the options of the config.
 _PUBLIC = ("__init__.py", "aio.py", "app.py", "boot.py", "client.py", "config.py", "errors.py")
-_PUBLIC_ROOM = "sensors/"
+_PUBLIC += ("log.py",)
+_PUBLIC_ROOMS = ("ports/", SENSORS)
 _LOOKS_AT_NAMES = frozenset({"globals", "locals", "vars", "dir", "eval", "exec"})
 
 _Position = tuple[int, int]  # line from 0, byte in it
@@ -262,5 +264,5 @@ def is_private(name: str) -> bool:
 
 
 def is_public(path: str) -> bool:
-    """Tell whether people call what that module of the firmware has, "net/wifi.py" for one."""
-    return path in _PUBLIC or path.startswith(_PUBLIC_ROOM)
+    """Tell whether people ask for what that module of the firmware has, "net/wifi.py" for one."""
+    return path in _PUBLIC or path.startswith(_PUBLIC_ROOMS)

@@ -6,13 +6,16 @@ board gets is made of a copy in which every module uses the same few names for w
 asks for. The copy has the same lines, so a traceback names file and line as ever.
 
 What is shortened, and how it is known that nobody asks for it:
-  1. Private names of a module (`_take`): not imported, not asked of a module (`failures._take`),
-     not in a string. Data gets words, see `_WORDS`; functions and classes `_1`, `_2`, ...
+  1. What a module keeps to itself (`_take`): not imported, not asked of a module
+     (`failures._take`), not in a string; also without an underscore, where the module is not one
+     of those that people ask (`name_scan.is_public`): then only the tools or tests, which have the
+     sources, do. Data gets words, see `_WORDS`; functions and classes `_1`, `_2`, ...
   2. Private attributes and methods (`self._left`): asked of `self` only, throughout the firmware,
      and set by the class or by one that it inherits from. Modules whose classes inherit from each
-     other share one set of short names, so that no attribute hides another.
-  3. Arguments, but for those of public functions in `_PUBLIC`, and for names that any call uses
-     as a keyword.
+     other share one set of short names, so that no attribute hides another. Not those of sensors:
+     a person's own sensor may inherit from them.
+  3. Arguments, but for those of public functions that people call, and for names that any call
+     uses as a keyword.
 A short name is in its module for one thing only. Everything else keeps its name: whatever is
 asked of another object (`port._machine`), of a name that is also a string, of a `const`, which
 leaves no name. A module is refused that looks at its own names (`globals()`), or in which a class
@@ -27,7 +30,7 @@ import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from .name_scan import NotShown, Scan, is_private
+from .name_scan import SENSORS, NotShown, Scan, is_private, is_public
 
 # Names that every MicroPython has in ROM, and that its .mpy files know by number: they cost
 # nothing. For what no traceback shows: arguments and data.
@@ -77,7 +80,8 @@ def shorten(sources: dict[str, bytes], kept: Iterable[str] = ()) -> dict[str, Sh
     for path, scan in scans.items():
         if families[path][0] not in attributes:
             family = [scans[other] for other in families[path]]
-            attributes[families[path][0]] = _short_attributes(family, needed)
+            free = family if not path.startswith(SENSORS) else []
+            attributes[families[path][0]] = _short_attributes(free, needed)
         variables = _short_variables(scan, needed | asked_by_getattr, keywords)
         own = attributes[families[path][0]]
         own = {name: own[name] for name in own if name in scan.attributes}
@@ -86,7 +90,7 @@ def shorten(sources: dict[str, bytes], kept: Iterable[str] = ()) -> dict[str, Sh
 
 
 def asked_for(source: bytes) -> set[str]:
-    """Return the private names of others that a file asks for, or overrides."""
+    """Return the names that a file asks others for, or overrides, and more."""
     found = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Attribute):
@@ -95,7 +99,7 @@ def asked_for(source: bytes) -> set[str]:
             found.add(node.name)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             found.add(node.value)
-    return {name for name in found if is_private(name)}
+    return found
 
 
 def _families(scans: dict[str, Scan]) -> dict[str, list[str]]:
@@ -148,12 +152,16 @@ def _short_variables(scan: Scan, needed: set[str], keywords: set[str]) -> dict[s
         if name in kept:
             continue
         if name in scan.module_level:
-            if is_private(name) and name not in needed:
+            if name not in needed and _keeps_to_itself(scan, name):
                 word = None if name in scan.functions else next(words, None)
                 found[name] = word or next(numbers)
         elif name in scan.arguments and name not in kept_arguments:
             found[name] = next(words, None) or next(numbers)
     return found
+
+
+def _keeps_to_itself(scan: Scan, name: str) -> bool:
+    return is_private(name) or not (is_public(scan.path) or name.startswith("__"))
 
 
 def _numbers(taken: Iterable[str]) -> Iterator[str]:
