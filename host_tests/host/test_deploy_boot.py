@@ -105,7 +105,7 @@ def start_of(*lines: str, own_main=False, boot_s=30.0, **changes) -> watch.Start
 @pytest.mark.parametrize(
     ("lines", "changes", "exit_code", "report", "words"),
     [
-        ([STARTED, ACCEPTED], {}, 0, "accepted", "first report is accepted (seq 1)"),
+        ([STARTED, ACCEPTED], {}, 0, "accepted", "first report was accepted, seq=1"),
         ([STARTED, failed("AuthError")], {}, 3, "failed", "first report failed: AuthError: beca"),
         ([STARTED, failed("DNSError")], {}, 4, "failed", "DNSError"),
         ([STARTED, failed("TLSError")], {}, 4, "failed", "TLSError"),

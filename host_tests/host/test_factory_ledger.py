@@ -59,7 +59,7 @@ def test_no_row_left_is_told_with_the_boards_that_are_begun(path):
         for mac in MACS[:3]:
             ledger.claim(mac, LIST)
         ledger.note(MACS[0], DONE)
-        with pytest.raises(Refused, match="2 boards are begun and not done"):
+        with pytest.raises(Refused, match="2 boards not finished"):
             ledger.claim(MACS[3], LIST)
 
 

@@ -122,7 +122,7 @@ def test_save_writes_over_nothing_and_nothing_where_nothing_waits(tmp_path):
     out = tmp_path / "out.jsonl"
     done = run("outbox", "--flash", tmp_path / "flash", "--save", out)
     assert (done.returncode, done.stdout) == (0, "")
-    assert "Nothing waits" in done.stderr
+    assert "No reading is waiting" in done.stderr
     assert not out.exists()
     fill_outbox(tmp_path / "flash2", 3)
     out.write_text("mine")
@@ -139,8 +139,8 @@ def test_readings_of_a_flash_without_a_config_have_no_device(tmp_path):
     out = tmp_path / "out.jsonl"
     done = run("outbox", "--flash", tmp_path / "flash", "--save", out)
     assert done.stdout == (
-        f"3 readings of a device without config.json are in {out}: "
-        f"stream {outbox.stream}, seq 1 to 3\n"
+        f"{out}: 3 readings of a device without config.json, "
+        f"outbox id {outbox.stream}, seq=1 to seq=3\n"
     )
     assert json.loads(out.read_text().splitlines()[0])["device"] is None
 

@@ -87,18 +87,18 @@ def test_line_that_the_firmware_writes_comes_back_whole():
     assert line.fields == {"why": "no 'answer' at all in time", "seq": "3", "empty": ""}
 
 
-def test_times_and_errors_are_said_in_words():
-    assert shown(ACCEPTED).endswith(
-        " I send   accepted: seq 17, in 412 ms, id 1882625801104255323"
-    )
+def test_pairs_are_as_in_the_log_and_long_times_also_in_words():
+    assert shown(ACCEPTED).endswith(" I send   accepted seq=17 ms=412 id=1882625801104255323")
     assert "AuthError: authentication refused, check (in order) the endpoint" in shown(FAILED)
-    assert shown(FAILED).endswith("pending 5, again in 15 min")
-    assert shown("9.000 D app sleeping ms=58000").endswith("sleeping: for 58 s")
+    assert shown(FAILED).endswith("pending=5 again_ms=900000 (15 min)")
+    assert shown("9.000 D app sleeping ms=58000").endswith("sleeping ms=58000 (58 s)")
     assert shown("9.000 E app crashed error=OSError reset_in_ms=10000").endswith(
-        "crashed: OSError, reset in 10 s"
+        "crashed: OSError reset_in_ms=10000 (10 s)"
     )
     year = shown("9.000 I clock set by NTP unix_ms=1763890867000")
-    assert ": 2025-11-23 " in year
+    assert " unix_ms=1763890867000 (2025-11-23 " in year
+    held = '0.001 W app held: not started file=hold note="" by="a person"'
+    assert shown(held).endswith(' held: not started file=hold note="" by="a person"')
 
 
 def test_line_that_is_too_long_is_wrapped_under_its_words():

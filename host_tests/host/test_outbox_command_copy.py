@@ -164,7 +164,7 @@ def test_list_that_is_cut_off_says_so_and_is_no_wider_than_it_is_told(tmp_path):
     assert (
         len([row for row in result.stdout.splitlines() if row.endswith(tuple("0123456789"))]) >= 7
     )
-    assert "113 newer ones wait too" in result.stderr
+    assert "113 newer ones are waiting too" in result.stderr
     assert "\x1b" not in result.output
 
 

@@ -1,15 +1,17 @@
 """What `linkpost provision` makes of answers: checked by the firmware, shown without secrets."""
 
 import json
+import re
+from types import SimpleNamespace
 
 import pytest
+from linkpost import sensor_types
 
 from tools.provision.answers import (
     IDENTITY,
     INTERVAL,
     WIFI,
     check,
-    hours_held,
     masked,
     problem_of,
     put,
@@ -17,6 +19,7 @@ from tools.provision.answers import (
     show_sensors,
     value_at,
 )
+from tools.provision.outage import outage_text
 
 GOOD = {
     "endpoint": "iot.example.com",
@@ -120,10 +123,18 @@ def test_password_stays_with_its_network_and_goes_with_another():
     assert config["wifi"] == {"ssid": "three"}
 
 
-def test_hours_are_said_for_what_the_outbox_holds():
+def test_outage_is_told_by_what_the_outbox_holds():
+    # 1,100,000 bytes less 8,192 for quarantine; 21 of {"temperature": 31.5} and 24 a reading.
     config = check({**GOOD, "outbox": {"max_bytes": 1_100_000}})
-    words = "an outage may last about 166 hours (10,000 readings, if each takes 110 bytes)"
-    assert hours_held(config, 0) == words
-    assert "10,000 readings" in hours_held(check(GOOD), 2_200_000)
-    assert hours_held(check(GOOD), 0) == ""
-    assert hours_held(check({**GOOD, "interval_s": 0}), 10**6) == ""
+    assert outage_text(config, 0) == "an outage may last about 404 hours (24,262 readings)"
+    assert "24,262 readings" in outage_text(check(GOOD), 2_200_000)
+    assert outage_text(check(GOOD), 0) == ""
+    assert outage_text(check({**GOOD, "interval_s": 0}), 10**6) == ""
+
+
+@pytest.mark.parametrize("kind", sorted({*sensor_types.TYPES, "user.soil"}))
+def test_outage_is_told_for_each_type_of_sensor(kind):
+    spec = {"type": kind, "name": "one"}
+    config = SimpleNamespace(interval_ms=60_000, outbox_max_bytes=10**6, sensors=[spec])
+    assert re.fullmatch(r"an outage may last about [\d,]+ hours \([\d,]+ readings\)",
+                        outage_text(config, 0))  # fmt: skip

@@ -73,7 +73,7 @@ def said(label, linkpost="0.1.0", config=CONFIG, is_held=False, outbox=None, **c
         ("heap", {}, "40 KB free of 80 KB, while the app is stopped"),
         ("flash", {}, "1,024 KB free of 2,048 KB"),
         ("outbox", {}, "37 waiting, 2 quarantined, 1 dropped"),
-        ("stream", {}, "9f2c41aa, next seq 121"),
+        ("outbox id", {}, "9f2c41aa next_seq=121"),
         ("outbox", {"outbox": Contents()}, "No outbox yet"),
         ("token", {}, "2 days 5 h old"),
         ("token", {"token_age_s": None}, "none: the board has not authenticated yet"),
@@ -106,7 +106,7 @@ def test_clock_is_shown_as_a_date():
         (None, "none since this boot"),
         (
             '11518.000 W send failed error=TLSError why="the server is not trusted" again_ms=9000',
-            "2 s ago, send: failed: TLSError: the server is not trusted, again in 9 s",
+            "2 s ago, send: failed: TLSError: the server is not trusted again_ms=9000",
         ),
         ("what no log line is", "what no log line is"),
     ],

@@ -439,7 +439,7 @@ def test_what_was_stopped_leaves_whole_images_and_is_gone_on_with(tmp_path, how)
             os.killpg(process.pid, how)  # as a terminal does
             _, errors = process.communicate(timeout=60)
             assert process.returncode == 130
-            assert "images are whole, and manifest.json says which" in errors
+            assert "images are complete, and manifest.json says which" in errors
             assert "Traceback" not in errors
         else:
             os.killpg(process.pid, how)
@@ -459,7 +459,7 @@ def test_what_was_stopped_leaves_whole_images_and_is_gone_on_with(tmp_path, how)
     done = run(*many(tmp_path, 120))
     assert done.returncode == 0, done.stderr
     if kept:
-        assert f"{len(kept)} of 120 images are there already" in done.stderr
+        assert f"{len(kept)} of 120 images exist already" in done.stderr
     check_whole(tmp_path, 120)
     for name, then in kept.items():
         assert (tmp_path / "out" / name).stat().st_mtime_ns == then

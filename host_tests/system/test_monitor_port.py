@@ -58,7 +58,7 @@ def test_monitor_in_a_terminal_goes_on_through_a_reset_and_leaves_the_board_runn
     with serial_board(tmp_path, usb=usb, config=config) as board:
         with linkpost_in_terminal("monitor", "--port", board.port) as terminal:
             terminal.wait_for("listening on")
-            terminal.wait_for("store  stored: seq 9, ")
+            terminal.wait_for("store  stored seq=9 ")
             assert board.notes == []  # connecting has not reset it
             board.press_reset()
             if usb == "native":
@@ -66,7 +66,7 @@ def test_monitor_in_a_terminal_goes_on_through_a_reset_and_leaves_the_board_runn
                 terminal.wait_for("is back")
             else:
                 terminal.wait_for("-- the board has restarted")
-            terminal.wait_for("store  stored: seq ")
+            terminal.wait_for("store  stored seq=")
             assert terminal.interrupt() == failures.INTERRUPTED
         assert "Traceback" not in terminal.text
         rows = [row for row in terminal.text.splitlines() if board.port not in row]

@@ -485,7 +485,7 @@ def test_ctrl_c_while_one_is_asked_for_names_it_and_the_same_command_goes_on(
         output, errors = process.communicate(timeout=20)
     assert process.returncode == 130
     assert f"stopped while {names[1]} was asked for" in errors
-    assert "the same command goes on" in errors
+    assert "the same command continues" in errors
     done = bench.run(names)
     assert done.returncode == 5
     assert len(bench.secrets()) == 2

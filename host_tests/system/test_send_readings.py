@@ -11,7 +11,7 @@ from filled_outbox import START_MS, fill_outbox
 from linkpost_command import DEVICE, run, start, write_config
 from tls_server import Authority, Peer
 
-FORGET = "--forget-through 17 --stream"
+FORGET = "--forget-through 17 --outbox-id"
 
 
 @pytest.fixture(scope="module")
@@ -69,8 +69,8 @@ def test_readings_arrive_as_a_board_would_have_sent_them_each_once(rescued):
     done = rescued.run()
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [
-        "12 of 12 readings are delivered",
-        f"Does the board live on? Then: linkpost outbox {FORGET} {rescued.outbox.stream}",
+        "12 of 12 readings delivered",
+        f"If the board is still in use: linkpost outbox {FORGET} {rescued.outbox.stream}",
     ]
     assert rescued.arrived_seqs() == list(range(6, 18))
     assert rescued.arrived()[0] == {
@@ -126,7 +126,7 @@ def test_ctrl_c_says_how_far_it_is(rescued, emulator):
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=20)
     assert process.returncode == 130
-    assert "of 12 readings are delivered; the same command goes on" in errors
+    assert "of 12 readings delivered; the same command continues" in errors
     emulator.clear_faults()
     assert rescued.run().returncode == 0
 
@@ -154,8 +154,8 @@ def test_reading_that_is_refused_for_its_own_sake_is_named_and_the_others_arrive
     emulator.fault(endpoint="topic", kind="code", code=10001, times=1)
     done = rescued.run()
     assert done.returncode == 5
-    assert "11 of 12 readings are delivered, 1 refused\n" in done.stdout
-    assert "seq 6: refused: param error" in done.stdout
+    assert "11 of 12 readings delivered, 1 refused\n" in done.stdout
+    assert "seq=6 refused: param error" in done.stdout
     assert rescued.arrived_seqs() == list(range(7, 18))
 
 
@@ -223,7 +223,7 @@ def test_readings_of_nobody_known_go_as_the_configs_device_and_that_is_said(resc
     write_lines(rescued, [{**line, "device": None} for line in lines_of(rescued)])
     done = rescued.run()
     assert done.returncode == 0
-    assert f"they go as {DEVICE}'s" in done.stderr
+    assert f"sending them as {DEVICE}'s" in done.stderr
 
 
 BAD_LINES = {

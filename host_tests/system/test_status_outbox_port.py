@@ -124,7 +124,7 @@ def test_readings_are_saved_from_a_board_and_forgotten_only_when_told(tmp_path, 
         ours = ("--port", board.port)
         saved = run("outbox", "--save", out, *ours)
         assert saved.returncode == failures.DONE, saved.stderr
-        assert f" readings of {linkpost_command.DEVICE} are in {out}" in saved.stdout
+        assert f"{out}: 3" in saved.stdout
         # At each start the app has taken one more, behind those.
         seqs = [json.loads(line)["seq"] for line in out.read_text().splitlines()]
         assert len(seqs) >= 300
@@ -135,21 +135,21 @@ def test_readings_are_saved_from_a_board_and_forgotten_only_when_told(tmp_path, 
 
         other = forget(107, "--yes", "--stream", "00000000")
         assert other.returncode == failures.USAGE
-        assert "nothing was forgotten" in other.stderr
-        assert "nothing was forgotten" in forget(10_000, "--yes").stderr
+        assert "nothing was deleted" in other.stderr
+        assert "nothing was deleted" in forget(10_000, "--yes").stderr
         assert "asks first" in forget(107).stderr
         done = forget(107, "--yes", "--stream", filled.stream)
         assert done.returncode == failures.DONE, done.stderr
-        assert f"Forgotten: 100 waiting readings (stream {filled.stream}, seq 8 to 107)" in (
+        assert f"Deleted: 100 waiting readings (outbox id {filled.stream}, seq=8 to seq=107)" in (
             done.stdout
         )
         assert asked(board, "outbox", "--limit", 2)["readings"][0]["seq"] == 108
-        assert "what waits begins with seq 108" in forget(107, "--yes").stdout
+        assert "the oldest waiting reading is seq=108" in forget(107, "--yes").stdout
         with linkpost_in_terminal("outbox", "--forget-through", 108, *ours) as terminal:
-            terminal.answer("Let the board forget 1 waiting", "n")
+            terminal.answer("Delete 1 waiting", "n")
             assert terminal.end() == failures.INTERRUPTED
         with linkpost_in_terminal("outbox", "--forget-through", 109, *ours) as terminal:
-            terminal.answer("Let the board forget 2 waiting", "y")
+            terminal.answer("Delete 2 waiting", "y")
             assert terminal.end() == failures.DONE, terminal.text
         assert asked(board, "outbox", "--limit", 2)["readings"][0]["seq"] == 110
 

@@ -25,6 +25,7 @@ from ..firmware.board_files import OWNED_FOLDERS, anchors, files_for
 from ..firmware.boards import board_of_build
 from ..firmware.config_check import CHECKED, CONFIG
 from ..terminal import failures, next_step
+from ..terminal.counting import count
 from ..terminal.failures import CommandError
 from ..usb import heap_words, options
 from ..usb.board import BoardLost, Identity, OnBoardError, UsbBoard
@@ -217,7 +218,7 @@ class _Deployment:
             for path in kept:
                 del on_board[path]
             if kept:
-                _note("the CA of an earlier --ca stays on the board; --no-ca takes it off")
+                _note("the CA of an earlier --ca stays on the board; --no-ca removes it")
         plan = deploy_plan.plan(self._files, on_board, keeps_main=self._keeps_main)
         if not plan.is_empty:
             self._check_room(plan)
@@ -228,9 +229,6 @@ class _Deployment:
             for path in plan.remove:
                 _note(f"removed {path}")
             self._copy(plan)
-            self._compare()
-            if plan.writes_main:
-                self._write(MAIN, self._files[MAIN])
         if self._checked and board.read(CHECKED) != self._checked:
             board.write(CHECKED, self._checked, atomic=True)
         if self._keeps_main:
@@ -246,17 +244,19 @@ class _Deployment:
             raise self._full(f"about {missing // 1024 + 1} KB are missing. Nothing was written")
 
     def _copy(self, plan: Plan) -> None:
-        total = sum(len(data) for data in plan.copy.values())
-        with Progress(total, len(plan.copy)) as progress:
+        main = {MAIN: self._files[MAIN]} if plan.writes_main else {}
+        sizes = [len(data) for data in (plan.copy | main).values()]
+        with Progress(sum(sizes), len(sizes)) as progress:
             for path, data in plan.copy.items():
-                progress.start(path, len(data))
+                self._write(path, data, progress)
+            self._compare()
+            for path, data in main.items():
                 self._write(path, data, progress)
 
-    def _write(self, path: str, data: bytes, progress: Progress | None = None) -> None:
+    def _write(self, path: str, data: bytes, progress: Progress) -> None:
+        progress.start(path, len(data))
         try:
-            self._board.write(
-                path, data, atomic=path == MAIN, progress=progress.advance if progress else None
-            )
+            self._board.write(path, data, atomic=path == MAIN, progress=progress.advance)
         except OnBoardError as error:
             if error.errno != _NO_SPACE:
                 raise
@@ -273,7 +273,7 @@ class _Deployment:
         if wrong:
             raise CommandError(
                 f"{', '.join(wrong)} arrived damaged. Deploy again, with another USB cable if it "
-                "stays so",
+                "happens again",
                 failures.NO_BOARD,
             )
 
@@ -286,8 +286,9 @@ class _Deployment:
 
     def _full(self, what: str) -> CommandError:
         return CommandError(
-            f"The board's flash is full: {what}. Make room (linkpost outbox shows what waits; "
-            "user/ holds your own files) or lower outbox.max_bytes, and deploy again",
+            f"The board's flash is full: {what}. Make room (linkpost outbox lists "
+            "waiting readings; user/ holds your own files) or lower outbox.max_bytes, and deploy "
+            "again",
             failures.NO_BOARD,
         )
 
@@ -295,7 +296,7 @@ class _Deployment:
         """After a failure: let a board that was not changed run on, else say how it stands."""
         if self._is_changing:
             _note(
-                "the board is deployed in part: it starts to its REPL, and its config and "
+                "the deploy is incomplete: the board starts to its REPL; its config and "
                 f"readings are untouched. Repeat: {self._again('deploy')}"
             )
         elif not isinstance(error, BoardLost):
@@ -314,9 +315,9 @@ def _chosen(port: str | None) -> str:
 
 
 def _summary(done: dict[str, Any], start: Start) -> str:
-    parts = [f"{len(done['copied'])} files copied", f"{done['unchanged']} unchanged"]
+    parts = [f"{count(len(done['copied']), 'file')} copied", f"{done['unchanged']:,} unchanged"]
     if done["removed"]:
-        parts.append(f"{len(done['removed'])} removed")
+        parts.append(f"{len(done['removed']):,} removed")
     if done["kept_main"]:
         parts.append("your own main.py kept (--replace-main replaces it)")
     return f"linkpost {done['version']} is on {done['port']}: {', '.join(parts)}; {start.words}"

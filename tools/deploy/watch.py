@@ -78,7 +78,7 @@ def judge(
         return _ended(first, own_main)
     if first.accepted:
         seq = first.accepted.fields.get("seq")
-        words = f"it runs, and its first report is accepted (seq {seq})"
+        words = f"it runs, and its first report was accepted, seq={seq}"
         return Start(words, DONE, True, ACCEPTED)
     if first.send_failure:
         words = f"the first report failed: {first.send_failure}"

@@ -20,6 +20,7 @@ from ..flash.firmware_cache import firmware_for, firmware_from
 from ..image.command import configs_of
 from ..register.registration import HOST
 from ..terminal import failures
+from ..terminal.counting import count
 from ..terminal.failures import CommandError
 from ..usb.serial_ports import plugged_in
 from .bench import Job, Station, join_all
@@ -278,7 +279,9 @@ def _standing(ledger: Ledger, devices: list[Triple]) -> str:
     begun = [entry for entry in entries if entry.state != DONE]
     done = f"{len(entries) - len(begun)} done, {len(begun)} begun"
     # Named by their MACs there is no list, and so no end.
-    text = f"{len(devices)} devices: {done}, {len(devices) - len(entries)} free" if keys else done
+    text = done
+    if keys:
+        text = f"{count(len(devices), 'device')}: {done}, {len(devices) - len(entries)} free"
     shown = ", ".join(f"{entry.device} on {entry.mac}" for entry in begun[:5])
     return text + (f" (begun: {shown}{', ...' if len(begun) > 5 else ''})" if begun else "")
 

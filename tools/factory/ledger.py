@@ -28,6 +28,7 @@ from typing import Any, Self
 
 from ..client.devices_csv import Triple
 from ..files import locked_file
+from ..terminal.counting import count
 from ..terminal.failures import CommandError
 
 CLAIMED = "claimed"
@@ -159,7 +160,7 @@ class Ledger:
         begun = [e for e in self._by_mac.values() if e.state != DONE and e.device in keys]
         raise Refused(
             f"no row is left for the board {mac}; nothing was written."
-            + (f" {len(begun)} boards are begun and not done: plug those in" if begun else "")
+            + (f" {count(len(begun), 'board')} not finished: connect those" if begun else "")
         )
 
     def _append(self, state: str, mac: str, device: str, details: dict[str, Any]) -> None:

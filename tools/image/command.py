@@ -16,6 +16,7 @@ from ..firmware.user_files import read_user_files
 from ..flash.firmware_cache import firmware_from
 from ..flash.firmware_image import look_inside
 from ..terminal import failures
+from ..terminal.counting import count
 from .build import (
     Layout,
     base_image,
@@ -78,7 +79,7 @@ def image(
     For the ESP32 family a .bin for esptool, for a Pico a .uf2 for its drive. The images hold the
     devices' secrets and nothing else does; manifest.json has their hashes and what to type,
     labels.csv what a label printer wants: name, product key, and the device name as QR text.
-    Ctrl-C leaves whole images, and the same command goes on.
+    Ctrl-C leaves whole images, and the same command continues.
 
     \b
     Example: linkpost image RPI_PICO_W --config template.json
@@ -101,7 +102,7 @@ def image(
     with Job(out, layout, base, tasks, _facts(layout)) as job:
         job.run()
         entries = job.entries
-    many = "1 image" if len(entries) == 1 else f"{len(entries):,} images"
+    many = count(len(entries), "image")
     print(f"{many}, manifest.json and labels.csv are in {out}: {_contents(layout)}")
     first = "" if layout.micropython else f"linkpost flash {board.name}, then "
     print(f"Next: {first}{_command(layout, entries[0]['file'] if len(entries) == 1 else 'FILE')}")

@@ -119,19 +119,20 @@ class Job:
         try:
             with counted("images", total, total - len(left)) as counter:
                 if total - len(left):
-                    counter.note(f"{total - len(left):,} of {total:,} images are there already")
+                    counter.note(f"{total - len(left):,} of {total:,} images exist already")
                 try:
                     self._make_all(left, counter)
                 except KeyboardInterrupt:
                     counter.note(
-                        f"stopped: {len(self._entries):,} of {total:,} images are whole, and "
-                        "manifest.json says which; the same command goes on"
+                        f"stopped: {len(self._entries):,} of {total:,} images are complete, and "
+                        "manifest.json says which; the same command continues"
                     )
                     raise
         except OSError as error:
             raise CommandError(
                 f"--out: cannot write to {self._common.folder}: {error.strerror}. "
-                f"{len(self._entries):,} of {total:,} images are whole; the same command goes on"
+                f"{len(self._entries):,} of {total:,} images are complete; the same command "
+                "continues"
             ) from error
         finally:
             with contextlib.suppress(OSError):
@@ -182,7 +183,7 @@ class Job:
         if stored * more > free:
             raise CommandError(
                 f"--out: {self._common.folder} has no room for {more:,} more images: make room, "
-                "and the same command goes on"
+                "and the same command continues"
             )
 
     # -- the folder -------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ _INDENT = len("09:41:07 I sensor ")
 _STYLES = {"D": "dim", "I": "", "W": "yellow", "E": "bold red"}
 # The phrases by which a person sees that all is well.
 _GOOD = ("accepted", "up", "set by NTP", "set by the platform", "started")
+_LONG_MS = 10_000  # from here on a time is also shown in words
 _TRACEBACK = "Traceback (most recent call last)"
 
 
@@ -98,9 +99,7 @@ def as_text(heard: Heard, width: int | None = None) -> Text:
         shown.append(f"{clock}-- the board has restarted\n", style="cyan")
     style = _STYLES[line.level]
     phrase = "green" if line.level == "I" and line.phrase in _GOOD else style
-    details = ", ".join(in_words(line))
-    text = f"{line.phrase}: {details}" if details else line.phrase
-    rows = _wrapped(text, width)
+    rows = _wrapped(without_level(line), width)
     shown.append(clock, style="dim")
     shown.append(f"{line.level} ", style=style)
     shown.append(f"{line.area:6} ", style=style or "cyan")
@@ -117,30 +116,21 @@ def _wrapped(text: str, width: int | None) -> list[str]:
     return textwrap.wrap(text, width - _INDENT, break_on_hyphens=False) or [text]
 
 
-def in_words(line: LogLine) -> list[str]:
-    """Return the pairs as people say them: `again_ms=900000` is "again in 15 min"."""
+def without_level(line: LogLine) -> str:
+    """Return phrase, error and pairs of a line, as in the log; long times also in words."""
     fields = dict(line.fields)
-    words = []
-    error = fields.pop("error", None)
-    why = fields.pop("why", None)
-    if error and why:
-        words.append(f"{error}: {why}")
-    elif error or why:
-        words.append(error or why or "")
-    for name, value in fields.items():
-        words.append(_pair(line.phrase, name, value))
-    return words
+    found = [fields.pop(name) for name in ("error", "why") if fields.get(name)]
+    text = ": ".join([line.phrase, *found])
+    return " ".join([text, *(_pair(name, value) for name, value in fields.items())])
 
 
-def _pair(phrase: str, name: str, value: str) -> str:
+def _pair(name: str, value: str) -> str:
+    pair = f'{name}="{value}"' if " " in value or not value else f"{name}={value}"
     if not value.isdigit():
-        return f"{name} {value}"
+        return pair
     number = int(value)
     if name == "unix_ms":
-        return f"{datetime.fromtimestamp(number / 1000).astimezone():%Y-%m-%d %H:%M:%S}"
-    if name == "ms":
-        return f"{'for' if phrase == 'sleeping' else 'in'} {duration(number)}"
-    if name.endswith("_ms"):
-        label = name[: -len("_ms")].replace("_", " ")
-        return f"{label if label.endswith(' in') else f'{label} in'} {duration(number)}"
-    return f"{name} {value}"
+        return f"{pair} ({datetime.fromtimestamp(number / 1000).astimezone():%Y-%m-%d %H:%M:%S})"
+    if (name == "ms" or name.endswith("_ms")) and number >= _LONG_MS:
+        return f"{pair} ({duration(number)})"
+    return pair

@@ -89,7 +89,7 @@ def outbox(
             raise click.UsageError("--forget-through is for a board, and goes alone")
         return forget.forget_through(port, wait_s, forget_through, stream, yes)
     if stream is not None or yes:
-        raise click.UsageError("--stream and --yes go with --forget-through")
+        raise click.UsageError("--outbox-id and --yes go with --forget-through")
     if save is not None:
         if quarantined:
             raise click.UsageError("--save writes waiting readings: leave --quarantined out")
@@ -147,9 +147,9 @@ def _show(found: Contents, readings: list[Reading], quarantined: bool) -> None:
         print(f"linkpost: {note}", file=sys.stderr)
     print(summary(found))
     if found.stream is not None:
-        print(f"Stream {found.stream}, next seq {found.next_seq}.")
+        print(f"outbox id {found.stream} next_seq={found.next_seq}")
     if quarantined and found.quarantined > len(readings):
-        print(f"Of the quarantined readings the newest {len(readings)} are kept.")
+        print(f"The newest {len(readings)} of the quarantined readings are kept.")
     if not readings:
         return
     console = Console()
@@ -159,7 +159,7 @@ def _show(found: Contents, readings: list[Reading], quarantined: bool) -> None:
         print(*_rows(reading, width), sep="\n")
     left = found.pending - len(readings)
     if not quarantined and left > 0:
-        print(f"{left:,} newer ones wait too: --limit 0 lists all.", file=sys.stderr)
+        print(f"{left:,} newer ones are waiting too: --limit 0 lists all.", file=sys.stderr)
 
 
 def summary(found: Contents) -> str:

@@ -1,4 +1,4 @@
-"""`linkpost outbox --forget-through`: a board forgets readings that are delivered from a file."""
+"""`linkpost outbox --forget-through`: delete readings of a board that a file has."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from ..terminal import failures
+from ..terminal.counting import count
 from ..terminal.failures import CommandError
 from ..usb.board import UsbBoard
 from ..usb.paused_board import paused_board
@@ -28,7 +29,7 @@ _linkpost_tell(repr((_linkpost_o.stream,_linkpost_o.next_seq,_linkpost_o.pending
 def forget_through(
     port: str | None, wait_s: float, seq: int, stream: str | None, yes: bool
 ) -> int:
-    """Let the board forget its waiting readings up to `seq`, once the person says so.
+    """Delete the board's waiting readings up to `seq`, after asking.
 
     Args: stream: refuse where the board's outbox is another one; yes: do not ask.
     Raises: CommandError.
@@ -41,30 +42,30 @@ def forget_through(
         there, next_seq, pending = _outbox(board)
         if stream is not None and stream != there:
             raise CommandError(
-                f"the board's stream is {there}, not {stream}: these are other readings, and "
-                "nothing was forgotten"
+                f"the board's outbox id is {there}, not {stream}: these are other readings, and "
+                "nothing was deleted"
             )
         oldest = next_seq - pending
         if seq >= next_seq:
             raise CommandError(
-                f"--forget-through {seq}: the board's newest reading is {next_seq - 1}; nothing "
-                "was forgotten"
+                f"--forget-through {seq}: the board's newest reading is seq={next_seq - 1}; "
+                "nothing was deleted"
             )
         if seq < oldest:
-            print(f"Nothing to forget: what waits begins with seq {oldest}.")
+            print(f"Nothing to delete: the oldest waiting reading is seq={oldest}.")
             return failures.DONE
-        count = seq - oldest + 1
-        what = f"{count:,} waiting readings (stream {there}, seq {oldest} to {seq})"
+        what = count(seq - oldest + 1, "waiting reading")
+        what += f" (outbox id {there}, seq={oldest} to seq={seq})"
         if not yes and not click.confirm(
-            f"Let the board forget {what}? Only a file has them then", err=True
+            f"Delete {what} from the board? Only a file has them then", err=True
         ):
-            print("Nothing was forgotten.", file=sys.stderr)
+            print("Nothing was deleted.", file=sys.stderr)
             return failures.INTERRUPTED
         _, _, left = _outbox(board, f"_linkpost_o.acknowledge({seq})\n_linkpost_o.sync()\n")
-    print(f"Forgotten: {what}. {left:,} wait.")
+    print(f"Deleted: {what}. {left:,} are still waiting.")
     return failures.DONE
 
 
 def _outbox(board: UsbBoard, action: str = "") -> tuple[Any, ...]:
-    # Said twice it does no more than once, which is what `ask_value` wants.
+    # Repeating it changes nothing, as `ask_value` requires.
     return board.ask_value(_OPEN + action + _TELL)

@@ -12,18 +12,19 @@ from rich.console import Console
 from ..files import whole_file
 from ..firmware.outbox_copy import Contents, Files, look_into
 from ..terminal import failures
+from ..terminal.counting import count
 from ..terminal.failures import CommandError
 from . import saved_readings
 
 
 def save(source: Files, file: Path, as_json: bool) -> int:
-    """Write all that waits to a new file, whole or not at all; return the exit code.
+    """Write all waiting readings to a new file, whole or not at all; return the exit code.
 
     Raises: CommandError where the file is there already, or cannot be written.
     """
     if file.exists():
         raise CommandError(f"--save: {file} is there already: give a new name")
-    with Console(stderr=True).status("looking") as status:
+    with Console(stderr=True).status("reading the outbox") as status:
         found = look_into(
             source,
             sys.maxsize,
@@ -35,21 +36,21 @@ def save(source: Files, file: Path, as_json: bool) -> int:
         print(f"linkpost: {note}", file=sys.stderr)
     if found.pending > len(found.waiting):
         left = found.pending - len(found.waiting)
-        print(f"linkpost: {left:,} more can not be read", file=sys.stderr)
+        print(f"linkpost: {left:,} more cannot be read", file=sys.stderr)
     if not found.waiting:
-        print("Nothing waits: no file was written.", file=sys.stderr)
+        print("No reading is waiting: no file was written.", file=sys.stderr)
         return failures.DONE
-    saved = saved_readings.Saved(device, _stream_of(found), found.waiting)
+    saved = saved_readings.Saved(device, _outbox_id(found), found.waiting)
     _write(file, saved_readings.encode(saved))
     first, last = found.waiting[0].seq, found.waiting[-1].seq
     if as_json:
-        count = len(found.waiting)
         facts = {"device": device, "stream": saved.stream, "first": first, "last": last}
-        print(json.dumps({**facts, "count": count, "file": str(file)}))
+        print(json.dumps({**facts, "count": len(found.waiting), "file": str(file)}))
         return failures.DONE
+    whose = device or "a device without config.json"
     print(
-        f"{len(found.waiting):,} readings of {device or 'a device without config.json'} are in "
-        f"{file}: stream {saved.stream}, seq {first} to {last}"
+        f"{file}: {count(len(found.waiting), 'reading')} of "
+        f"{whose}, outbox id {saved.stream}, seq={first} to seq={last}"
     )
     return failures.DONE
 
@@ -65,11 +66,11 @@ def _device_of(source: Files) -> str | None:
     return "/".join(names) if all(isinstance(name, str) for name in names) else None
 
 
-def _stream_of(found: Contents) -> str:
+def _outbox_id(found: Contents) -> str:
     # Where the id was lost a new one was made while looking: another one each time, so the same
     # readings saved twice would not be known as the same.
     if found.stream is None:
-        raise CommandError("the outbox has readings and no stream: its flash is damaged")
+        raise CommandError("the outbox has readings but no id: its flash is damaged")
     return found.stream
 
 

@@ -21,7 +21,6 @@ _STAND_IN = {
 # give too much away.
 _ENDING_FROM = 16
 _ENDING = 4
-_READING_BYTES = 110  # one reading of a few values, on flash
 
 
 @dataclass(frozen=True)
@@ -171,17 +170,3 @@ def masked(config: dict[str, Any]) -> dict[str, Any]:
         if isinstance(network, dict) and network.get("password"):
             network["password"] = "(set)"  # noqa: S105  what is shown for one
     return shown
-
-
-def hours_held(config: Any, free_bytes: int) -> str:
-    """Return how long an outage may last, in words; "" where that cannot be said."""
-    interval_ms = config.interval_ms
-    room = config.outbox_max_bytes or free_bytes // 2
-    if not interval_ms or not room:
-        return ""
-    readings = room // _READING_BYTES
-    hours = readings * interval_ms // 3_600_000
-    return (
-        f"an outage may last about {hours:,} hours "
-        f"({readings:,} readings, if each takes {_READING_BYTES} bytes)"
-    )

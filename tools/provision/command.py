@@ -30,7 +30,6 @@ from .answers import (
     WIFI,
     Question,
     check,
-    hours_held,
     masked,
     problem_of,
     put,
@@ -38,6 +37,9 @@ from .answers import (
     show_sensors,
     value_at,
 )
+from .outage import outage_text
+
+_BLOCK_BYTES = 4096  # of littlefs: what a file takes is a multiple
 
 
 @click.command()
@@ -106,8 +108,9 @@ def provision(
         if existing != config:
             _drop_foreign_ca(board, existing, config, ca)
             write_config(board, dump_config(config), checked)
-        _report(config, board.port, who.free_bytes)
-        lacks = who.linkpost is not None and _lacks_files(board, who, config, ca)
+        files = files_for(config, chip=who.chip or "", native_digests=who.native_digests, ca=ca)
+        _report(config, board.port, _free_for_files(board, who, files))
+        lacks = who.linkpost is not None and _lacks(board, files)
         for name in _absent_sensors(board, config):
             _note(f"{name} is not on the board yet: mpremote cp {name.rpartition('/')[2]} :user/")
         if has_radio and not config.get("wifi"):
@@ -305,15 +308,22 @@ def _write_file(out: Path, config: dict[str, Any], yes: bool) -> None:
 def _report(config: dict[str, Any], where: str, free_bytes: int) -> None:
     print(f"config.json on {where}:")
     print(json.dumps(masked(config), indent=2, ensure_ascii=False))
-    held = hours_held(check(config), free_bytes)
+    held = outage_text(check(config), free_bytes)
     if held:
         print(held[0].upper() + held[1:])
 
 
-def _lacks_files(board: UsbBoard, who: Identity, config: dict[str, Any], ca: Path | None) -> bool:
+def _lacks(board: UsbBoard, files: dict[str, bytes]) -> bool:
     """Tell whether this config needs a file that is not on the board: of the firmware, or a CA."""
-    needed = files_for(config, chip=who.chip or "", native_digests=who.native_digests, ca=ca)
-    return not needed.keys() <= board.files("main.py", *OWNED_FOLDERS).keys()
+    return not files.keys() <= board.files("main.py", *OWNED_FOLDERS).keys()
+
+
+def _free_for_files(board: UsbBoard, who: Identity, files: dict[str, bytes]) -> int:
+    """Return the bytes that are free, or the outbox's already, once the firmware is there."""
+    free = who.free_bytes + sum(board.files("outbox").values())
+    if who.linkpost is None:
+        free -= sum(-(-len(data) // _BLOCK_BYTES) * _BLOCK_BYTES for data in files.values())
+    return max(0, free)
 
 
 def _absent_sensors(board: UsbBoard, config: dict[str, Any]) -> list[str]:

@@ -125,7 +125,7 @@ def _run(work: Registering, names: list[str], counter: Counter) -> list[str]:
         if work.is_lost(asked):
             counter.note(f"stopped while {asked} was asked for: it may be lost. Reset it in the "
                          "console, then use --again")  # fmt: skip
-        counter.note("stopped; the same command goes on")
+        counter.note("stopped; the same command continues")
         raise
     except CommandError:
         for line in failed:

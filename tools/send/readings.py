@@ -1,8 +1,8 @@
 """`linkpost send --readings`: readings that were rescued are delivered, as their device.
 
 What was accepted stands in FILE.sent, beside the file, and on the disk, before the next one is
-sent: so the same command goes on after whatever has ended it. One that was accepted and not
-written down any more is sent twice; a receiver tells by (stream, seq), as of a board.
+sent: so the same command continues after whatever has ended it. One that was accepted and not
+written down any more is sent twice; a receiver tells by outbox id and seq, as of a board.
 """
 
 from __future__ import annotations
@@ -55,7 +55,9 @@ def send_readings(
         left = [one for one in saved.readings if one.seq not in sent.seqs]
         with counted("delivered", len(saved.readings), len(sent.seqs)) as counter:
             if saved.device is None:
-                counter.note(f"whose readings these are is not known: they go as {device}'s")
+                counter.note(
+                    f"the file does not say whose readings these are: sending them as {device}'s"
+                )
             client = _client(config, ca)
             work = _Delivery(client, config, topic or config.topic, saved.stream, sent, counter)
             try:
@@ -67,17 +69,17 @@ def send_readings(
                 client.close()
         print(_standing(sent, len(saved.readings)))
         for seq, why in sent.refused.items():
-            print(f"seq {seq}: refused: {why}")
+            print(f"seq={seq} refused: {why}")
         if refused:
             raise CommandError(
-                f"{len(refused)} readings are refused ({refused[-1][1]}), and none after them was "
-                "accepted: check the topic in the console and --topic, then run it again",
+                f"{len(refused)} readings were refused ({refused[-1][1]}), and none after them "
+                "was accepted: check the topic in the console and --topic, then run it again",
                 failures.REFUSED,
             )
     last = saved.readings[-1].seq
     print(
-        "Does the board live on? Then: linkpost outbox "
-        f"--forget-through {last} --stream {saved.stream}"
+        "If the board is still in use: linkpost outbox "
+        f"--forget-through {last} --outbox-id {saved.stream}"
     )
     return failures.REFUSED if sent.refused else failures.DONE
 
@@ -85,8 +87,8 @@ def send_readings(
 def _standing(sent: Sent, total: int) -> str:
     accepted = len(sent.seqs) - len(sent.refused)
     more = f", {len(sent.refused):,} refused" if sent.refused else ""
-    end = "" if len(sent.seqs) == total else "; the same command goes on"
-    return f"{accepted:,} of {total:,} readings are delivered{more}{end}"
+    end = "" if len(sent.seqs) == total else "; the same command continues"
+    return f"{accepted:,} of {total:,} readings delivered{more}{end}"
 
 
 class Sent:
@@ -223,7 +225,7 @@ class _Delivery:
                 if throttled:
                     first, longest = _THROTTLED_FIRST_S, _THROTTLED_LONGEST_S
                 pause_s = growing_pause(self._failures, first, longest)
-                self._counter.note(f"seq {reading.seq}: {error}; again in {pause_s:.0f} s")
+                self._counter.note(f"seq={reading.seq} {error}; again in {pause_s:.0f} s")
                 time.sleep(pause_s)
                 continue
             self._failures = 0

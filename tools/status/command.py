@@ -11,7 +11,7 @@ import click
 
 from ..firmware.outbox_copy import Contents, look_into
 from ..monitor.log_line import parse_log_line
-from ..monitor.view import in_words
+from ..monitor.view import without_level
 from ..outbox.command import summary
 from ..provision.answers import masked
 from ..terminal import failures
@@ -126,7 +126,7 @@ def rows(
         ("your code", heap_words.left(found.heap, found.free_at_rest)),
         ("flash", f"{who.free_bytes // 1024:,} KB free of {who.total_bytes // 1024:,} KB"),
         ("outbox", summary(outbox)),
-        ("stream", f"{outbox.stream}, next seq {outbox.next_seq}" if outbox.stream else "none"),
+        ("outbox id", f"{outbox.stream} next_seq={outbox.next_seq}" if outbox.stream else "none"),
         ("token", _token(found)),
         ("clock", _clock(found, now_ms)),
         ("Wi-Fi", _wifi(found, config)),
@@ -159,8 +159,8 @@ def _trouble(found: BoardStatus) -> str:
     line = parse_log_line(found.trouble)
     if line is None:
         return found.trouble
-    words = ": ".join(filter(None, (line.phrase, ", ".join(in_words(line)))))
-    return f"{duration(max(0, found.uptime_ms - line.uptime_ms))} ago, {line.area}: {words}"
+    ago = duration(max(0, found.uptime_ms - line.uptime_ms))
+    return f"{ago} ago, {line.area}: {without_level(line)}"
 
 
 def _token(found: BoardStatus) -> str:

@@ -6,6 +6,8 @@ import contextlib
 import json
 import time
 
+from ...terminal.counting import count as count
+
 _LONGEST_SHOWN = 32 * 1024  # bytes of a payload; the export has the rest
 
 # What to do about a refusal; the platform's own reason says what was wrong.
@@ -50,11 +52,6 @@ def local_time(time_ms: int) -> str:
     """Return the local date and time, to the millisecond."""
     second = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(time_ms / 1000))
     return f"{second}.{time_ms % 1000:03d}"
-
-
-def count(number: int, thing: str) -> str:
-    """Return "1 reading", "2 readings"."""
-    return f"{number:,} {thing}" + ("" if number == 1 else "s")
 
 
 def codes(refused: dict[int, int]) -> str:
