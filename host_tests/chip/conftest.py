@@ -19,6 +19,7 @@ from tools.chip import cache
 
 HERE = Path(__file__).parent
 ALL = os.environ.get("LINKPOST_CHIP") == "all"
+_FOLDER = "host_tests/chip"  # as make test-chip gives it
 _FILES_TEST = "test_files_of_the_chip_are_here"
 
 _record = progress.Record(Path("build/chip/passed.json"))
@@ -47,12 +48,12 @@ def pytest_runtest_call(item: pytest.Item):
     if HERE not in item.path.parents:
         yield
         return
-    progress.chip_ms = 0.0
+    progress.begin()
     began = time.monotonic()
     outcome = yield
     wall_s = time.monotonic() - began
     if ALL and outcome.excinfo is None:
-        _record.note(item.nodeid, progress.chip_ms, wall_s)
+        _record.note(item.nodeid, wall_s)
 
 
 def pytest_terminal_summary(terminalreporter) -> None:
@@ -62,5 +63,7 @@ def pytest_terminal_summary(terminalreporter) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    if ALL and exitstatus == 0:
+    chosen = session.config.option
+    is_whole = not (chosen.keyword or chosen.markexpr) and session.config.args == [_FOLDER]
+    if ALL and is_whole and exitstatus == 0:
         _record.close()

@@ -121,6 +121,11 @@ class PortedChip:
     heard: bytearray
 
     @property
+    def operations_at_reset(self) -> int:
+        """Flash operations from power on to the latest reset, where `tell_operations`."""
+        return self.board.operations_at_reset
+
+    @property
     def console(self) -> str:
         return bytes(self.heard).decode(errors="replace")
 

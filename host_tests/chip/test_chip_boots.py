@@ -7,7 +7,7 @@ import linkpost_command
 import pytest
 from emulator_process import DEVICE_NAME, PRODUCT_KEY, EmulatorProcess
 
-from host_tests.chip import cuts
+from host_tests.chip import cuts, progress
 from host_tests.chip.desk import WIFI, Desk, chip_on_port, readings
 from tools.chip import flash
 from tools.virtual_board import supervisor
@@ -17,6 +17,7 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(3000)]
 DEVICE = f"{PRODUCT_KEY}/{DEVICE_NAME}"
 CUTS = 40
 LEAST_OF_EACH = 5
+PARTS = 8
 OLD_FIRMWARE = Path(__file__).parent / "firmware_0_1_0.zip"
 
 
@@ -52,22 +53,43 @@ def phases(tmp_path_factory, emulator):
     return cuts.Cuts(tmp_path_factory.mktemp("phases"), emulator).phases()
 
 
-@pytest.mark.parametrize("part", range(8))
-def test_power_cuts_at_flash_operations_of_every_kind(tmp_path, emulator, phases, part):
+@pytest.fixture(scope="module")
+def chosen(phases):
+    """The operations that are cut: spread evenly, and enough of each kind."""
     chosen = cuts.spread(phases, CUTS, LEAST_OF_EACH)
     assert len(chosen) >= CUTS
     for phase in (cuts.BOOT, cuts.APPEND, cuts.SEGMENT, cuts.ACKNOWLEDGE, cuts.TOKEN):
         assert sum(phases[number - 1] == phase for number in chosen) >= LEAST_OF_EACH, phase
+    return chosen
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_power_cuts_at_flash_operations_of_every_kind(tmp_path, emulator, phases, chosen, part):
     cut = cuts.Cuts(tmp_path, emulator)
-    for number in chosen[part::8]:
-        print(f"cut at flash operation {number} of {len(phases)}: {phases[number - 1]}")
+    for number in chosen[part::PARTS]:
         cut.check(number)
+        progress.tell(f"cut at flash operation {number} of {len(phases)}: {phases[number - 1]}")
 
 
-@pytest.mark.parametrize("operation", [3, 30, 90, 160, 230])
-def test_deploy_whose_power_is_cut_is_repaired_by_the_next(tmp_path, emulator, operation):
+@pytest.fixture(scope="module")
+def deploy_operations(tmp_path_factory, emulator):
+    """How many flash operations a whole deploy makes, up to the reset into what it deployed."""
+    desk = Desk(tmp_path_factory.mktemp("deploy"))
+    put_config_only(desk, emulator)
+    with chip_on_port(desk, tell_operations=True) as board:
+        done = deploy(board, emulator)
+        assert done.returncode == 0, (done.stderr, board.console)
+        return board.operations_at_reset
+
+
+@pytest.mark.parametrize("part", range(LEAST_OF_EACH))
+def test_deploy_whose_power_is_cut_is_repaired_by_the_next(
+    tmp_path, emulator, deploy_operations, part
+):
+    operation = 3 + part * (deploy_operations - 6) // (LEAST_OF_EACH - 1)
     desk = Desk(tmp_path)
     config = put_config_only(desk, emulator)
+    before = len(readings(emulator, DEVICE))
     with chip_on_port(desk, cut_at=operation) as board:
         done = deploy(board, emulator)
         assert done.returncode == 7, (done.stderr, board.notes)
@@ -76,7 +98,8 @@ def test_deploy_whose_power_is_cut_is_repaired_by_the_next(tmp_path, emulator, o
         done = deploy(board, emulator)
         assert done.returncode == 0, (done.stderr, board.console)
     assert desk.files()["config.json"] == config
-    assert readings(emulator, DEVICE)
+    assert len(readings(emulator, DEVICE)) > before
+    progress.tell(f"cut at flash operation {operation} of {deploy_operations}: deploy")
 
 
 def test_board_with_0_1_0_is_upgraded_in_the_field(tmp_path, emulator):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from host_tests.chip import progress
 from host_tests.chip.desk import Desk
 from tools.chip import flash, node
 from tools.chip.process import ChipProcess
@@ -44,6 +45,7 @@ def run(folder, **options):
         board.off()
         while (event := board.next_event(30)) and "end" not in event:
             pass
+        progress.add_chip_ms(board.chip_ms)
         return output, event
 
 
@@ -75,6 +77,7 @@ def test_heap_is_what_was_asked_for_beside_the_stand_ins(tmp_path):
             repl = ChipRepl(board, notes.append)
             repl.enter()
             output, _ = repl.run(b"import gc; gc.collect(); print(gc.mem_free())")
+            progress.add_chip_ms(board.chip_ms)
         free[heap] = int(output)
         kept, wanted, _ = map(int, notes[0].split())
         assert wanted == (heap or 0)
@@ -98,6 +101,7 @@ def test_board_that_has_given_up_on_a_peer_answers_at_once(tmp_path):
         for _ in range(5):
             assert repl.run(b"print(1)") == (b"1\r\n", b"")
         assert time.monotonic() - began < 8  # it was 2 s for each
+        progress.add_chip_ms(board.chip_ms)
 
 
 @pytest.mark.no_files

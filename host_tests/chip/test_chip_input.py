@@ -8,6 +8,7 @@ from emulator_process import DEVICE_NAME, DEVICE_SECRET, PRODUCT_KEY
 from firmware_files import firmware_of
 from tls_server import Authority
 
+from host_tests.chip import progress
 from host_tests.chip.desk import WIFI
 from tools.chip import cache, flash, node
 from tools.firmware.boards import find_board
@@ -30,6 +31,7 @@ def chip(*arguments, **variables):
     """Run `linkpost board chip` to its end; return its exit code and what it said."""
     with linkpost_command.start_module("tools", "board", "chip", *arguments, **variables) as one:
         output, errors = one.communicate(timeout=90)
+    progress.add_told(errors)
     ours = [line for line in errors.splitlines() if line.startswith("linkpost: ")]
     assert ours or "Traceback" not in errors, errors
     return one.returncode, output, errors.strip()

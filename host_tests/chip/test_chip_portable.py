@@ -27,7 +27,7 @@ def test_portable_file_on_the_chip(path):
     for name, what in outcome.tests.items():
         counts[what] = counts.get(what, 0) + 1
         if what != portable_files.PASSED:
-            print(f"{path.name} {name}: {what}")
+            progress.tell(f"{name}: {what}")
     COUNTS.parent.mkdir(parents=True, exist_ok=True)
     COUNTS.write_text(json.dumps({**_counts(), path.stem: counts}, indent=1))
     assert not failed, "\n".join(f"{name}: {text}" for name, text in failed.items())
@@ -40,5 +40,5 @@ def test_nine_in_ten_portable_tests_pass_on_the_chip():
     for one in counts.values():
         for what, count in one.items():
             total[what] = total.get(what, 0) + count
-    print(", ".join(f"{count} {what}" for what, count in total.items()))
+    progress.tell(", ".join(f"{count} {what}" for what, count in total.items()))
     assert total[portable_files.PASSED] >= LEAST * sum(total.values()), total

@@ -9,6 +9,7 @@ import linkpost_command
 import pytest
 from emulator_process import DEVICE_NAME, PRODUCT_KEY, EmulatorProcess
 
+from host_tests.chip import progress
 from host_tests.chip.desk import WIFI, readings
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]
@@ -48,6 +49,8 @@ def test_stopped_in_the_middle_of_its_writes_the_board_goes_on(tmp_path, how):
             assert time.monotonic() < end, "the emulator runs on"
             time.sleep(0.1)
         done = linkpost_command.run(*command(tmp_path, emulator, "--reports", 5), timeout_s=200)
+        for one in (errors, done.stderr):
+            progress.add_told(one)
         assert done.returncode == 0, done.stderr
         seqs = [reading["seq"] for reading in readings(emulator, DEVICE)]
         assert set(seqs) >= {1, 2, 3, 4}, json.dumps(seqs)

@@ -47,6 +47,8 @@ class ChipOnPort:
         self._back_at: float | None = None
         self._board: ChipProcess | None = None
         self._chip_ms = 0.0
+        self._operations = 0
+        self.operations_at_reset = 0  # of the flash, where they are told
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._reader, False)
 
@@ -113,7 +115,10 @@ class ChipOnPort:
             if "console" in event:
                 self._heard(event["console"])
                 self.port.write(event["console"])
+            elif "operation" in event:
+                self._operations = event["operation"]
             elif "reset" in event:
+                self.operations_at_reset = self._operations
                 self._reset(board)
             elif "end" in event:
                 self._note(f"no power: {event['end']}")
