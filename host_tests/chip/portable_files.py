@@ -57,25 +57,49 @@ def files() -> list[Path]:
 
 def run_file(path: Path, on_output: Callable[[bytes], None] = lambda data: None) -> Outcome:
     """Run one file's tests on a fresh chip. Args: on_output is given what comes, as it comes."""
-    source = path.read_text()
-    outcome = Outcome(skipped=_skips(ast.parse(source)))
-    names = tests_of(path)
-    _run(outcome, {path.stem: source}, [(path.stem, name) for name in names], on_output)
-    left = [name for name in names if outcome.tests.get(name, DOES_NOT_FIT) == DOES_NOT_FIT]
-    if left:
-        alone = {f"t{number}": _only(source, name) for number, name in enumerate(left)}
-        for (module, text), name in zip(alone.items(), left, strict=True):
-            # A boot for each: what one leaves, the next has not to live with.
-            _run(outcome, {module: text}, [(module, name)], on_output)
+    chip_ms = 0.0
+
+    def boot(modules: dict[str, str], tests: list[tuple[str, str]]) -> tuple[bytes, str]:
+        nonlocal chip_ms
+        output, why, ms = _boot(modules, tests, on_output)
+        chip_ms += ms
+        return output, why
+
+    outcome = outcome_of(path, boot)
+    outcome.chip_ms = chip_ms
     return outcome
 
 
-def _run(
-    outcome: Outcome,
+def outcome_of(
+    path: Path, boot: Callable[[dict[str, str], list[tuple[str, str]]], tuple[bytes, str]]
+) -> Outcome:
+    """Return what became of a file's tests; what does not fit is tried again alone.
+
+    Args: boot: runs (modules by name, tests as (module, name)) after a boot of its own: what one
+    leaves, the next has not to live with. Returns what RUNNER printed, and what it ended with.
+    """
+    source = path.read_text()
+    outcome = Outcome(skipped=_skips(ast.parse(source)))
+    names = tests_of(path)
+
+    def run(modules: dict[str, str], tests: list[tuple[str, str]]) -> None:
+        output, why = boot(modules, tests)
+        outcome.tests.update(
+            parse(output.decode(errors="replace"), [name for _, name in tests], why)
+        )
+
+    run({path.stem: source}, [(path.stem, name) for name in names])
+    left = [name for name in names if outcome.tests[name] == DOES_NOT_FIT]
+    for number, name in enumerate(left):
+        run({f"t{number}": _only(source, name)}, [(f"t{number}", name)])
+    return outcome
+
+
+def _boot(
     modules: dict[str, str],
     tests: list[tuple[str, str]],
     on_output: Callable[[bytes], None],
-) -> None:
+) -> tuple[bytes, str, float]:
     with tempfile.TemporaryDirectory(prefix="linkpost-portable-") as folder:
         path = Path(folder) / "flash"
         flash.refresh(path, {**firmware_modules(), **test_modules(modules)})
@@ -83,16 +107,17 @@ def _run(
             watch = _Watch(board, on_output)
             repl = ChipRepl(board, on_event=watch.look)
             repl.enter()
-            script = RUNNER + f"\nrun({tests!r})\n".encode()
             output = b""
             try:
-                output, error = repl.run(script, _FILE_TIMEOUT_S, watch.take)
+                output, error = repl.run(script(tests), _FILE_TIMEOUT_S, watch.take)
             except CommandError as stopped:
                 output, error = repl.heard, str(stopped).encode()
-            outcome.chip_ms += board.chip_ms
-    names = [name for _, name in tests]
-    why = error.decode(errors="replace")
-    outcome.tests.update(parse(output.decode(errors="replace"), names, why))
+            return output, error.decode(errors="replace"), board.chip_ms
+
+
+def script(tests: list[tuple[str, str]]) -> bytes:
+    """Return what runs these tests, as (module, name), at a raw REPL."""
+    return RUNNER + f"\nrun({tests!r})\n".encode()
 
 
 def parse(output: str, names: list[str], why: str = "") -> dict[str, str]:
