@@ -105,8 +105,18 @@ def live(
         with desk.repl(heap=heap, tls_on_host=True) as repl:
 
             def step(script: str) -> str:
+                heard = ""
+
+                def look(data: bytes) -> None:
+                    # An App without memory tries again and again: it is not waited for.
+                    nonlocal heard
+                    heard += data.decode(errors="replace")
+                    show(data)
+                    if any(word in heard for word in _OUT_OF_MEMORY) and heard.endswith("\n"):
+                        raise OutOfMemory(heard[-600:])
+
                 try:
-                    output, error = repl.run(script.encode(), _STAGE_S, show)
+                    output, error = repl.run(script.encode(), _STAGE_S, look)
                 except CommandError as stopped:
                     text = repl.heard.decode(errors="replace")
                     raise OutOfMemory(f"{text[-600:]} {stopped}") from stopped

@@ -75,7 +75,9 @@ def test_fetch_of_a_uf2_whose_name_tells_no_version_says_how_to_name_it(tmp_path
 
 
 @no_files
-@pytest.mark.parametrize("content", [b"\0" * 100, b"\0" * 16384, b""])
+@pytest.mark.parametrize(
+    "content", [b"\0" * 100, b"\0" * 16384, b""], ids=["small", "zeros", "empty"]
+)
 def test_fetch_of_what_is_no_boot_rom_says_what_one_is(tmp_path, empty_cache, content):
     path = tmp_path / "rom.bin"
     path.write_bytes(content)

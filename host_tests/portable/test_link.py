@@ -406,9 +406,9 @@ def test_link_ntp_is_asked_again_on_time_over_thirty_days():
         for hour in range(30 * 24):
             for ms, asks in ((290_000, 0), (1_110_000, 1), (2_200_000, 1)):
                 world.chip.advance(ms)
-                asked = len(world.server.questions)
+                world.server.questions.clear()  # all of them do not fit a chip's heap
                 assert world.link.step()
-                assert len(world.server.questions) - asked == asks, (hour, ms)
+                assert len(world.server.questions) == asks, (hour, ms)
             world.log.said.clear()
 
     on_both(test, answers=False)
