@@ -61,7 +61,7 @@ fuzz: setup  ## Fuzz what reads what others wrote; SECONDS=600 for ten minutes a
 
 deploy-cuts: setup  ## A deploy cut at every byte (hours); CUTS=257 for every 257th (minutes)
 	LINKPOST_DEPLOY_CUTS=$(or $(CUTS),all) $(BIN)/python -m pytest --timeout=100000 \
-		host_tests/system/test_deploy_cable.py
+		host_tests/deploy/test_deploy_cable.py
 
 audit: setup  ## Known vulnerabilities of what is pinned (asks the internet)
 	$(BIN)/pip-audit --require-hashes --disable-pip -r requirements.txt

@@ -23,11 +23,11 @@ from pathlib import Path
 
 import pytest
 
-from host_tests.byte_code import write_byte_code
+from host_tests.shared.byte_code import write_byte_code
 
 ROOT = Path(__file__).parent.parent
 PORTABLE = Path(__file__).parent / "portable"
-_RUNNER = Path(__file__).parent / "micropython_runner.py"
+_RUNNER = Path(__file__).parent / "shared" / "micropython_runner.py"
 _PROCESS_TIMEOUT_S = 100  # under pytest's own, so that the output so far is shown
 
 

@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))  # as pytest finds these
+sys.path.insert(0, str(Path(__file__).parent / "shared"))  # as pytest finds these
 
 from console_browser import DESKTOP, PHONE, launch  # noqa: E402
 from emulator_client import RawClient, auth_fields, encode_auth, encode_publish  # noqa: E402

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from host_tests import byte_code
+from host_tests.shared import byte_code
 from tools.chip import flash
 from tools.chip.process import ChipProcess
 from tools.chip.repl import ChipRepl

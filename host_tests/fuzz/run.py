@@ -15,7 +15,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from host_tests.interruptible import end_quietly, workers
+from host_tests.shared.interruptible import end_quietly, workers
 
 _ROOT = Path(__file__).parent.parent.parent
 CORPUS = Path(__file__).parent / "corpus"

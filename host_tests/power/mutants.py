@@ -10,8 +10,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from host_tests.interruptible import workers
 from host_tests.power.scripts import CHIPS, FIRMWARE, cut
+from host_tests.shared.interruptible import workers
 
 _STORAGE = Path("linkpost/storage")
 

@@ -17,7 +17,6 @@ import argparse
 import os
 import sys
 
-from host_tests.interruptible import end_quietly, workers
 from host_tests.power.mutants import catch_all
 from host_tests.power.scripts import (
     CHIPS,
@@ -28,6 +27,7 @@ from host_tests.power.scripts import (
     starve,
     starved_calls,
 )
+from host_tests.shared.interruptible import end_quietly, workers
 
 # First cuts of a scenario that get second ones, where not all do.
 BOUNDED = 3

@@ -11,7 +11,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from host_tests.byte_code import write_byte_code
+from host_tests.shared.byte_code import write_byte_code
 
 HERE = Path(__file__).parent
 FIRMWARE = HERE.parent.parent / "firmware"

@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 _HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(_HERE.parent), str(_HERE.parent.parent)]  # as pytest finds these
+sys.path[:0] = [str(_HERE.parent / "shared"), str(_HERE.parent.parent)]  # as pytest finds these
 sys.path.append(str(_HERE.parent.parent / "firmware"))
 
 from emulator_process import TRIPLE, EmulatorProcess  # noqa: E402

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
+sys.path.insert(0, str(Path(__file__).parent.parent / "shared"))
 
 from client_process import ClientProcess
 from own_network import NOT_HERE, bring_loopback_up, questions, silent_name_server

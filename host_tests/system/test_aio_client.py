@@ -15,7 +15,7 @@ from emulator_process import EmulatorProcess
 PK, DN, SECRET = "a1B2c3D4e5F", "sensor01", "canary0123456789abcdef0123456789"
 DEVICE = f"{PK}/{DN}"
 TOPIC = f"/{PK}/{DN}/user/update"
-_DRIVER = Path(__file__).parent.parent / "aio_driver.py"
+_DRIVER = Path(__file__).parent.parent / "shared" / "aio_driver.py"
 
 
 @pytest.fixture(scope="module")

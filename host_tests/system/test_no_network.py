@@ -30,7 +30,13 @@ pytestmark = pytest.mark.skipif(shutil.which("unshare") is None, reason="no unsh
 
 def run_alone(folder, *command, timeout_s):
     """Run a command without a network; return how it went, what was counted, the events."""
-    runner = ["unshare", "-rmn", sys.executable, HERE.parent / "loopback_only.py", folder]
+    runner = [
+        "unshare",
+        "-rmn",
+        sys.executable,
+        HERE.parent / "shared" / "loopback_only.py",
+        folder,
+    ]
     with Audit(folder / "audit.jsonl") as audit:
         done = subprocess.run(
             [*runner, *command],

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import transport_probe
 
-from host_tests.byte_code import write_byte_code
+from host_tests.shared.byte_code import write_byte_code
 
 ROOT = Path(__file__).parent.parent.parent
 RUNTIMES = ["cpython", "micropython"]

@@ -15,7 +15,7 @@ from emulator_process import DEVICE_NAME, DEVICE_SECRET, PRODUCT_KEY
 
 from tools.virtual_board import runtimes
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 DEVICE = f"{PRODUCT_KEY}/{DEVICE_NAME}"
 
 both_runtimes = pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 _DRIVER = Path(__file__).parent / "client_driver.py"
 _ANSWER_TIMEOUT_S = 60
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-_ROOT = Path(__file__).parent.parent
+_ROOT = Path(__file__).parent.parent.parent
 _WAIT_S = 60.0
 _PATIENCE_S = 5.0
 _CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")

@@ -145,8 +145,8 @@ def calls(path: Path, function: str) -> list[str]:
     ("module", "function", "what"),
     [
         ("rules.py", "_is_hmac", "sign"),
-        ("guard.py", "_admit", "_password"),
-        ("guard.py", "_has_session", "_session"),
+        ("access.py", "_admit", "_password"),
+        ("access.py", "_has_session", "_session"),
     ],
 )
 def test_signature_password_and_session_go_through_compare_digest(module, function, what):

@@ -9,7 +9,7 @@ import tokenize
 
 import pytest
 
-from host_tests.byte_code import names_asked_for
+from host_tests.shared.byte_code import names_asked_for
 from tools.firmware import board_files, name_scan, short_names
 from tools.firmware.mpy import compile_mpy
 

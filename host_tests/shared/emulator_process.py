@@ -18,7 +18,7 @@ from pathlib import Path
 
 from tools.soak.lasting_port import lasting_port
 
-_ROOT = Path(__file__).parent.parent
+_ROOT = Path(__file__).parent.parent.parent
 _START_S = 30.0
 _STOP_S = 15.0
 _API_S = 30.0

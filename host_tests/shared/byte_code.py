@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tools.firmware import board_files, short_names
 
-_HERE = Path(__file__).parent
+_HERE = Path(__file__).parent.parent
 _ASKING = ("portable", "contract", "power", "system")
 
 
