@@ -101,12 +101,12 @@ class Connection:
         self.connects += 1
         self.phase = HANDSHAKE
 
-    def request(self, source, length):
+    def request(self, data):
         self.answered = False
         self._sending = self._coming = b""
         if self.phase == CLOSED:
             yield from self.connect()
-        yield from self.send(((source, length),))
+        yield from self.send(((data, len(data)),))
 
     def send(self, pieces):
         for source, length in pieces:

@@ -334,12 +334,26 @@ def test_request_of_the_longest_of_everything_fits():
         topic = "/" + "t" * 127
         client.publish(topic, b"x")
         client.publish(topic, bytes(131_072))
-        assert len(client._buffer) == 2048
         assert connection.sent[0].startswith(b"POST /auth HTTP/1.1\r\n")
         for sent, length in ((connection.sent[1], 1), (connection.sent[2], 131_072)):
             head, _, body = sent.partition(b"\r\n\r\n")
             assert head.endswith(b"password: " + b"t" * 512 + b"\r\nContent-Length: %d" % length)
             assert len(body) == length
+
+
+def test_reply_is_taken_in_pieces_that_a_small_heap_has_room_for():
+    # Twice 2 KB in one piece was more than a heap of 81,920 bytes had left at a long head.
+    connection = Connection(_token(), _accepted())
+    asked = []
+    receive = connection.receive
+
+    def watched(view):
+        asked.append(len(view))
+        return (yield from receive(view))
+
+    connection.receive = watched
+    Client(_config(), Port(), Tokens(), connection, Log()).publish(TOPIC, b"x")
+    assert 0 < max(asked) <= 1024, asked
 
 
 def test_bad_topics_are_config_errors():

@@ -257,14 +257,6 @@ def test_head_that_never_ends_is_refused_at_its_limit_and_not_kept():
         assert peer.at < 4096 + 2 * step
 
 
-def test_reply_is_taken_in_pieces_that_a_small_heap_has_room_for():
-    # Twice 2 KB in one piece was more than a heap of 81,920 bytes had left at a long head.
-    for head in (b"HTTP/1.1 200\r\n", b"HTTP/1.1 200\r\nTransfer-Encoding: chunked\r\n"):
-        peer = Peer(head + b"X: %s\r\n" % (b"y" * 80) * 20 + b"\r\n" + b"0\r\nX: y")
-        refuses(peer)
-        assert 0 < peer.asked <= 1024, peer.asked
-
-
 def test_body_without_length_ends_with_the_close():
     data = b"HTTP/1.1 200 OK\r\n\r\n" + BODY
     for step in (1, 4096):

@@ -10,7 +10,7 @@ import os
 import sys
 import time
 
-import linkpost.net.connection
+import linkpost.net.connecting
 from linkpost.app import App
 from linkpost.client import Client
 from linkpost.config import Config
@@ -122,9 +122,9 @@ class Board:
 
     def _try(self, order, seq, call):
         self.port.begin(order.get("jump_ms", 0))
-        names = linkpost.net.connection.socket
+        names = linkpost.net.connecting.socket
         if "names_ms" in order:
-            linkpost.net.connection.socket = SilentNames(order["names_ms"])
+            linkpost.net.connecting.socket = SilentNames(order["names_ms"])
         start = self.port.uptime_ms()
         answer = {"seq": seq, "error": None, "words": "", "ours": True}
         try:
@@ -134,12 +134,12 @@ class Board:
             answer["words"] = str(error)
             answer["ours"] = isinstance(error, LinkpostError)
             answer["retry"] = getattr(error, "retry", None)
-        linkpost.net.connection.socket = names
+        linkpost.net.connecting.socket = names
         answer["ms"] = self.port.uptime_ms() - start
         answer["longest_ms"] = self.port.longest_ms
         answer["silenced_ms"] = self.port.silenced_ms
         connection = self.client._connection
-        answer["open"] = connection.phase != 0 or connection._socket is not None
+        answer["open"] = connection.phase != 0 or connection.socket is not None
         answer["pending"] = self.app.pending
         answer["lost"] = self.app.dropped + self.app.quarantined
         return answer

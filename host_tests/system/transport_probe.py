@@ -99,7 +99,7 @@ def run(spec):
         known = isinstance(error, (NetworkError, TLSError))
         result["errno"] = error.errno if known else None
         result["started"] = connection.answered
-        result["open"] = connection.phase > 0 or connection._socket is not None
+        result["open"] = connection.phase > 0 or connection.socket is not None
     result["ms"] = port.uptime_ms() - start
     result["feeds"] = port.feeds
     result["longest_ms"] = port.longest_ms
@@ -135,11 +135,9 @@ def _request(connection, spec):
         body = Payload(length, spec.get("fault"))
     else:
         head += b"x" * length
-    # The head counts only up to its length; what lies behind it must not leave.
-    buffer = bytearray(head + b"behind")
     gc.collect()
     try:
-        yield from connection.request(buffer, len(head))
+        yield from connection.request(head)
         if body is not None:
             yield from streaming.send(connection, body, length)
         reply = yield from read(connection.receive, bytearray(2048))

@@ -17,6 +17,7 @@ firmware.enable_imports()
 import tls  # noqa: E402
 from linkpost.aio import Client  # noqa: E402
 from linkpost.errors import LinkpostError  # noqa: E402, F401  for the boards
+from linkpost.net import connecting  # noqa: E402
 from linkpost.net.connection import Connection  # noqa: E402
 
 _READ = 1  # what the client yields: select.POLLIN
@@ -56,15 +57,22 @@ class _Connection(Connection):
         self.context = self._shared
         return super().connect(untrusted)
 
-    def _resolve(self) -> list[Any]:
-        # A board asks at each connect, and waits; a thousand in one loop must not.
-        try:
-            return list(_resolved(self.host, self._port_number))
-        except OSError:
-            return super()._resolve()  # the board's own error
-
     def fileno(self) -> int:
-        return self._socket.fileno()
+        return self.socket.fileno()
+
+
+_resolve_as_a_board = connecting.resolve
+
+
+def _resolve(connection: Any) -> list[Any]:
+    # A board asks at each connect, and waits; a thousand in one loop must not.
+    if isinstance(connection, _Connection):
+        with contextlib.suppress(OSError):  # then the board's own error
+            return list(_resolved(connection.host, connection.port_number))
+    return _resolve_as_a_board(connection)
+
+
+connecting.resolve = _resolve
 
 
 class Publisher(Client):

@@ -124,19 +124,16 @@ class Registrar:
         connection = Connection(
             config.host, config.port_number, self._port, lambda: MemoryAnchors(self._anchors)
         )
-        request = bytearray(
-            (
-                f"POST /auth/register/device HTTP/1.1\r\nHost: {config.host_header}\r\n"
-                "Content-Type: application/x-www-form-urlencoded\r\nConnection: close\r\n"
-                f"Content-Length: {len(body)}\r\n\r\n"
-            ).encode()
-            + body
+        head = (
+            f"POST /auth/register/device HTTP/1.1\r\nHost: {config.host_header}\r\n"
+            "Content-Type: application/x-www-form-urlencoded\r\nConnection: close\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n"
         )
 
         def steps() -> Iterator[int]:
             yield from connection.connect()
             # Until this is over, a part of the request is the most that can have left.
-            yield from connection.request(request, len(request))
+            yield from connection.request(head.encode() + body)
             self.has_sent = True
             return (yield from read(connection.receive, bytearray(_REPLY_BYTES)))
 

@@ -26,8 +26,6 @@ Rules:
 import errno
 import gc
 import io
-import select
-import socket
 
 from micropython import const
 
@@ -44,23 +42,9 @@ _HANDSHAKE = const(2)
 _SENDING = const(3)
 _SENT = const(4)
 
-# Each message of the handshake is a write: without this the second waits for the ACK of the first.
-# The same numbers on lwIP and every desktop; the unix port has no names for them.
-_IPPROTO_TCP = const(6)
-_TCP_NODELAY = const(1)
-# Of a connect under way. Numbers differ by chip, names do not; EWOULDBLOCK is Windows' word.
-_WOULD_BLOCK = getattr(errno, "EWOULDBLOCK", errno.EAGAIN)
-_NOT_YET = (errno.EINPROGRESS, errno.EAGAIN, errno.ENOTCONN, _WOULD_BLOCK)
 # mbedTLS reads a record in two. The longest flight of an honest peer is 5 records, so a call that
 # is cut short costs one more poll and nothing else.
 _READS = const(16)
-_NAME_MS = const(15_000)  # two name servers that do not answer
-# Memory for TLS, bytes, without a root loaded: what `wrap_socket` and handshake cannot do without,
-# and what is comfortable. Measured on a plain ESP32.
-_LEAST_BLOCK = const(17_000)
-_LEAST_FREE = const(33_000)
-_GOOD_BLOCK = const(24_000)
-_GOOD_FREE = const(56_000)
 
 
 class Gate(io.IOBase):
@@ -79,23 +63,20 @@ class Gate(io.IOBase):
         if self.left == 0:
             return None  # as if nothing were there yet
         self.left -= 1
-        try:
-            return self._socket.readinto(buffer)
-        except BaseException as error:
-            return self._number_of(error)
+        return self._through(self._socket.readinto, buffer)
 
     def write(self, buffer):
-        try:
-            return self._socket.write(buffer)
-        except BaseException as error:
-            return self._number_of(error)
+        return self._through(self._socket.write, buffer)
 
-    def _number_of(self, error):
-        # MicroPython's OSError has whatever came first as its errno.
-        if isinstance(error, OSError) and isinstance(error.errno, int):
-            return -error.errno
-        self.raised = error
-        return -errno.EIO
+    def _through(self, call, buffer):
+        try:
+            return call(buffer)
+        except BaseException as error:
+            # MicroPython's OSError has whatever came first as its errno.
+            if isinstance(error, OSError) and isinstance(error.errno, int):
+                return -error.errno
+            self.raised = error
+            return -errno.EIO
 
     def ioctl(self, want, value):
         return 0  # the connection closes the socket itself, and polls it
@@ -109,10 +90,11 @@ class Connection:
     None, and `keep(name)`, called when that root has verified and was not the first to be tried.
 
     phase     how far it has come: 0 closed, 1 connecting, 2 handshake, 3 sending, 4 sent
+    socket, poller   what is open of TCP, for `connecting`
     kept      it has carried a request, and can carry another
     answered  a byte of the reply to what was sent last has come
     context   the TLS context with one root, or None; root, which of them in the order of trying,
-              root_name and context_bytes, what it took, belong to it (`trust`)
+              root_name and context_bytes, what it took, belong to it (`connecting`)
     tight     (free bytes, largest block or None) before the handshake, where that is less than
               comfortable; else None
     Memory: 250 bytes and the context's 3 to 5 KB; mbedTLS' 23 KB, and 10 more in the handshake.
@@ -120,18 +102,14 @@ class Connection:
 
     def __init__(self, host: str, port_number: int, port, anchors):
         self.host = host
-        self.phase = _CLOSED
-        self.kept = self.answered = False
-        self.tight = None
-        self._port_number = port_number
+        self.port_number = port_number
         self.port = port
         self.anchors = anchors
-        self.context = None
-        self.context_bytes = 0
-        self.root = 0  # which of them is loaded, or to be loaded
-        self.root_name = None
-        self._socket = self._tls = self._gate = self._poll = None
-        self._threshold = None
+        self.phase = _CLOSED
+        self.kept = self.answered = False
+        self.tight = self.context = self.root_name = None
+        self.context_bytes = self.root = 0
+        self.socket = self.poller = self._tls = self._gate = self._threshold = None
 
     def connect(self, untrusted=None):
         """Yield until TCP stands and TLS is set up; the name is resolved first, which blocks.
@@ -140,80 +118,22 @@ class Connection:
         Raises: DNSError, NetworkError, TLSError.
         """
         try:
-            self._be_quiet()
-            if self.context is None or untrusted is not None:
-                load("net.trust").load_root(self, untrusted)
-            self._look_at_memory()
-            error = None
-            # A name may have an IPv6 address where only IPv4 is served, and the other way round.
-            for address in self._resolve():
-                self._close_sockets()
-                try:
-                    self._socket = socket.socket(address[0], socket.SOCK_STREAM)
-                    self._socket.setblocking(False)
-                    self._socket.setsockopt(_IPPROTO_TCP, _TCP_NODELAY, 1)
-                    self._socket.connect(address[-1])
-                except OSError as raised:
-                    if raised.errno not in _NOT_YET:
-                        error = raised
-                        continue
-                self._poll = select.poll()
-                self._poll.register(self._socket, _WRITE)
-                self.phase = _CONNECTING
-                while not self.poll(_WRITE, 0):
-                    yield _WRITE
-                # Boards have no getsockopt, and not every chip flags a failed connect: reading
-                # tells. rp2 says "writable" while still connecting; then the ClientHello waits.
-                try:
-                    if self._socket.recv(1) == b"":
-                        error = OSError(errno.ECONNRESET, "closed")
-                        continue
-                except OSError as raised:
-                    if raised.errno not in _NOT_YET:
-                        error = raised
-                        continue
-                self._gate = Gate(self._socket)
-                # Of CPython's sockets the gate can make no stream; OpenSSL refuses floods itself.
-                below = self._gate if hasattr(self._socket, "readinto") else self._socket
-                try:
-                    self._tls = self.context.wrap_socket(
-                        below, server_hostname=self.host, do_handshake_on_connect=False
-                    )
-                except (OSError, ValueError) as raised:
-                    raise self._explained(raised)
-                self.phase = _HANDSHAKE
-                return
-            raise _failure("network_error", error, self.host)
-        except MemoryError as raised:
-            raise self._explained(raised)
+            yield from load("net.connecting").connect(self, untrusted)
+            self._gate = Gate(self.socket)
+            # Of CPython's sockets the gate can make no stream; OpenSSL refuses floods itself.
+            below = self._gate if hasattr(self.socket, "readinto") else self.socket
+            self._tls = self.context.wrap_socket(  # type: ignore[attr-defined]
+                below, server_hostname=self.host, do_handshake_on_connect=False
+            )
+            self.phase = _HANDSHAKE
+        except (OSError, ValueError, MemoryError) as error:
+            raise self._explained(error)
         except BaseException:
             self.close()
             raise
 
-    def _resolve(self):
-        # It blocks: no chip offers another way, and no deadline ends it. Two name servers that
-        # are silent take 14 s on rp2, longer than its watchdog; the port keeps that fed.
-        port = self.port
-        port.feed_for(_NAME_MS)
-        try:
-            return socket.getaddrinfo(self.host, self._port_number, 0, socket.SOCK_STREAM)
-        except (OSError, ValueError) as error:  # ValueError: CPython, of what cannot be a name
-            raise _failure("dns_error", error, self.host)
-        finally:
-            port.feed_for(0)
-            port.feed()
-
-    def _look_at_memory(self):
-        self.tight = None
-        memory = self.port.tls_memory()
-        free, block = memory[0] + self.context_bytes, memory[1]
-        if free < _LEAST_FREE or (block is not None and block < _LEAST_BLOCK):
-            raise _failure("no_memory", self.host, None, memory)
-        if free < _GOOD_FREE or (block is not None and block < _GOOD_BLOCK):
-            self.tight = memory
-
-    def request(self, source, length: int):
-        """Yield until the first `length` bytes of `source` are sent; connect where it is closed.
+    def request(self, data):
+        """Yield until those bytes are sent; connect where it is closed.
 
         What is up to 4096 bytes leaves in one record. Raises: as `connect` and `send`, one error
         where no root vouches for the peer.
@@ -224,7 +144,7 @@ class Connection:
             if self.phase == _CLOSED:
                 yield from self.connect(untrusted)
             try:
-                yield from self.send(((source, length),))
+                yield from self.send(((data, len(data)),))
                 return
             except TLSError as error:
                 if error.reason != "untrusted":
@@ -330,12 +250,13 @@ class Connection:
         """Close, in any state, any number of times. `answered` can still be asked."""
         self.phase = _CLOSED
         self.kept = False
-        self._close_sockets()
+        self.close_sockets()
         self._rest()
 
-    def _close_sockets(self):
-        pair = self._tls, self._socket
-        self._tls = self._gate = self._socket = self._poll = None
+    def close_sockets(self) -> None:
+        """Close what is open of socket and TLS."""
+        pair = self._tls, self.socket
+        self._tls = self._gate = self.socket = self.poller = None
         for open_one in pair:
             if open_one is not None:
                 try:
@@ -343,7 +264,8 @@ class Connection:
                 except OSError:
                     pass
 
-    def _be_quiet(self):
+    def be_quiet(self) -> None:
+        """Collect, and then no more until `close` or `done`: rule 5."""
         if hasattr(gc, "threshold"):  # CPython has none
             gc.collect()
             if self._threshold is None:
@@ -360,8 +282,8 @@ class Connection:
         # The raw socket, not the TLS object, which keeps nothing back. The unix port looks at a
         # TLS object once a ms instead of sleeping (4463 context switches in 5 s against 6).
         try:
-            self._poll.modify(self._socket, want)
-            return bool(self._poll.poll(ms))
+            self.poller.modify(self.socket, want)  # type: ignore[attr-defined]
+            return bool(self.poller.poll(ms))  # type: ignore[attr-defined]
         except OSError as error:
             # A plain ESP32 has no memory for select then, and says EIO.
             self.close()
@@ -372,9 +294,7 @@ class Connection:
         """Close; return the error of a deadline of `ms` that has passed just now."""
         phase = self.phase
         self.close()
-        if self.tight is not None and phase == _HANDSHAKE:
-            return _failure("no_memory", self.host, errno.ETIMEDOUT, self.tight)
-        return _failure("deadline_error", self.host, phase, ms)
+        return _failure("deadline_error", self.host, phase, ms, self.tight)
 
     def _explained(self, error):
         # Closed first: the words cost heap, and a failed handshake may have used it up.

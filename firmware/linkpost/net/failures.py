@@ -57,6 +57,7 @@ _NETWORK = (
     (errno.ENOBUFS, "was not reached: no network buffers are free"),
 )
 
+_HANDSHAKE = const(2)  # as `connection` has it
 # By Connection.phase.
 _PHASES = (
     "was not reached",
@@ -118,8 +119,13 @@ def no_memory(host: str, number, memory) -> TLSError:
     return TLSError(message, "memory", number)
 
 
-def deadline_error(host: str, phase: int, ms: int) -> DeadlineError:
-    """Return the error of a deadline of `ms` that passed in that phase of the transport."""
+def deadline_error(host: str, phase: int, ms: int, memory):
+    """Return the error of a deadline of `ms` that passed in that phase of the connection.
+
+    Args: memory, as `no_memory` has it, where it was short before the handshake: that may hang.
+    """
+    if memory is not None and phase == _HANDSHAKE:
+        return no_memory(host, errno.ETIMEDOUT, memory)
     return DeadlineError("%s %s within %d ms" % (host, _PHASES[phase], ms), errno.ETIMEDOUT)
 
 

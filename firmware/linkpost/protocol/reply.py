@@ -24,7 +24,6 @@ from micropython import const
 from ..loader import load
 
 _HEAD_MAX = const(4096)  # bytes of status line and headers; the platform's are under 400
-_PIECE_MAX = const(1024)  # taken at once: only a stranger's reply is longer, and costs the more
 _LINE_MAX = const(128)  # of a header that matters; of others only the start is kept
 _KEPT_MAX = const(256)
 BODY_MAX_BYTES = 1024  # a token of 512 characters and its JSON; messages are under 100
@@ -61,13 +60,14 @@ def read(receive, buffer):
     """Yield what to wait for until a reply is whole; return (status, keeps, date, body).
 
     Args: receive, a generator function: given a memoryview it waits until there is something,
-    puts it there and returns how many bytes, 0 once the peer has closed; buffer, a bytearray.
+    puts it there and returns how many bytes, 0 once the peer has closed; buffer, a bytearray, of
+    what is taken at once.
     Returns: keeps, the connection can carry another request; date, 29 bytes or None; body, bytes,
     empty where the status is not 200: business errors ride on 200.
     Raises: ProtocolError where the peer breaks HTTP or passes a limit. Memory: twice what
-    comes at once (1 KB at most), let go as it is read.
+    comes at once, let go as it is read.
     """
-    view = memoryview(buffer)[:_PIECE_MAX]
+    view = memoryview(buffer)
     status, keeps, date, length, rest = yield from _head(receive, view)
     if status != 200:
         return status, False, date, b""
