@@ -14,7 +14,15 @@ from pathlib import PurePosixPath
 SENSORS = "sensors/"
 # Modules of which people and their programs ask: the documented ones; the ports, one of which each
 # sensor is given; and the sensors, whose arguments are the options of the config.
-_PUBLIC = ("__init__.py", "aio.py", "app.py", "boot.py", "client.py", "config.py", "errors.py")
+_PUBLIC: tuple[str, ...] = (
+    "__init__.py",
+    "aio.py",
+    "app.py",
+    "boot.py",
+    "client.py",
+    "config.py",
+    "errors.py",
+)
 _PUBLIC += ("log.py",)
 _PUBLIC_ROOMS = ("ports/", SENSORS)
 _LOOKS_AT_NAMES = frozenset({"globals", "locals", "vars", "dir", "eval", "exec"})
