@@ -8,7 +8,7 @@ from typing import Any
 from littlefs import LittleFSError
 
 from ..files import whole_file
-from ..firmware import deploy_record
+from ..firmware import deploy_record, name_scan, short_names
 from ..firmware.board_files import files_for
 from ..firmware.mpy import compile_mpy
 from ..firmware.outbox_copy import Files
@@ -22,14 +22,22 @@ from . import cache
 FLASH_BYTES = 2 * 1024 * 1024
 _STAND_INS = Path(__file__).parent / "stand_ins"
 _OURS = b"# linkpost: written by `linkpost board chip`"
+# By these MicroPython's own are called.
+_KEYWORDS = ("server_hostname", "server_side", "do_handshake_on_connect", "ssid", "bssid")
 FOLDER = "chip"  # of the stand-ins, on the board
 
 
 def stand_ins() -> dict[str, bytes]:
     """Return what the emulated board gets beside the firmware, by path on its flash."""
     files = {"boot.py": (_STAND_INS / "boot.py").read_bytes()}
-    for path in sorted(_STAND_INS.glob("chip_*.py")):
-        files[f"{FOLDER}/{path.stem}.mpy"] = compile_mpy(path.read_bytes(), path.name)
+    sources = {
+        f"{name_scan.STAND_INS}{path.name}": path.read_bytes()
+        for path in sorted(_STAND_INS.glob("chip_*.py"))
+    }
+    # What they stand in for has no names in heap: theirs would count as the firmware's.
+    for path, short in short_names.shorten(sources, _KEYWORDS).items():
+        name = path.removeprefix(name_scan.STAND_INS)
+        files[f"{FOLDER}/{name[:-3]}.mpy"] = compile_mpy(short.source, name)
     return files
 
 

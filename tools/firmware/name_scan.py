@@ -12,19 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 SENSORS = "sensors/"
+STAND_INS = "stand_ins/"  # of the emulated chip: of what is C there, whose arguments have no names
 # Modules of which people and their programs ask: the documented ones; the ports, one of which each
 # sensor is given; and the sensors, whose arguments are the options of the config.
-_PUBLIC: tuple[str, ...] = (
-    "__init__.py",
-    "aio.py",
-    "app.py",
-    "boot.py",
-    "client.py",
-    "config.py",
-    "errors.py",
-)
-_PUBLIC += ("log.py",)
-_PUBLIC_ROOMS = ("ports/", SENSORS)
+_PUBLIC = ("aio.py", "app.py", "boot.py", "client.py", "config.py", "errors.py", "log.py")
+_PUBLIC_ROOMS = ("__init__.py", "ports/", SENSORS, STAND_INS)
 _LOOKS_AT_NAMES = frozenset({"globals", "locals", "vars", "dir", "eval", "exec"})
 
 _Position = tuple[int, int]  # line from 0, byte in it
@@ -199,7 +191,8 @@ class Scan(ast.NodeVisitor):
         for part in (node.returns, *node.decorator_list):
             if part:
                 self.visit(part)
-        if is_public(self.path) and not is_private(node.name):
+        has_names = is_public(self.path) and not self.path.startswith(STAND_INS)
+        if has_names and not is_private(node.name):
             self.public_arguments.update(one.arg for one in _arguments_of(node.args))
 
     visit_AsyncFunctionDef = visit_FunctionDef  # noqa: N815

@@ -58,14 +58,14 @@ def shorten(sources: dict[str, bytes], kept: Iterable[str] = ()) -> dict[str, Sh
 
     Args:
         sources: all of its modules: what one asks of another is seen only then.
-        kept: names that stay, for those who ask for them all the same: tests.
+        kept: names that stay, for those who ask for them all the same.
 
     Raises: NotShown for a module in which it cannot be shown what a name is used for.
     """
     scans = {path: Scan(path, sources[path]) for path in sorted(sources)}
     families = _families(scans)
     needed = set(kept)  # as they are, in every module
-    keywords: set[str] = set()
+    keywords = set(kept)
     asked_by_getattr: set[str] = set()
     for scan in scans.values():
         family = [scans[path] for path in families[scan.path]]
