@@ -18,6 +18,7 @@ from ..files.json_files import read_object
 from ..terminal.failures import CommandError
 from . import deploy_record, short_names
 from .mpy import compile_mpy
+from .unnamed_strings import unname
 
 # What the tools put on a board. A file in there that is not in `files_for` is an old one of ours
 # and goes; everything else on the flash (token, outbox, user) is not ours.
@@ -93,7 +94,7 @@ def firmware_byte_code(
 @functools.cache
 def _shortened(sources: tuple[tuple[str, bytes], ...], kept: frozenset[str]) -> dict[str, bytes]:
     short = short_names.shorten(dict(sources), kept)
-    return {path: one.source for path, one in short.items()}
+    return unname({path: one.source for path, one in short.items()})
 
 
 def traceback_name(module: str) -> str:

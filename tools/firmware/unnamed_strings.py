@@ -1,0 +1,108 @@
+"""Short strings of what a board loads for a moment, made so that they go with their module.
+
+MicroPython makes a name of each string of up to ten bytes that stands in a source, and keeps names
+for good. A string in a constant tuple is an ordinary object: `("not found",)[0]` is the same text,
+5 bytes more in the .mpy and 48 of heap while its module is there, and none afterwards.
+
+For modules that are only ever loaded (`loader.load`), and for strings that are nobody's name.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import tokenize
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+
+_NAME_MAX_BYTES = 10  # MicroPython's MICROPY_ALLOC_PARSE_INTERN_STRING_LEN
+# Of these no object or class is kept, but they stay where a config names them, or a sensor uses
+# them; and what a port has rare is asked for by the port's own list.
+_STAYS_IN_SOME = ("sensors/", "ports/rp2_analog.py")
+_RARE = ("ports/rare.py", "ports/rp2_rare.py", "ports/esp32_rare.py", "ports/host_rare.py")
+
+
+def unname(sources: dict[str, bytes]) -> dict[str, bytes]:
+    """Return the modules of a package, by path in it, with such strings in tuples."""
+    trees = {path: ast.parse(source) for path, source in sources.items()}
+    loaded = {path for path in _loaded(trees) if path in trees}
+    named: set[str] = set()
+    for path, tree in trees.items():
+        named |= _names(tree)
+        if path not in loaded:
+            named.update(str(text.value) for text in _strings(tree))
+    made = {}
+    for path, source in sources.items():
+        if path in loaded:
+            texts = [text for text in _strings(trees[path]) if text.value not in named]
+            source = _in_tuples(source, texts)
+        made[path] = source
+    return made
+
+
+def _loaded(trees: dict[str, ast.Module]) -> set[str]:
+    """Return the paths of modules that are loaded, and imported by nobody."""
+    found = set(_RARE)
+    imported = set()
+    for path, tree in trees.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "load":
+                for name in node.args:
+                    if isinstance(name, ast.Constant) and isinstance(name.value, str):
+                        found.add(name.value.replace(".", "/") + ".py")
+            elif isinstance(node, ast.ImportFrom) and node.level:
+                base = PurePosixPath(path).parents[node.level - 1]
+                base = base.joinpath(*(node.module or "").split("."))
+                imported.add(f"{base}.py")
+                imported.update(f"{base / alias.name}.py" for alias in node.names)
+    return {path for path in found - imported if not path.startswith(_STAYS_IN_SOME)}
+
+
+def _names(tree: ast.Module) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        for field in ("id", "attr", "arg", "name", "module", "asname"):
+            name = getattr(node, field, None)
+            if isinstance(name, str):
+                found.update(name.split("."))
+    return found
+
+
+def _strings(tree: ast.Module) -> Iterator[ast.Constant]:
+    """Yield the strings that become names. A byte for itself is one everywhere."""
+    others: set[int] = set()
+    for node in ast.walk(tree):
+        parts: list[ast.expr] = []
+        if isinstance(node, ast.Tuple) and all(isinstance(p, ast.Constant) for p in node.elts):
+            parts = node.elts  # a constant tuple already
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("const", "load"):
+            parts = node.args  # load: the module's own name for tracebacks
+        elif isinstance(node, ast.Expr):
+            parts = [node.value]
+        others.update(map(id, parts))
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and 1 < len(node.value.encode()) <= _NAME_MAX_BYTES
+            and id(node) not in others
+        ):
+            yield node
+
+
+def _in_tuples(source: bytes, texts: list[ast.Constant]) -> bytes:
+    lines = source.split(b"\n")
+    for text in sorted(texts, key=lambda text: (text.lineno, text.col_offset), reverse=True):
+        if text.end_lineno != text.lineno:
+            continue
+        line = lines[text.lineno - 1]
+        start, end = text.col_offset, text.end_col_offset or 0
+        literal = line[start:end]
+        if _is_one_token(literal):
+            lines[text.lineno - 1] = line[:start] + b"(" + literal + b",)[0]" + line[end:]
+    return b"\n".join(lines)
+
+
+def _is_one_token(literal: bytes) -> bool:
+    tokens = list(tokenize.tokenize(io.BytesIO(literal).readline))
+    return [token.type for token in tokens[1:-2]] == [tokenize.STRING]
