@@ -10,11 +10,13 @@ SOAK_S ?= 120
 # The board that is meant, and its port; found by itself where there is only one.
 BOARD ?=
 PORT ?=
+# A module or folder of firmware/linkpost, or a package of tools: make quick ROOM=storage
+ROOM ?=
 # More options of a command: make deploy OPTIONS="--ca ca.pem"
 OPTIONS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test browser power wear soak test-chip test-wheel test-board bench bench-chip bench-check check lint types \
+.PHONY: help setup demo test quick browser power wear soak test-chip test-wheel test-board bench bench-chip bench-check check lint types \
 	screenshots docs package emulator send board boards flash provision deploy monitor status outbox register image factory certs fleet fuzz audit deploy-cuts \
 	lock clean
 
@@ -45,6 +47,9 @@ browser:  ## Chromium, for the tests of the console page (Debian and Ubuntu)
 
 test: setup  ## Every test, on CPython and on real MicroPython
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+
+quick: setup  ## The tests of one room, under 40 s: make quick ROOM=storage; without ROOM: the rooms
+	@$(BIN)/python -m host_tests.quick $(ROOM)
 
 power: setup  ## Power cut at every flash write, and every second cut during recovery (long)
 	$(BIN)/python -m host_tests.power.run --full
