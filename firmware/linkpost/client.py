@@ -23,7 +23,7 @@ from .protocol.reply import message_id, parse, read
 # A request up to this, head and body, leaves in one write, so one TLS record.
 _REQUEST_BYTES = const(2048)
 _REPLY_BYTES = const(512)  # read at once; the platform's replies are shorter
-_PAYLOAD_MAX_BYTES = const(131_072)  # as `protocol.payloads` has it
+_PAYLOAD_MAX_BYTES = const(131_072)  # the platform's limit; source: the vendor's page
 # At most this long between two looks at deadline and watchdog, ms. rp2's watchdog ends at 8388.
 _SLICE_MS = const(200)
 # Pause before a message that met 30001 is sent once more, ms.

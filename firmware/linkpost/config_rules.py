@@ -8,11 +8,11 @@ import json
 
 from .errors import ConfigError
 from .loader import load
-from .protocol.payloads import ALINK, JSON, PAYLOAD_MAX_BYTES
 
 CLIENT_ID_MAX = 64  # characters; the vendor's page, table 2
 
 _WEEK_S = 604_800
+_PAYLOAD_MAX_BYTES = 131_072  # and so of a batch; the vendor's page
 _DEVICE_NAME = "_.@:-"
 _HOST = ".-"
 _SLEEPS = ("none", "light", "deep")
@@ -87,11 +87,11 @@ def _take_identity(config, left):
 
 
 def _take_reporting(config, left):
-    config.format = _take(left, "format", JSON, _one_of((JSON, ALINK)))
+    config.format = _take(left, "format", "json", _one_of(("json", "alink")))
     topic = _take(left, "topic", None, _text)
     if topic is None:
         topic = "/{product_key}/{device_name}/user/update"
-        if config.format == ALINK:
+        if config.format == "alink":
             topic = "/sys/{product_key}/{device_name}/thing/event/property/post"
     topic = topic.replace("{product_key}", config.product_key)
     config.topic = topic.replace("{device_name}", config.device_name)
@@ -120,7 +120,7 @@ def _take_outbox(config, left):
     config.batch_bytes = _take(inner, "batch_bytes", 0, _batch_bytes, "outbox.")
     for key in sorted(inner):
         raise ConfigError("outbox." + key, "no such key")
-    if config.batch_bytes and config.format == ALINK:
+    if config.batch_bytes and config.format == "alink":
         raise ConfigError("outbox.batch_bytes", "must be 0 with format alink")
 
 
@@ -187,7 +187,7 @@ def _max_bytes(key, value):
 
 
 def _batch_bytes(key, value):
-    return _number(key, value, 0, PAYLOAD_MAX_BYTES, "a number of bytes")
+    return _number(key, value, 0, _PAYLOAD_MAX_BYTES, "a number of bytes")
 
 
 def _plain(text, more):

@@ -13,7 +13,7 @@ from micropython import const
 
 from .errors import DRIVER_ERRORS, LinkpostError, RejectedError
 from .loader import keep, load
-from .protocol.payloads import ALINK, encode_json
+from .protocol.payloads import encode_json
 
 # One request and what it may need before it: connection, authentication, a second send.
 _REQUEST_DEADLINE_MS = const(30_000)
@@ -51,7 +51,7 @@ class Sender:
         self.led_code = 2  # no answer of the platform yet
         self._led = None
         # Only boards with that format keep it in heap.
-        self._alink = load("protocol.alink").encode_alink if config.format == ALINK else None
+        self._alink = load("protocol.alink").encode_alink if config.format == "alink" else None
 
     def next_due_ms(self, due_ms: int, now_ms: int, ms: int) -> int:
         """Return when something is due again that was due at `due_ms`, every `ms`, without drift.

@@ -37,6 +37,7 @@ from tools.terminal.failures import CommandError  # noqa: E402
 # Some thousand folders a minute: in RAM, where there is such a place.
 _RAM = "/dev/shm"  # noqa: S108
 _IN_RAM = _RAM if Path(_RAM).is_dir() else None
+_BODY_MAX_BYTES = 1024  # the limit of `reply`
 _IDENTITY = ("a1B2c3D4e5F", "sensor01", "0123456789abcdef", "localhost")
 
 
@@ -66,7 +67,7 @@ def http_reply(data: bytes) -> None:
             # Not whether it is kept: what comes behind the reply is seen only when it is there.
             results.append((status, body))
             assert date is None or len(date) == 29
-            assert len(body) <= reply.BODY_MAX_BYTES
+            assert len(body) <= _BODY_MAX_BYTES
         except ProtocolError:
             results.append(None)
     assert results[0] == results[1], "how it is cut changes what it says"
@@ -75,7 +76,7 @@ def http_reply(data: bytes) -> None:
 def json_reply(data: bytes) -> None:
     """The body of a reply."""
     try:
-        tree = reply.parse(data[: reply.BODY_MAX_BYTES])
+        tree = reply.parse(data[:_BODY_MAX_BYTES])
     except ProtocolError:
         return
     assert type(tree["code"]) is int and 0 <= tree["code"] <= 999_999_999

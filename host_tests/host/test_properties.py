@@ -8,10 +8,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from linkpost.errors import LinkpostError, ProtocolError
 from linkpost.protocol.refusals import token_of, words
-from linkpost.protocol.reply import BODY_MAX_BYTES, parse, read
 from linkpost.protocol.reply import message_id as id_of
+from linkpost.protocol.reply import parse, read
 from linkpost.storage.tokens import TokenStore
 
+_BODY_MAX_BYTES = 1024  # the limit of `reply`
 _NAMES = st.sampled_from(
     ["Date", "Server", "X", "Connection", "Content-Type", "EagleEye-TraceId", "connection"]
 )
@@ -21,7 +22,7 @@ _VALUES = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=2
 @st.composite
 def replies(draw) -> tuple[bytes, int, bytes]:
     """A reply that keeps the rules: bytes, status, body."""
-    body = draw(st.binary(max_size=BODY_MAX_BYTES))
+    body = draw(st.binary(max_size=_BODY_MAX_BYTES))
     status = draw(st.sampled_from([200, 200, 200, 204, 302, 404, 503]))
     head = f"HTTP/1.{draw(st.sampled_from('01'))} {status}"
     head += draw(st.sampled_from(["", " ", " OK", " a reason with words"])) + "\r\n"
@@ -106,7 +107,7 @@ def test_reply_any_bytes_end_in_a_reply_or_a_protocol_error_within_bounds(data):
     found = _read([data])
     if found is not None:
         assert 100 <= found[0] <= 999
-        assert len(found[3]) <= BODY_MAX_BYTES
+        assert len(found[3]) <= _BODY_MAX_BYTES
 
 
 @given(replies(), st.data())

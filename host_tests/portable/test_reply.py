@@ -1,7 +1,9 @@
 """Replies as bytes: whole, split at every point, byte by byte, cut short, with bytes behind."""
 
 from linkpost.errors import ProtocolError
-from linkpost.protocol.reply import BODY_MAX_BYTES, message_id, parse, read
+from linkpost.protocol.reply import message_id, parse, read
+
+BODY_MAX_BYTES = 1024  # the limit of `reply`
 
 BODY = b'{"code":0,"message":"success","info":{"messageId":1207967842654323713}}'
 # The header set as recorded from the real service (docs/protocol.md, "Replies").

@@ -14,7 +14,7 @@ from .driver import LinkpostError, Publisher
 
 from linkpost.backoff import pause_ms  # isort: skip
 from linkpost.protocol.alink import encode_alink  # isort: skip
-from linkpost.protocol.payloads import ALINK, encode_json  # isort: skip
+from linkpost.protocol.payloads import encode_json  # isort: skip
 
 _DRAIN_TRIES = 3
 _WAITING_MAX = 1000  # beyond it the oldest goes, as on a board whose flash budget is used up
@@ -56,7 +56,7 @@ class Board:
     ):
         self.key = key
         self.publisher = publisher
-        self.stream = "" if config.format == ALINK else os.urandom(4).hex()
+        self.stream = "" if config.format == "alink" else os.urandom(4).hex()
         self.accepted: set[int] = set()
         self.waiting: deque[_Reading] = deque()
         self._number = number
@@ -132,7 +132,7 @@ class Board:
     def _render(self, reading: _Reading) -> bytes:
         swing = math.sin(reading.unix_ms / 60_000 + self._number)
         values = {"temperature": round(21 + 4 * swing, 2), "humidity": round(50 - 8 * swing, 1)}
-        if self._config.format == ALINK:
+        if self._config.format == "alink":
             return encode_alink(reading.seq, reading.unix_ms, values).encode()
         return encode_json(self.stream, reading.seq, reading.unix_ms, values).encode()
 

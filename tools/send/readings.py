@@ -245,9 +245,9 @@ def _config(values: dict[str, Any]) -> Any:
 
 
 def _encoder(config: Any, stream: str) -> Callable[[Reading], bytes]:
-    from linkpost.protocol.payloads import ALINK, encode_json
+    from linkpost.protocol.payloads import encode_json
 
-    if config.format == ALINK:
+    if config.format == "alink":
         from linkpost.protocol.alink import encode_alink
 
         return lambda one: _encoded(encode_alink, one.seq, one.unix_ms, one.values)

@@ -1,7 +1,5 @@
 """What the desktop does in its own way of what is rare; see `rare` and `host`."""
 
-import gc
-
 from ..errors import ConfigError
 
 
@@ -55,7 +53,7 @@ def reset(port) -> None:
 
 
 def reset_cause(port) -> str:
-    """See `esp32_rare`."""
+    """See `rare`."""
     return "power on" if port._machine is None else port._machine.cause()
 
 
@@ -76,13 +74,6 @@ def retain(port, data: bytes) -> None:
 def unique_id(port) -> bytes:
     """See `rare`."""
     return b"host"
-
-
-def heap(port, probe: bool = False) -> dict:
-    """See `rp2_rare`; CPython has no bound to report."""
-    if not hasattr(gc, "mem_alloc"):
-        return {"total": 0, "free": 0}
-    return port._gc_heap(0, probe)
 
 
 def pin(port, pin):

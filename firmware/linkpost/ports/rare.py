@@ -33,6 +33,14 @@ _CLOCK_RIGHT = const(1)
 _RESET_ON_PURPOSE = const(2)
 
 
+# machine.reset_cause(). On esp32 a panic counts as 2 as well; rp2 knows 1 and 3.
+_CAUSES = {1: "power on", 2: "hard", 3: "watchdog", 4: "deep sleep", 5: "soft"}
+_CAUSE_WATCHDOG = const(3)
+# Tries of the ESP32's driver per connect(). Its default is for ever, and then status() says
+# "joining" for ever too, whatever the reason; and of several only the last one's reason is kept,
+# which after a wrong password (15) is 205 (MicroPython issue 11625). `net.wifi` tries again.
+_JOIN_TRIES = const(1)
+
 # As exact as the largest block is looked for.
 _PROBE_BYTES = const(256)
 
@@ -42,10 +50,10 @@ _PROBE_BYTES = const(256)
 
 def set_unix_ms(port, unix_ms: int) -> None:
     """Set the RTC (UTC)."""
-    _set_rtc(port, unix_ms)
-
-
-def _set_rtc(port, unix_ms):
+    if port.name == "rp2":
+        port._unix_at_boot_ms = unix_ms - port.uptime_ms()
+        # To the nearest second: the RTC leaves the fraction out.
+        unix_ms = (unix_ms + 500) // 1000 * 1000
     year, month, day, hour, minute, second, weekday = load("dates").civil(unix_ms // 1000)
     microsecond = unix_ms % 1000 * 1000
     port._machine.RTC().datetime((year, month, day, weekday, hour, minute, second, microsecond))
@@ -71,7 +79,8 @@ def light_sleep(port, ms: int) -> None:
             port.sleep_ms(min(_SLEEP_AGAIN_MS, left_ms))
             left_ms = end_ms - port.uptime_ms()
     port.feed()
-    port._after_light_sleep(unix_at_boot_ms)
+    if port.name == "rp2":  # its RTC stood still
+        set_unix_ms(port, unix_at_boot_ms + port.uptime_ms())
 
 
 # -- watchdog and reset ---------------------------------------------------------------------------
@@ -98,8 +107,15 @@ def reset(port) -> None:
     port._machine.reset()
 
 
-def _was_on_purpose(port):
-    return _flag(port, _RESET_ON_PURPOSE)
+def reset_cause(port) -> str:
+    """Return why the chip started: "power on", "hard", "watchdog", "deep sleep" or "soft".
+
+    rp2 knows neither of the last two: after a soft reset it is still what started the chip.
+    """
+    cause = port._machine.reset_cause()
+    if port.name == "rp2" and cause == _CAUSE_WATCHDOG and _flag(port, _RESET_ON_PURPOSE):
+        return "hard"  # reset() goes through the watchdog there
+    return _CAUSES.get(cause, "power on")
 
 
 # -- retained memory ------------------------------------------------------------------------------
@@ -213,14 +229,19 @@ def start_station(port, country, hostname, power_save: bool) -> None:
         port._network.hostname(hostname)
     station.active(True)
     station.config(pm=station.PM_POWERSAVE if power_save else station.PM_NONE)
-    port._prepare_station(station)
+    if port.name == "esp32":
+        station.config(reconnects=_JOIN_TRIES)
 
 
 def stop_station(port) -> None:
     """Leave the network and power the radio down; never raises."""
-    if port._wlan is None:
+    wlan = port._wlan
+    if wlan is None:
         return
-    for stop in (port._wlan.disconnect, port._power_down):
+    stops = [wlan.disconnect, lambda: wlan.active(False)]
+    if port.name == "rp2":  # a radio with a poll pending makes lightsleep() return at once
+        stops.append(wlan.deinit)
+    for stop in stops:
         try:
             stop()
         except DRIVER_ERRORS:
@@ -249,13 +270,24 @@ def wifi_rssi(port):
 # -- heap -----------------------------------------------------------------------------------------
 
 
-def _gc_heap(port, could_grow_by, probe):
-    """Return total and free bytes of MicroPython's heap, and its largest block where asked for."""
+def heap(port, probe: bool = False) -> dict:
+    """Return bytes of memory: total and free of MicroPython's heap, collected.
+
+    With `probe` its largest block, too, which takes some 100 ms to find. On esp32 that would make
+    the heap grow: instead there are always idf_free and idf_largest (block) of the heap that
+    Wi-Fi, sockets and TLS live in.
+    """
+    if not hasattr(gc, "mem_alloc"):  # CPython has no bound to report
+        return {"total": 0, "free": 0}
     gc.collect()
-    free = gc.mem_free() - could_grow_by
-    found = {"total": gc.mem_alloc() + free, "free": free}
-    if probe:
-        found["largest"] = _largest_block(free)
+    found = {"free": gc.mem_free()}
+    if port.name == "esp32":
+        found["idf_free"], found["idf_largest"] = port.tls_memory()
+        # mem_free counts the largest IDF block, by which the heap may grow, as its own.
+        found["free"] -= found["idf_largest"]
+    elif probe:
+        found["largest"] = _largest_block(found["free"])
+    found["total"] = gc.mem_alloc() + found["free"]
     return found
 
 

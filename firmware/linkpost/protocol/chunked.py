@@ -5,8 +5,8 @@ Loaded when one comes (`loader`).
 
 from ..errors import ProtocolError
 from ..loader import load
-from .reply import BODY_MAX_BYTES
 
+_BODY_MAX = 1024  # as `reply` has it
 _LINE_MAX = 64  # bytes: size and extensions of one chunk
 _TRAILERS_MAX = 4096
 _DIGITS = b"0123456789abcdef"
@@ -21,8 +21,8 @@ def read(receive, view, rest):
     while True:
         line, rest = yield from _line(receive, view, rest, _LINE_MAX)
         size = _size_of(line)
-        if size > BODY_MAX_BYTES - len(body):
-            raise ProtocolError("the body of the reply is over %d bytes" % BODY_MAX_BYTES)
+        if size > _BODY_MAX - len(body):
+            raise ProtocolError("the body of the reply is over %d bytes" % _BODY_MAX)
         if size == 0:
             break
         while len(rest) < size:

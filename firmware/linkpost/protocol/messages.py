@@ -86,8 +86,7 @@ def refused(message: str) -> ConfigError:
 
 def refused_length(length: int) -> ConfigError:
     """Return the error of a payload of so many bytes."""
-    most = load("protocol.payloads").PAYLOAD_MAX_BYTES
-    return refused("has %d bytes; 1 to %d are possible" % (length, most))
+    return refused("has %d bytes; 1 to 131072 are possible" % length)
 
 
 def _bad_values(message):

@@ -2,11 +2,6 @@
 
 import json
 
-JSON = "json"
-ALINK = "alink"
-# The platform's limit for one payload, and so for one batch. Source: the vendor's page.
-PAYLOAD_MAX_BYTES = 131_072
-
 
 def encode_json(stream, seq, unix_ms, values: dict) -> str:
     """Return one reading: {"stream", "seq", "time" (Unix ms or null), ...values in order of name}.

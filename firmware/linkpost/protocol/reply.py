@@ -26,7 +26,7 @@ from ..loader import load
 _HEAD_MAX = const(4096)  # bytes of status line and headers; the platform's are under 400
 _LINE_MAX = const(128)  # of a header that matters; of others only the start is kept
 _KEPT_MAX = const(256)
-BODY_MAX_BYTES = 1024  # a token of 512 characters and its JSON; messages are under 100
+_BODY_MAX = const(1024)  # a token of 512 characters and its JSON; messages are under 100
 # What json.loads may take: a list or dict 64 bytes, anything else 8 and more. The platform's own
 # replies weigh 34.
 _WEIGHT_MAX = const(256)
@@ -74,9 +74,9 @@ def read(receive, buffer):
     if length == _CHUNKED:
         body, rest = yield from load("protocol.chunked").read(receive, view, rest)
         return status, keeps and not rest, date, body
-    if length > BODY_MAX_BYTES:
+    if length > _BODY_MAX:
         raise _refused(_BODY_LONG)
-    wanted = length if length >= 0 else BODY_MAX_BYTES + 1
+    wanted = length if length >= 0 else _BODY_MAX + 1
     while len(rest) < wanted:
         count = yield from receive(view[: wanted - len(rest)])
         if count == 0:

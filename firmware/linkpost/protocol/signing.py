@@ -26,14 +26,12 @@ def choose_method(wanted: str) -> str:
     return "hmacmd5"
 
 
-def encode_content(fields: dict) -> bytes:
-    """Return the text that is signed: key and value of each field, sorted by key."""
-    return "".join([key + fields[key] for key in sorted(fields)]).encode()
+def sign(method: str, secret: str, content: str) -> str:
+    """Return hex(HMAC(secret, content)) in capitals, as the vendor's page writes it.
 
-
-def sign(method: str, secret: str, fields: dict) -> str:
-    """Return hex(HMAC(secret, content)) in capitals, as the vendor's page writes it."""
-    digest = hmac(_DIGEST_OF[method], secret.encode(), encode_content(fields))
+    Args: content, key and value of each signed field, sorted by key.
+    """
+    digest = hmac(_DIGEST_OF[method], secret.encode(), content.encode())
     return "".join(["%02X" % byte for byte in digest])
 
 
@@ -45,14 +43,14 @@ def encode_auth_body(
     There is no timestamp in it: a wrong clock would fail the authentication, and the vendor's own
     clients leave it out too (docs/protocol.md, "Signature").
     """
-    fields = {"clientId": client_id, "productKey": product_key, "deviceName": device_name}
+    content = "clientId%sdeviceName%sproductKey%s" % (client_id, device_name, product_key)
     return (
         '{"version":"default","clientId":%s,"signmethod":"%s","sign":"%s","productKey":"%s",'
         '"deviceName":"%s"}'
         % (
             json.dumps(client_id),
             method,
-            sign(method, device_secret, fields),
+            sign(method, device_secret, content),
             product_key,
             device_name,
         )
