@@ -18,7 +18,7 @@ from ..firmware.board_files import CA_PREFIX, load_config
 from ..firmware.config_check import CHECKED, CONFIG, check_config
 from ..terminal import failures
 from ..terminal.failures import CommandError
-from ..virtual_board import image
+from ..virtual_board import image, options
 from ..virtual_board.endings import (
     exit_code,
     stop_on_signals,
@@ -62,11 +62,6 @@ _config = click.option(
     type=click.Path(path_type=Path),
     help="config.json: put the firmware and this config on the board first.",
 )
-_ca = click.option(
-    "--ca",
-    type=click.Path(path_type=Path),
-    help="With --config: PEM file of CAs to trust beside the platform's own.",
-)
 _heap = click.option(
     "--heap",
     type=click.IntRange(16_384, HEAP_BYTES),
@@ -80,9 +75,6 @@ _tls = click.option(
     show_default=True,
     help="Who does TLS: mbedTLS on the chip, or this computer, as on an ESP32, whose TLS lies "
     "outside the heap.",
-)
-_seed = click.option(
-    "--seed", type=int, help="Make os.urandom give the same bytes in each run with this number."
 )
 _flash = click.option(
     "--flash",
@@ -136,19 +128,14 @@ def fetch(micropython: Path | None, bootrom: Path | None) -> int:
     help="A .uf2 that `linkpost image RPI_PICO_W --micropython FILE` wrote, onto a new flash.",
 )
 @_config
-@_ca
+@options.new_ca
 @_flash
-@click.option("--reports", type=click.IntRange(min=1), help="Stop after N accepted reports.")
+@options.reports
 @click.option("--timeout", type=click.FloatRange(min=0), help="Stop after so many seconds here.")
-@click.option(
-    "--cut-power-at",
-    type=click.IntRange(min=1),
-    help="Cut the power in the middle of flash operation N (programs and erases counted "
-    "together), and end.",
-)
+@options.cut_power_at
 @_heap
 @_tls
-@_seed
+@options.seed
 def run(
     image_path: Path | None,
     config: Path | None,
@@ -210,11 +197,11 @@ chip.add_command(serial)
 @chip.command(name="exec")
 @click.argument("script", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @_config
-@_ca
+@options.new_ca
 @_flash
 @_heap
 @_tls
-@_seed
+@options.seed
 @click.option(
     "--timeout", type=click.FloatRange(min=0), default=600.0, show_default=True, help="Seconds."
 )

@@ -10,7 +10,8 @@ import click
 
 from ..firmware.board_files import load_config
 from ..terminal import failures
-from ..virtual_board import image
+from ..virtual_board import image, options
+from ..virtual_board.endings import stop_on_signals
 from ..virtual_board.ready import port_name, tell_ready
 from . import flash as flash_file
 
@@ -22,39 +23,12 @@ from . import flash as flash_file
     type=click.Path(path_type=Path),
     help="The board's whole 2 MB flash: a file, made on first use and kept.",
 )
-@click.option(
-    "--config",
-    type=click.Path(path_type=Path),
-    help="config.json: put the firmware and this config on the board first. Without it the flash "
-    "stays as it is; a new one has nothing on it but MicroPython.",
-)
-@click.option(
-    "--ca",
-    type=click.Path(path_type=Path),
-    help="With --config: PEM file of CAs to trust beside the platform's own.",
-)
-@click.option(
-    "--usb",
-    type=click.Choice(["uart", "native"]),
-    default="native",
-    show_default=True,
-    help="The port is the chip's own, away for a second at a hard reset, as a Pico's; or a "
+@options.on_a_port(
+    "native",
+    "The port is the chip's own, away for a second at a hard reset, as a Pico's; or a "
     "bridge chip's, which stays.",
 )
-@click.option(
-    "--link",
-    type=click.Path(path_type=Path),
-    help="The port's name.  [default: a new one for each run]",
-)
-@click.option(
-    "--ready-file",
-    type=click.Path(path_type=Path),
-    help='Written when the port is there: {"port": ..., "flash": ..., "usb": ..., "board": ..., '
-    '"pid": ...}',
-)
-@click.option(
-    "--seed", type=int, help="Make os.urandom give the same bytes in each run with this number."
-)
+@options.seed
 def serial(
     flash: Path,
     config: Path | None,
@@ -90,8 +64,7 @@ def serial(
         board = ChipOnPort(
             flash, name, usb, lambda line: print(f"board: {line}", file=sys.stderr, flush=True)
         )
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: board.stop())
+        stop_on_signals(board)
         signal.signal(signal.SIGUSR1, lambda *_: board.press_reset())
         board.start(seed)
         tell_ready(ready_file, name, flash, usb, "RPI_PICO_W")

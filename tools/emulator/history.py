@@ -76,23 +76,8 @@ class History:
         secrets = self._secrets(record)
         if auth:
             secrets.append(auth.fields["sign"])
-        reason = self._reason(record, secrets)
-        device = record.device
-        claimed = f"{auth.product_key}/{auth.device_name}"[:_TEXT_MAX] if auth else ""
-        self._db.execute(
-            "INSERT INTO authentication VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                record.id,
-                device.id if device else None,
-                mask_text(claimed, secrets) if device is None else device.key,
-                record.time_ms,
-                record.code,
-                record.fault,
-                auth.sign_method if auth else None,
-                mask_text(auth.client_id, secrets) if auth else None,
-                reason,
-            ),
-        )
+        client_id = mask_text(auth.client_id, secrets) if auth else None
+        reason = self._keep_attempt(record, auth, client_id, secrets)
         self._keep_wire(record, mask_body(record.request.body or b"", secrets)[:KEEP_BYTES])
         return reason
 
@@ -104,8 +89,21 @@ class History:
         `form` is None where its body could not be read.
         """
         secrets = [*self._secrets(record), *product_secrets, *([form.sign] if form else [])]
+        self._keep_attempt(record, form, REGISTRATION, secrets)
+        body = mask_form(record.request.body or b"", secrets)[:KEEP_BYTES]
+        self._keep_wire(record, body, product_secrets)
+
+    def _keep_attempt(
+        self,
+        record: RequestRecord,
+        sent: AuthFields | Registration | None,
+        client_id: str | None,
+        secrets: list[str],
+    ) -> str | None:
+        """Keep who wanted to be let in, and how that ended. Returns the reason as it is shown."""
+        reason = self._reason(record, secrets)
         device = record.device
-        claimed = f"{form.product_key}/{form.device_name}"[:_TEXT_MAX] if form else ""
+        claimed = f"{sent.product_key}/{sent.device_name}"[:_TEXT_MAX] if sent else ""
         self._db.execute(
             "INSERT INTO authentication VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
@@ -115,13 +113,12 @@ class History:
                 record.time_ms,
                 record.code,
                 record.fault,
-                form.sign_method if form else None,
-                REGISTRATION,
-                self._reason(record, secrets),
+                sent.sign_method if sent else None,
+                client_id,
+                reason,
             ),
         )
-        body = mask_form(record.request.body or b"", secrets)[:KEEP_BYTES]
-        self._keep_wire(record, body, product_secrets)
+        return reason
 
     def _keep_wire(
         self, record: RequestRecord, body: bytes, more_secrets: list[str] | None = None

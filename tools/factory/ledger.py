@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import datetime
 import json
-import os
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -179,8 +178,7 @@ class Ledger:
         whole, _, rest = content.rpartition(b"\n")
         if rest:
             self.dropped = rest.decode(errors="replace")
-            self._file.truncate(len(content) - len(rest))
-            os.fsync(self._file.fileno())
+            locked_file.cut_to(self._file, len(content) - len(rest))
         for number, line in enumerate(whole.splitlines(), 1):
             try:
                 self._take(_parse(line))

@@ -52,6 +52,12 @@ def write(file: IO[bytes], data: bytes) -> None:
     os.fsync(file.fileno())
 
 
+def cut_to(file: IO[bytes], size: int) -> None:
+    """Drop what stands behind `size` bytes, on the disk too. Raises: OSError."""
+    file.truncate(size)
+    os.fsync(file.fileno())
+
+
 def _open_private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 

@@ -120,8 +120,7 @@ class SecretList:
         if start + length != self._file.seek(0, os.SEEK_END):
             return  # lost in an earlier run, and others came after it: it stays so
         try:
-            self._file.truncate(start)
-            os.fsync(self._file.fileno())
+            locked_file.cut_to(self._file, start)
         except OSError as error:
             raise CommandError(f"--out: cannot write {self.path}: {error.strerror}") from error
         del self._places[name]
@@ -146,8 +145,7 @@ class SecretList:
             if found is None:
                 if b"\n" in content[at:]:
                     raise self._not_ours()
-                self._file.truncate(at)
-                os.fsync(self._file.fileno())
+                locked_file.cut_to(self._file, at)
                 return
             name, cell, product_key = (part.decode() for part in found.groups())
             if product_key != self._product_key:

@@ -35,7 +35,7 @@ from .supervisor import Setup, Supervisor
     help="PEM file of CAs to trust beside the platform's own, e.g. the emulator's. Without it, "
     "the CA of an earlier run is removed from the board.",
 )
-@click.option("--reports", type=click.IntRange(min=1), help="Stop after N accepted reports.")
+@options.reports
 @click.option("--timeout", type=click.FloatRange(min=0), help="Stop after so many seconds.")
 @click.option(
     "--runtime",
@@ -50,12 +50,7 @@ from .supervisor import Setup, Supervisor
     help="MicroPython's heap in bytes; objects are about twice as large as on a chip. "
     f"[default: {runtimes.DEFAULT_HEAP_BYTES}, twice what a plain ESP32 has]",
 )
-@click.option(
-    "--cut-power-at",
-    type=click.IntRange(min=1),
-    help="Cut the power in the middle of flash operation N (programs and erases counted "
-    "together), and end.",
-)
+@options.cut_power_at
 @options.board_kind
 def run(
     config: Path,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from ..files import locked_file
 from ..terminal.failures import CommandError
 
 
@@ -41,11 +41,11 @@ def _locked(path: Path) -> int | None:
         except OSError as error:
             raise CommandError(f"--link: cannot make {path}: {error.strerror}") from error
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            locked_file.lock(descriptor)
             # The one before may have removed it between the two.
             if os.fstat(descriptor).st_ino == os.stat(path).st_ino:
                 return descriptor
-        except BlockingIOError:
+        except locked_file.InUse:
             os.close(descriptor)
             return None
         except FileNotFoundError:

@@ -10,6 +10,7 @@ import click
 
 from ..terminal import failures
 from . import image, kinds, options, runtimes
+from .endings import stop_on_signals
 from .put_files import put_files
 from .ready import port_name, tell_ready
 from .supervisor import Setup
@@ -22,35 +23,10 @@ from .supervisor import Setup
     type=click.Path(path_type=Path),
     help="The board's flash: an image file, made on first use and kept.",
 )
-@click.option(
-    "--config",
-    type=click.Path(path_type=Path),
-    help="config.json: put the firmware and this config on the board first. Without it the flash "
-    "stays as it is; a new one has nothing on it but MicroPython.",
-)
-@click.option(
-    "--ca",
-    type=click.Path(path_type=Path),
-    help="With --config: PEM file of CAs to trust beside the platform's own.",
-)
-@click.option(
-    "--usb",
-    type=click.Choice(["uart", "native"]),
-    default="uart",
-    show_default=True,
-    help="The port is a bridge chip's and stays, or the chip's own: away for a second at a hard "
+@options.on_a_port(
+    "uart",
+    "The port is a bridge chip's and stays, or the chip's own: away for a second at a hard "
     "reset, and for all of a deep sleep.",
-)
-@click.option(
-    "--link",
-    type=click.Path(path_type=Path),
-    help="The port's name. [default: a new one for each run]",
-)
-@click.option(
-    "--ready-file",
-    type=click.Path(path_type=Path),
-    help='Written when the port is there: {"port": ..., "flash": ..., "usb": ..., "board": ..., '
-    '"pid": ...}',
 )
 @options.board_kind
 def serial(
@@ -91,8 +67,7 @@ def serial(
         serial_board = SerialBoard(
             setup, Wiring(name, usb), note=lambda line: print(f"board: {line}", file=sys.stderr)
         )
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: serial_board.stop())
+        stop_on_signals(serial_board)
         signal.signal(signal.SIGUSR1, lambda *_: serial_board.press_reset())
         serial_board.port.appear()
         tell_ready(ready_file, name, flash, usb, kind_name)
