@@ -12,11 +12,11 @@ def __getattr__(name):
     # What loading a module leaves behind, between what stays of it, is free before the next one:
     # in a heap of 56,000 there was no piece of 2 KB left otherwise, with 25 KB free.
     gc.collect()
-    if "A" <= name[0] <= "Z":  # App is in app.py, VERSION in version.py, every error in errors.py
+    if name != name.lower():  # App is in app.py, VERSION in version.py, every error in errors.py
         module = "errors" if name.endswith("Error") else name.lower()
         return getattr(__import__("linkpost." + module, None, None, (name,)), name)
     # `from linkpost import ports`: MicroPython asks here before it looks for a module.
-    if name[0] != "_":
+    if not name.startswith("_"):
         try:
             return __import__("linkpost." + name, None, None, (name,))
         except ImportError:

@@ -192,7 +192,12 @@ def _batch_bytes(key, value):
 
 def _plain(text, more):
     # ASCII letters and digits, and those `more`.
-    return all("0" <= c <= "9" or "A" <= c <= "Z" or "a" <= c <= "z" or c in more for c in text)
+    # By bytes: a character of its own is a name, which MicroPython keeps for good.
+    plain = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz" + more.encode()
+    try:
+        return all(byte in plain for byte in text.encode())
+    except ValueError:  # CPython, of half a surrogate pair
+        return False
 
 
 def check_endpoint(key, value):

@@ -28,8 +28,9 @@ def parse_http_date(text: str):
     numbers = []
     for start, end in ((5, 7), (12, 16), (17, 19), (20, 22), (23, 25)):
         digits = text[start:end]
-        # Not isdigit alone: CPython counts superscripts and other scripts as digits.
-        if not all("0" <= c <= "9" for c in digits):
+        # Not isdigit: CPython counts superscripts and other scripts as digits. By bytes, not
+        # characters: each of those is a name, which MicroPython keeps for good.
+        if not all(0x30 <= byte <= 0x39 for byte in digits.encode()):
             return None
         numbers.append(int(digits))
     day, year, hour, minute, second = numbers

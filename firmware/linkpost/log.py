@@ -14,9 +14,10 @@ def _writer(level):
         for i in range(0, len(pairs), 2):
             text = str(pairs[i + 1]).replace('"', "'")
             # One line is one event: what came from a peer or a sensor cannot make a second one.
-            for character in text:
-                if character < " ":
-                    text = text.replace(character, " ")
+            # By bytes: a character of its own is a name, which MicroPython keeps for good.
+            data = text.encode()
+            if min(data or b" ") < 32:
+                text = str(bytes([max(byte, 32) for byte in data]), "utf-8")
             if " " in text or not text:
                 text = '"%s"' % text
             line += " %s=%s" % (pairs[i], text)

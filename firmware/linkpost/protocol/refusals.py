@@ -64,10 +64,18 @@ def token_of(tree: dict, device_secret: str) -> str:
         raise ProtocolError("the token is no string")
     if not 1 <= len(token) <= TOKEN_MAX:
         raise ProtocolError("the token has %d characters" % len(token))
-    for character in token:
-        if not "!" <= character <= "~":
-            raise ProtocolError("the token has a character that no header can carry")
+    if not _fits_header(token):
+        raise ProtocolError("the token has a character that no header can carry")
     return token
+
+
+def _fits_header(text):
+    # By bytes: a character of its own is a name, which MicroPython keeps for good.
+    try:
+        data = text.encode()
+    except ValueError:  # CPython, of half a surrogate pair
+        return False
+    return min(data) > 0x20 and max(data) < 0x7F
 
 
 def _other(code, tree):
@@ -106,4 +114,9 @@ def words(tree: dict) -> str:
         return ""
     if "\ufffd" in message:  # by `reply_faults`, in place of what was no UTF-8
         return "its words are no text"
+    try:
+        if b"\xed" not in message.encode():  # with it each surrogate begins
+            return message
+    except ValueError:  # CPython, of half a pair
+        pass
     return "".join(["?" if 0xD800 <= ord(c) < 0xE000 else c for c in message])
