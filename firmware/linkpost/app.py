@@ -136,13 +136,6 @@ class App:
             self.sender.close()
             self.outbox.sync()
 
-    def counters(self) -> dict:
-        """Return what a `system` reading tells of the outbox."""
-        counters = {"dropped": self.outbox.dropped, "quarantined": self.outbox.quarantined}
-        if self.config.format == "alink":
-            counters["stream"] = self.outbox.stream
-        return counters
-
     # -- sampling -------------------------------------------------------------------------------
 
     def _sample_if_due(self):

@@ -44,7 +44,7 @@ def start(app) -> None:
     )
     if cause != "deep sleep":
         # Nothing is dropped in silence: each boot reports why it came, and what was lost so far.
-        app.store(read_all([("", load("sensors.system").System(port, app.counters))]))
+        app.store(read_all([("", load("sensors.system").System(port, outbox, config.format))]))
     if config.watchdog_s:
         port.start_watchdog(int(config.watchdog_s * 1000))
     sender = app.sender
@@ -66,8 +66,9 @@ def build_sensors(app, more) -> list:
     built = load("sensors.building").build(app.config.sensors, app.port)
     built += [("", sensor) for sensor in more]
     for _, sensor in built:
-        if hasattr(sensor, "counters"):
-            sensor.counters = app.counters
+        if getattr(sensor, "kind", "") == "system":
+            sensor.outbox = app.outbox
+            sensor.format = app.config.format
     return built
 
 

@@ -13,7 +13,6 @@ from micropython import const
 
 from .errors import DRIVER_ERRORS, LinkpostError, RejectedError
 from .loader import keep, load
-from .protocol.payloads import encode_json
 
 # One request and what it may need before it: connection, authentication, a second send.
 _REQUEST_DEADLINE_MS = const(30_000)
@@ -50,8 +49,12 @@ class Sender:
         self.singly = 0  # up to this seq readings travel alone
         self.led_code = 2  # no answer of the platform yet
         self._led = None
-        # Only boards with that format keep it in heap.
-        self._alink = load("protocol.alink").encode_alink if config.format == "alink" else None
+        # Of the two formats a board keeps its own in heap.
+        self._encode_json = self._encode_alink = None
+        if config.format == "alink":
+            self._encode_alink = load("protocol.alink").encode_alink
+        else:
+            self._encode_json = load("protocol.payloads").encode_json
 
     def next_due_ms(self, due_ms: int, now_ms: int, ms: int) -> int:
         """Return when something is due again that was due at `due_ms`, every `ms`, without drift.
@@ -165,9 +168,9 @@ class Sender:
 
     def encode(self, reading) -> bytes:
         """Return a reading as the config's format has it."""
-        if self._alink is not None:
-            return self._alink(*reading).encode()
-        return encode_json(self.outbox.stream, *reading).encode()
+        if self._encode_alink:
+            return self._encode_alink(*reading).encode()
+        return self._encode_json(self.outbox.stream, *reading).encode()
 
     def publish(self, payload, end_ms, seq, count) -> None:
         """Publish `count` readings, the last of them `seq`. Raises: LinkpostError."""

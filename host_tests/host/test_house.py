@@ -397,7 +397,6 @@ def _faults_of_loaded(path: Path, module: str, resident: set[str]) -> list[str]:
 # Loaded by a program in which it does not stay otherwise.
 _STAYS_IN_SOME = {
     "storage.readings": "a Client without an outbox loads it for its token",
-    "protocol.payloads": "a Client without an App loads it for its reports",
 }
 
 

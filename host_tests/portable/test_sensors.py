@@ -314,12 +314,17 @@ def test_system_tells_what_the_board_knows():
     port.heap_free = lambda: 123_456
     port.heap_largest = lambda: None
     port.sleep_ms(7_900)
-    values = System(port, lambda: {"dropped": 2}).read()
+
+    class Outbox:
+        dropped = 2
+        quarantined = 1
+
+    values = System(port, Outbox).read()
     assert values["reset_cause"] == "power on"
     assert values["uptime_s"] == 7
     assert values["heap_free"] == 123_456
     assert values["chip_id"] == "e66044" + "30433a8b2f"
-    assert values["dropped"] == 2
+    assert (values["dropped"], values["quarantined"]) == (2, 1)
     assert "wifi_rssi" not in values and "heap_largest" not in values
     assert values["version"].count(".") == 2
 

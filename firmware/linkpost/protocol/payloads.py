@@ -1,4 +1,7 @@
-"""How a reading looks on the wire as `json`: one object. The thing model's form is in `alink`."""
+"""How a reading looks on the wire as `json`: one object. The thing model's form is in `alink`.
+
+A sender keeps the one function of the two that its format needs; else loaded (`loader`).
+"""
 
 import json
 

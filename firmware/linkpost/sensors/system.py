@@ -6,16 +6,17 @@ from ..loader import load
 class System:
     """Reads reset cause, version, uptime, free heap, chip id and Wi-Fi signal where there is one.
 
-    `counters`, set by the app, is a function that returns more values as a dict: dropped and
-    quarantined readings, the stream.
+    `outbox` and `format`, set by the app: it then tells the dropped and quarantined readings too,
+    and with `alink` the stream.
     """
 
     kind = "system"
     OPTIONS = {}
 
-    def __init__(self, port, counters=None):
+    def __init__(self, port, outbox=None, format=None):
         self._port = port
-        self.counters = counters
+        self.outbox = outbox
+        self.format = format
 
     def read(self):
         port = self._port
@@ -32,6 +33,9 @@ class System:
         rssi = port.wifi_rssi()
         if rssi is not None:
             values["wifi_rssi"] = rssi
-        if self.counters is not None:
-            values.update(self.counters())
+        if self.outbox is not None:
+            values["dropped"] = self.outbox.dropped
+            values["quarantined"] = self.outbox.quarantined
+            if self.format == "alink":
+                values["stream"] = self.outbox.stream
         return values
