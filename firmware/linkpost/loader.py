@@ -28,7 +28,6 @@ except ImportError:  # CPython
 
 _SUFFIX = "." + __file__.rpartition(".")[2]
 _ENOENT = const(2)
-_FILE = (0x8000, 0, 0, 0, 0, 0, 0, 0, 0, 0)  # what os.stat says of one
 
 # MicroPython looks through the flash before it finds one of these in itself, each time that a
 # module imports it: 4.9 ms on a Pico W, and 0.1 once it stands in the table.
@@ -47,34 +46,21 @@ class _OneModule:
         self._folder = package.__path__
         self._last = last
 
-    def enter(self):
-        vfs.mount(self, "/_")
+    def mount(self, *_):
         self._package.__path__ = "/_"
 
-    def leave(self):
-        if self._package is not None:
-            self._package.__path__ = self._folder
-            self._package = None
-            try:
-                vfs.umount("/_")
-            except OSError:
-                pass  # Ctrl-C came before it was there
-
-    def mount(self, readonly, mkfs):
-        pass
-
     def umount(self):
-        pass
+        self._package.__path__ = self._folder
 
     def stat(self, path):
         # Asked for "/_", "/_.py", "/_.mpy"; flash is not looked at.
         if path[2:] != _SUFFIX:
             raise OSError(_ENOENT)
-        return _FILE
+        return (0,) * 10  # a file
 
     def open(self, path, mode):
         # It is found. What it imports itself lies where it always does.
-        self.leave()
+        vfs.umount("/_")
         try:
             return open(self._folder + "/" + self._last + _SUFFIX, mode)
         except OSError:
@@ -107,13 +93,13 @@ def load(name: str):
     sys.modules.pop(full, None)  # the one that is loading this one
     try:
         if one:
-            one.enter()
+            vfs.mount(one, "/_")
         return __import__(full, None, None, ("",))
     finally:
         # Also where memory ran out meanwhile: MicroPython may leave an empty module in its table,
         # which would be taken for the whole one from then on. Nothing is allocated here.
-        if one:
-            one.leave()
+        if package.__path__ == "/_":
+            vfs.umount("/_")
         sys.modules.pop(full, None)
         try:
             delattr(package, last)

@@ -18,7 +18,7 @@ from ..files.json_files import read_object
 from ..terminal.failures import CommandError
 from . import deploy_record, short_names
 from .mpy import compile_mpy
-from .unnamed_strings import unname
+from .unnamed_strings import loaded_modules, unname
 
 # What the tools put on a board. A file in there that is not in `files_for` is an old one of ours
 # and goes; everything else on the flash (token, outbox, user) is not ours.
@@ -85,8 +85,9 @@ def firmware_byte_code(
     if modules is None:
         modules = sources
     short = _shortened(tuple(sources.items()), frozenset(kept))
+    loaded = loaded_modules(sources)
     return {
-        f"{module[:-3]}.mpy": compile_mpy(short[module], traceback_name(module))
+        f"{module[:-3]}.mpy": compile_mpy(short[module], traceback_name(module, module in loaded))
         for module in modules
     }
 
@@ -97,12 +98,16 @@ def _shortened(sources: tuple[tuple[str, bytes], ...], kept: frozenset[str]) -> 
     return unname({path: one.source for path, one in short.items()})
 
 
-def traceback_name(module: str) -> str:
-    """Return what tracebacks call a module of the firmware, "net/wifi.py": net.wifi.
+def traceback_name(module: str, is_loaded: bool) -> str:
+    """Return what tracebacks call a module of the firmware: linkpost.app, and of the loaded ones
+    net.wifi.
 
-    That is what `load` is called with: where it is short, the board has it in heap already.
+    That is what it is imported by or what `load` is called with: the board has it in heap then.
     """
-    return module.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+    name = module.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+    if is_loaded or name == "__init__":
+        return name.replace("__init__", "linkpost")
+    return "linkpost." + name
 
 
 def anchors(ca: Path | None = None) -> dict[str, bytes]:

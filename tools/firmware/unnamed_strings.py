@@ -25,7 +25,7 @@ _RARE = ("ports/rare.py", "ports/rp2_rare.py", "ports/esp32_rare.py", "ports/hos
 def unname(sources: dict[str, bytes]) -> dict[str, bytes]:
     """Return the modules of a package, by path in it, with such strings in tuples."""
     trees = {path: ast.parse(source) for path, source in sources.items()}
-    loaded = {path for path in _loaded(trees) if path in trees}
+    loaded = {path for path in _loaded(trees) if not path.startswith(_STAYS_IN_SOME)}
     named: set[str] = set()
     for path, tree in trees.items():
         named |= _names(tree)
@@ -40,8 +40,12 @@ def unname(sources: dict[str, bytes]) -> dict[str, bytes]:
     return made
 
 
+def loaded_modules(sources: dict[str, bytes]) -> set[str]:
+    """Return the paths of the modules that are loaded, and that no other imports."""
+    return _loaded({path: ast.parse(source) for path, source in sources.items()})
+
+
 def _loaded(trees: dict[str, ast.Module]) -> set[str]:
-    """Return the paths of modules that are loaded, and imported by nobody."""
     found = set(_RARE)
     imported = set()
     for path, tree in trees.items():
@@ -55,7 +59,7 @@ def _loaded(trees: dict[str, ast.Module]) -> set[str]:
                 base = base.joinpath(*(node.module or "").split("."))
                 imported.add(f"{base}.py")
                 imported.update(f"{base / alias.name}.py" for alias in node.names)
-    return {path for path in found - imported if not path.startswith(_STAYS_IN_SOME)}
+    return (found - imported) & trees.keys()
 
 
 def _names(tree: ast.Module) -> set[str]:
