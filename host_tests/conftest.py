@@ -20,7 +20,9 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
+import micropython_failure
 import pytest
 
 from host_tests.shared.byte_code import write_byte_code
@@ -46,6 +48,29 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
     if file_path.parent == PORTABLE and file_path.match("test_*.py"):
         return MicroPythonFile.from_parent(parent, path=file_path)
     return None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item):
+    """Name the runtime, file and line of a portable test that failed on CPython."""
+    report = yield
+    crash = getattr(report.longrepr, "reprcrash", None)
+    if report.failed and crash is not None and item.path.parent == PORTABLE:
+        message = crash.message.partition("\n")[0]
+        line = _line_in(report.longrepr, item.path, crash)
+        shown = micropython_failure.shown(item.path, ROOT)
+        crash.message = f"cpython: {shown}:{line}: {message}"
+    return report
+
+
+def _line_in(longrepr: Any, path: Path, crash: Any) -> int:
+    """Return the innermost line of a traceback that is in this file."""
+    lines = [
+        entry.reprfileloc.lineno
+        for entry in longrepr.reprtraceback.reprentries
+        if getattr(entry, "reprfileloc", None) and Path(entry.reprfileloc.path).name == path.name
+    ]
+    return lines[-1] if lines else crash.lineno
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -79,6 +104,7 @@ class MicroPythonFile(pytest.File):
                 runtime, reason = skips.get(node.name, ("", ""))
                 item = MicroPythonItem.from_parent(self, name=f"{node.name}[micropython]")
                 item.test_name = node.name
+                item.line = node.lineno
                 item.skip_reason = reason if runtime == "micropython" else ""
                 yield item
 
@@ -109,16 +135,22 @@ class MicroPythonFile(pytest.File):
         for part in output.decode(errors="replace").split("\x01")[1:]:
             name, _, report = part.partition("\n")
             text, passed, _ = report.partition("\x02")
-            outcomes[name] = "" if passed else f"{text}\n{end}"
+            outcomes[name] = "" if passed else text or "\n"
         if not outcomes and names:  # the file itself did not import
-            outcomes = dict.fromkeys(names, f"{output.decode(errors='replace')}\n{end}")
+            outcomes = dict.fromkeys(names, output.decode(errors="replace") or "\n")
+        self._end = end
         return outcomes
+
+    def explain(self, item: MicroPythonItem, report: str) -> str:
+        """Return a failure with runtime, file, line and source."""
+        return micropython_failure.explain(report, self._end, self.path, item.line, ROOT)
 
 
 class MicroPythonItem(pytest.Item):
     """One portable test on MicroPython."""
 
     test_name: str
+    line: int
     skip_reason: str
     parent: MicroPythonFile
 
@@ -129,7 +161,7 @@ class MicroPythonItem(pytest.Item):
             pytest.skip("the MicroPython wheel is not installed on this machine")
         report = self.parent.outcome(self)
         if report:
-            raise MicroPythonFailure(report)
+            raise MicroPythonFailure(self.parent.explain(self, report))
 
     def repr_failure(self, excinfo, style=None):
         if isinstance(excinfo.value, MicroPythonFailure):
@@ -137,7 +169,7 @@ class MicroPythonItem(pytest.Item):
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self):
-        return self.path, 0, self.name
+        return self.path, self.line - 1, self.name
 
 
 class MicroPythonFailure(Exception):
