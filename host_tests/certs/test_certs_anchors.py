@@ -11,8 +11,8 @@ import pytest
 from cryptography import x509
 
 from tools import cli, firmware
-from tools.certs import anchors
-from tools.certs.anchors import ANCHORS, DIFFERS, MISSING, SAME
+from tools.certs import roots
+from tools.certs.roots import DIFFERS, MISSING, ROOTS, SAME
 from tools.terminal.failures import CommandError
 
 UTC = datetime.UTC
@@ -38,21 +38,21 @@ def command(*arguments: str) -> int:
 
 def test_anchors_shipped_are_whole_and_last_long_enough():
     """In CI: a warning 400 days before an anchor ends, a failure 60 days before."""
-    warned, failed = anchors.complaints(datetime.datetime.now(UTC))
+    warned, failed = roots.complaints(datetime.datetime.now(UTC))
     for line in warned:
         warnings.warn(line, stacklevel=1)
     assert failed == []
 
 
 def test_anchors_are_the_four_roots_of_the_platforms_ca():
-    files = anchors.package_files()
-    assert list(files) == sorted(anchor.file for anchor in ANCHORS)
-    for anchor in ANCHORS:
-        assert anchors.package_state(anchor, files) == SAME
+    files = roots.package_files()
+    assert list(files) == sorted(anchor.file for anchor in ROOTS)
+    for anchor in ROOTS:
+        assert roots.package_state(anchor, files) == SAME
         root = x509.load_der_x509_certificate(files[anchor.file])
         assert root.subject == root.issuer
         assert "GlobalSign" in root.subject.rfc4514_string()
-    assert anchors.end_of(ANCHORS[0]) == R1_ENDS
+    assert roots.end_of(ROOTS[0]) == R1_ENDS
 
 
 @pytest.mark.parametrize(
@@ -60,11 +60,11 @@ def test_anchors_are_the_four_roots_of_the_platforms_ca():
     [(500, 0, 0), (400, 0, 0), (399, 1, 0), (60, 1, 0), (59, 0, 1), (0, 0, 1), (-1, 0, 1)],
 )
 def test_complaints_warn_at_400_days_and_fail_at_60(days, warned, failed):
-    found = anchors.complaints(R1_ENDS - datetime.timedelta(days))
+    found = roots.complaints(R1_ENDS - datetime.timedelta(days))
     assert (len(found[0]), len(found[1])) == (warned, failed)
     for line in [*found[0], *found[1]]:
         assert line.startswith("GlobalSign R1")
-        assert (f"{days} days" in line) if days >= 0 else ("has ended" in line)
+        assert (f"{days} days" in line) if days >= 0 else ("has expired" in line)
 
 
 def test_certs_says_what_each_copy_is_and_fails_only_when_asked(package, capsys):
@@ -98,15 +98,15 @@ def test_certs_update_restores_from_certifi_by_fingerprint(package, capsys):
 
 
 def test_certs_update_keeps_the_root_that_certifi_gave_up(package, monkeypatch):
-    r1 = ANCHORS[0]
-    kept = {sha: der for sha, der in anchors.from_certifi().items() if sha != r1.sha256}
-    monkeypatch.setattr(anchors, "from_certifi", lambda: kept)
+    r1 = ROOTS[0]
+    kept = {sha: der for sha, der in roots.from_certifi().items() if sha != r1.sha256}
+    monkeypatch.setattr(roots, "from_certifi", lambda: kept)
     before = (package / r1.file).read_bytes()
-    assert anchors.restore() == []
+    assert roots.restore() == []
     assert (package / r1.file).read_bytes() == before
     (package / r1.file).unlink()
     with pytest.raises(CommandError, match="install linkpost again"):
-        anchors.restore()
+        roots.restore()
 
 
 def test_certs_foreign_file_among_the_anchors_is_a_failure(package, capsys):

@@ -9,8 +9,8 @@ from linkpost_command import write_config
 from serial_board import needs_serial_board, serial_board
 
 from tools import cli, firmware
-from tools.certs import anchors
 from tools.certs import command as certs
+from tools.certs import roots
 
 pytestmark = needs_serial_board
 
@@ -60,7 +60,7 @@ def test_certs_on_a_board_that_runs_are_compared_restored_and_it_runs_again(tmp_
         board.wait_for("I app started", started)
         board.cut_power()
         files = board.files()
-    for name, content in anchors.package_files().items():
+    for name, content in roots.package_files().items():
         assert files[f"certs/{name}"] == content
     assert files["certs/mine.der"] == b""  # not ours to remove
 

@@ -114,13 +114,13 @@ def start_of(*lines: str, own_main=False, boot_s=30.0, **changes) -> watch.Start
         ([STARTED, REFUSED], {}, 5, "failed", "code 30001 for topic /a1/s1/x"),
         ([STARTED, failed("NetworkError"), ACCEPTED], {}, 0, "accepted", "accepted"),
         ([STARTED, "1.000 E send resetting: x"], {}, 4, "failed", "resetting: x"),
-        ([STARTED], {}, 6, None, "Look on with: linkpost monitor --port /dev/ttyUSB0"),
+        ([STARTED], {}, 6, None, "Watch it with: linkpost monitor --port /dev/ttyUSB0"),
         ([STARTED, STORED], {}, 6, None, "no report was accepted or failed in 30 s"),
         ([STARTED, STORED], {"send_s": 600}, 0, "due", "due within 10 min"),
         ([STARTED], {"send_s": 600}, 6, None, "no report was accepted"),
         ([STARTED, STORED], {"send_s": 20}, 6, None, "no report"),
         ([STARTED, STORED, "0.080 D app sleeping ms=9000"], DEEP, 0, "due", "within 10 min"),
-        ([], {}, 6, None, "said nothing for 30 s"),
+        ([], {}, 6, None, "printed nothing for 30 s"),
         (["rst:0x1 (POWERON_RESET)"], {}, 6, None, "the app did not start in 30 s"),
         (['0.040 E store reading not stored why="full"'], {}, 2, "failed", "StorageError: full"),
     ],
@@ -134,7 +134,7 @@ def test_start_of_a_board_is_its_first_report(lines, changes, exit_code, report,
 def test_own_main_that_ends_by_itself_is_told_by_its_last_lines():
     start = start_of("measured 21.5", "done", BANNER, ">>> ", own_main=True)
     assert start.exit_code == failures.DONE
-    assert start.words == "your main.py ran to its end; it said last: measured 21.5 | done"
+    assert start.words == "your main.py ran to its end; its last output: measured 21.5 | done"
     assert not start.runs
     start = start_of(ACCEPTED, BANNER, own_main=True)
     assert (start.exit_code, start.report) == (failures.DONE, "accepted")

@@ -91,7 +91,7 @@ def test_deploy_as_a_person_sees_it_piped_has_lines_and_no_colours(tmp_path):
         listed = board.mpremote("fs", "ls")
     assert done.returncode == failures.NETWORK, done.stderr
     last = done.stderr.splitlines()[-1]
-    assert last.startswith("linkpost: everything is copied, but the first report failed: Network")
+    assert last.startswith("linkpost: all files are copied, but the first report failed: Network")
     assert done.stdout == ""
     assert "copying lib/linkpost/backoff.mpy (" in done.stderr
     assert "removed lib/linkpost/left_over.mpy\n" in done.stderr
@@ -172,7 +172,7 @@ def test_deploy_of_a_main_that_ends_by_itself_says_its_last_lines(tmp_path, caps
             usb.write("main.py", b"import linkpost.version\nprint('measured 21.5')\n", atomic=True)
         assert run_deploy(board.port) == failures.DONE
         said = capsys.readouterr().out
-        assert "your main.py ran to its end; it said last: measured 21.5" in said
+        assert "your main.py ran to its end; its last output: measured 21.5" in said
         with UsbBoard(board.port, 60) as usb:
             usb.write("main.py", b"import linkpost.version\nprint(1 // 0)\n", atomic=True)
         done = linkpost_command.run("deploy", "--port", board.port)
@@ -209,7 +209,7 @@ def test_deploy_of_a_config_that_the_board_refuses_shows_the_boards_line(tmp_pat
     with (
         serial_board(tmp_path, files=files) as board,
         pytest.raises(
-            CommandError, match="everything is copied, but the app cannot run"
+            CommandError, match="all files are copied, but the app cannot run"
         ) as caught,
     ):
         run_deploy(board.port)

@@ -258,7 +258,7 @@ def test_port_that_goes_and_comes_back_is_followed(port):
         (["Traceback (most recent call last):", "ImportError: no module"], "ImportError", 1),
         ([BOOTED, "2.000 W send failed error=DNSError"], "error=DNSError", TIMEOUT),
         ([BOOTED], "started device=x", TIMEOUT),
-        ([], "it said nothing", TIMEOUT),
+        ([], "no output", TIMEOUT),
     ],
 )
 def test_board_that_does_not_report_is_told_with_its_reason(port, lines, words, code):

@@ -96,7 +96,7 @@ def test_radio_without_a_mac_is_told(tmp_path, writer):
     files = {"lib/network.py": (NETWORK % ("00" * 6)).encode()}
     with (
         serial_board(tmp_path, BOARD.name, files=files) as board,
-        pytest.raises(CommandError, match="tells no MAC"),
+        pytest.raises(CommandError, match="reports no MAC"),
     ):
         writer.identify(board.port)
 

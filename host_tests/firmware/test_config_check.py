@@ -70,7 +70,7 @@ WRONG = [
     (ESP32, {"led_pin": "LED"}, "led_pin", "pin LED"),
     (PICO, {"sleep": "deep"}, "sleep", "use light"),
     (PICO, {"watchdog_s": 9}, "watchdog_s", "at most"),
-    (PICO, {"wifi": []}, "wifi", "no other way"),
+    (PICO, {"wifi": []}, "wifi", "no other network"),
     (PICO, {"device_secret": EXAMPLE_SECRET}, "device_secret", "the example's"),
     (PICO, {"intervall_s": 5}, "intervall_s", "no such key"),
 ]
@@ -90,7 +90,7 @@ def test_persons_own_sensor_has_to_go_along_where_that_is_known():
     board = boards()[ESP32]
     assert check_config(config, board)
     assert check_config(config, board, user=["soil"])
-    with pytest.raises(ConfigError, match=r"sensors\[1\]: user/soil.py does not go along"):
+    with pytest.raises(ConfigError, match=r"sensors\[1\]: user/soil.py is not included"):
         check_config(config, board, user=["wind"])
 
 

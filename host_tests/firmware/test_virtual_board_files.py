@@ -75,7 +75,7 @@ def test_files_for_a_board_without_native_digests_have_ours():
 
 
 def test_anchors_are_the_platforms_four():
-    assert sorted(board_files.anchors()) == [
+    assert sorted(board_files.root_certificates()) == [
         "certs/globalsign_r1.der",
         "certs/globalsign_r3.der",
         "certs/globalsign_r46.der",
@@ -87,8 +87,10 @@ def test_anchors_with_a_ca_file_have_each_of_its_certificates(tmp_path):
     authorities = [trustme.CA(key_type=trustme.KeyType.RSA), trustme.CA()]
     path = tmp_path / "ca.pem"
     path.write_bytes(b"".join(ca.cert_pem.bytes() for ca in authorities))
-    added = board_files.anchors(path).keys() - board_files.anchors().keys()
-    found = {x509.load_der_x509_certificate(board_files.anchors(path)[name]) for name in added}
+    added = board_files.root_certificates(path).keys() - board_files.root_certificates().keys()
+    found = {
+        x509.load_der_x509_certificate(board_files.root_certificates(path)[name]) for name in added
+    }
     assert found == {x509.load_pem_x509_certificate(ca.cert_pem.bytes()) for ca in authorities}
     assert all(c.not_valid_after_utc > datetime.datetime.now(datetime.UTC) for c in found)
 
@@ -99,7 +101,7 @@ def test_anchors_with_a_wrong_ca_file_are_a_usage_error(tmp_path, content):
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(CommandError, match="--ca") as caught:
-        board_files.anchors(path)
+        board_files.root_certificates(path)
     assert caught.value.exit_code == 2
 
 

@@ -1,4 +1,4 @@
-"""`linkpost fleet`: light boards against a real emulator, and hosts it keeps away from."""
+"""`linkpost fleet`: simulated devices against a real emulator, and hosts it refuses."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from linkpost_command import start
 
 from tools import cli
 from tools.fleet import run, vendor
-from tools.fleet.board import Tally
-from tools.fleet.run import Crowd
+from tools.fleet.board import Counters
+from tools.fleet.run import Fleet
 from tools.terminal.failures import CommandError
 
 _QUICK = ["--boards", "5", "--interval", "0.2", "--duration", "1.5"]
@@ -212,8 +212,8 @@ class FakeConsole:
 
 
 def test_readings_that_did_not_arrive_are_lost():
-    crowd = Crowd([FakeBoard("a", 5), FakeBoard("b", 5), FakeBoard("c", 5)], Tally())
-    compared = crowd.compare(FakeConsole({"a": 5, "b": 3, "c": 6}))
+    fleet = Fleet([FakeBoard("a", 5), FakeBoard("b", 5), FakeBoard("c", 5)], Counters())
+    compared = fleet.compare(FakeConsole({"a": 5, "b": 3, "c": 6}))
     assert (compared.received, compared.duplicates, compared.lost) == (14, 3, 2)
     assert compared.lost_of == ["b"]
 

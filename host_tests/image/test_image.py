@@ -559,7 +559,7 @@ def test_image_has_a_persons_sensors_and_main(tmp_path, name):
 @pytest.mark.parametrize(
     ("files", "words"),
     [
-        (None, "user/soil.py does not go along; put it in --user DIR"),
+        (None, "user/soil.py is not included: put it in --user DIR"),
         ({"soil.py": b"class Sensor:\n  def read(self:\n"}, "soil.py"),
         ({"soil.py": b"class Soil:\n    pass\n"}, "user/soil.py has no class Sensor"),
         ({"soil.py": SOIL, "main.py": b"import (\n"}, "main.py"),

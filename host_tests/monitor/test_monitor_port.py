@@ -62,7 +62,7 @@ def test_monitor_in_a_terminal_goes_on_through_a_reset_and_leaves_the_board_runn
             assert board.notes == []  # connecting has not reset it
             board.press_reset()
             if usb == "native":
-                terminal.wait_for("is gone: the board resets, or sleeps")
+                terminal.wait_for("disappeared: the board resets or sleeps")
                 terminal.wait_for("is back")
             else:
                 terminal.wait_for("-- the board has restarted")
@@ -90,7 +90,7 @@ def test_monitor_into_a_file_has_no_colours_and_waits_out_deep_sleep(tmp_path):
         process.send_signal(signal.SIGINT)
         assert process.wait(WAIT_S) == failures.INTERRUPTED
     assert b"\x1b" not in out.read_bytes() + out.with_suffix(".err").read_bytes()
-    assert "is gone: the board resets, or sleeps" in out.read_text()
+    assert "disappeared: the board resets or sleeps" in out.read_text()
     assert "listening on" in out.with_suffix(".err").read_text()
 
 

@@ -137,7 +137,7 @@ def test_board_that_runs_runs_on_with_the_new_config_or_after_ctrl_c_with_the_ol
         result = run("provision", "--port", board.port, "--from", given, "--yes")
         assert result.returncode == 0, result.stderr
         assert "its app stops, and is restarted" in result.stderr
-        assert "Look on with: linkpost monitor" in result.stdout
+        assert "Watch it with: linkpost monitor" in result.stdout
         board.wait_for("app started", start)
         assert on_board(board)["device_secret"] == SECRET
         assert "config.json.new" not in board.files()

@@ -60,7 +60,7 @@ def test_status_of_a_board_that_is_not_well_says_why(tmp_path):
     with serial_board(tmp_path, config=config) as board:
         board.wait_for("send failed")
         shown = run("status", "--port", board.port)
-        assert re.search(r"^trouble .* ago, send: failed: NetworkError: ", shown.stdout, re.M), (
+        assert re.search(r"^problem .* ago, send: failed: NetworkError: ", shown.stdout, re.M), (
             shown.stdout + shown.stderr
         )
         sick = {**json.loads(config.read_text()), "sensors": [{"type": "user.nothing"}]}
@@ -69,8 +69,8 @@ def test_status_of_a_board_that_is_not_well_says_why(tmp_path):
         assert run("provision", "--port", board.port, "--from", written, "--yes").returncode == 0
         board.wait_for("app cannot run")
         shown = run("status", "--port", board.port)
-        assert "but the app does not run: see trouble" in shown.stdout
-        assert re.search(r"^trouble .*ConfigError: sensors", shown.stdout, re.M), shown.stdout
+        assert "but the app does not run: see problem" in shown.stdout
+        assert re.search(r"^problem .*ConfigError: sensors", shown.stdout, re.M), shown.stdout
 
 
 def test_status_of_a_new_board_and_of_one_that_is_held_leaves_them_at_the_repl(tmp_path):

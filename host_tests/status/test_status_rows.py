@@ -112,17 +112,17 @@ def test_clock_is_shown_as_a_date():
     ],
 )
 def test_trouble_is_the_newest_warning_of_the_log(line, words):
-    assert said("trouble", trouble=line) == words
+    assert said("problem", trouble=line) == words
     assert "does not run" not in said("linkpost", trouble=line)
 
 
 def test_app_that_cannot_run_is_not_called_up_and_well():
     line = '0.031 E app cannot run error=ConfigError why="config.json: sensors"'
     assert "but the app does not run" in said("linkpost", trouble=line, uptime_ms=1600)
-    assert said("trouble", trouble=line, uptime_ms=1600) == (
+    assert said("problem", trouble=line, uptime_ms=1600) == (
         "1.6 s ago, app: cannot run: ConfigError: config.json: sensors"
     )
-    assert "not known" in said("trouble", ran=False)
+    assert "not known" in said("problem", ran=False)
 
 
 PICO = {"total": 205_568, "free": 160_000, "largest": 98_304}

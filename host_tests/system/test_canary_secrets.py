@@ -18,7 +18,7 @@ from emulator_process import DEVICE_NAME, PRODUCT_KEY, EmulatorProcess
 
 from tools import cli, firmware
 from tools.client.devices_csv import read_devices
-from tools.firmware.board_files import anchors
+from tools.firmware.board_files import root_certificates
 from tools.terminal.failures import USAGE, CommandError
 from tools.virtual_board import runtimes
 
@@ -58,7 +58,7 @@ def run_errand(emulator, folder, runtime):
     """Return what canary_errand.py printed, and the token that it had."""
     token = authenticate(emulator, TRIPLE)
     (folder / "certs").mkdir()
-    for path, content in anchors(Path(emulator.ca)).items():
+    for path, content in root_certificates(Path(emulator.ca)).items():
         (folder / path).write_bytes(content)
     config = {
         "endpoint": emulator.platform,

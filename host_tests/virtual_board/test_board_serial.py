@@ -414,7 +414,7 @@ def test_board_serial_command_leaves_a_persons_own_link_alone(tmp_path):
         flash = tmp_path / "board.img"
         result = linkpost_command.run("board", "serial", "--flash", flash, "--link", link)
         assert (result.returncode, os.readlink(link)) == (2, str(target))
-        assert "is there already" in result.stderr
+        assert "already exists" in result.stderr
         target.mkdir(exist_ok=True)
 
 

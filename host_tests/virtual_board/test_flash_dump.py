@@ -128,7 +128,7 @@ def test_save_writes_over_nothing_and_nothing_where_nothing_waits(tmp_path):
     out.write_text("mine")
     done = run("outbox", "--flash", tmp_path / "flash2", "--save", out)
     assert (done.returncode, out.read_text()) == (2, "mine")
-    assert "is there already" in done.stderr
+    assert "already exists" in done.stderr
     done = run("outbox", "--flash", tmp_path / "flash2", "--save", tmp_path / "no" / "out")
     assert done.returncode == 2
     assert "cannot write" in done.stderr

@@ -62,12 +62,12 @@ def run_on_micropython(
 
 @contextmanager
 def emulator() -> Iterator[tuple[Platform, Path]]:
-    """Run an emulator that keeps connections; yield it, and a folder with its anchor in certs."""
+    """Run an emulator that keeps connections; yield it, and a folder with its CA in certs."""
     with tempfile.TemporaryDirectory(prefix="linkpost-bench-") as name:
         folder = Path(name)
         (folder / "certs").mkdir()
         with Platform(folder, [_TRIPLE]) as platform:
-            for path, der in board_files.anchors(platform.ca).items():
+            for path, der in board_files.root_certificates(platform.ca).items():
                 if path.startswith(board_files.CA_PREFIX):
                     (folder / path).write_bytes(der)
             yield platform, folder

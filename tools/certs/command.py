@@ -1,4 +1,4 @@
-"""`linkpost certs`: the trust anchors here and on a board, and whom an endpoint chains to."""
+"""`linkpost certs`: the root certificates here and on a board, and whom an endpoint chains to."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from rich.console import Console
 from rich.table import Table
 
 from .. import firmware
-from ..firmware.board_files import anchors as anchor_files
+from ..firmware.board_files import root_certificates
 from ..terminal import failures
 from ..terminal.failures import NETWORK, CommandError
 from ..usb.board import UsbBoard
-from . import anchors
-from .anchors import ANCHORS, SAME
+from . import roots
+from .roots import ROOTS, SAME
 from .tls_probe import Probe, probe
 
 _FOLDER = "certs"
@@ -64,11 +64,11 @@ def certs(
              linkpost certs --check --port /dev/ttyUSB0
     """
     place = None if endpoint is None else _parse_endpoint(endpoint)
-    candidates = {Path(name).name: der for name, der in anchor_files(ca).items()}
+    candidates = {Path(name).name: der for name, der in root_certificates(ca).items()}
     if update:
-        for name in anchors.restore():
+        for name in roots.restore():
             _note(f"restored {name} in this package, from certifi")
-    warned, failed = anchors.complaints(datetime.datetime.now(datetime.UTC))
+    warned, failed = roots.complaints(datetime.datetime.now(datetime.UTC))
     board = _look_at_board(port, update) if port else None
     if board is not None:
         failed += _about_board(board, port)
@@ -100,29 +100,27 @@ def _parse_endpoint(text: str) -> tuple[str, int]:
 
 
 def _look_at_board(port: str, update: bool) -> dict[str, Any]:
-    """Return the state of each anchor on the board, and the names of its other anchors."""
-    package = anchors.package_files()
+    """Return the state of each root on the board, and the names of its other roots."""
+    package = roots.package_files()
     with UsbBoard(port, _WAIT_S, _note) as board:
         hashes = _hashes_on(board)
         if update:
-            for anchor in ANCHORS:
-                if hashes.get(anchor.file) != anchor.sha256:
-                    board.write(f"{_FOLDER}/{anchor.file}", package[anchor.file], atomic=True)
-                    _note(f"wrote {anchor.file} to the board")
+            for root in ROOTS:
+                if hashes.get(root.file) != root.sha256:
+                    board.write(f"{_FOLDER}/{root.file}", package[root.file], atomic=True)
+                    _note(f"wrote {root.file} to the board")
             hashes = _hashes_on(board)
         board.leave_running()
-    names = {anchor.file for anchor in ANCHORS}
+    names = {root.file for root in ROOTS}
     return {
-        "anchors": {
-            anchor.file: anchors.compare(hashes.get(anchor.file), anchor) for anchor in ANCHORS
-        },
+        "anchors": {root.file: roots.compare(hashes.get(root.file), root) for root in ROOTS},
         # The emulator's, or whatever CA a person trusts beside the platform's.
         "others": sorted(hashes.keys() - names),
     }
 
 
 def _hashes_on(board: UsbBoard) -> dict[str, str]:
-    """Return the hash of each anchor that the board's firmware trusts, by file name."""
+    """Return the hash of each root that the board's firmware trusts, by file name."""
     firmware.enable_imports()
     from linkpost.storage.anchors import ANCHOR_FOLDERS
 
@@ -144,33 +142,34 @@ def _about_endpoint(found: Probe) -> list[str]:
     if not found.chains_to:
         issued = f", it is issued by {found.issuer}" if found.issuer else ""
         line = (
-            f"the certificate of {found.endpoint} is not signed by any of these anchors{issued}. "
-            "A proxy in between? Emulator? Give --ca ca.pem, and linkpost deploy --ca ca.pem"
+            f"the certificate of {found.endpoint} is not signed by any of these root "
+            f"certificates{issued}. A proxy in "
+            "between? An emulator? Give --ca ca.pem, and linkpost deploy --ca ca.pem"
         )
         return [line]
     return [f"{found.endpoint}: {found.problem}"] if found.problem else []
 
 
 def _title(name: str) -> str:
-    return next((anchor.title for anchor in ANCHORS if anchor.file == name), name)
+    return next((root.title for root in ROOTS if root.file == name), name)
 
 
 def _rows(board: dict[str, Any] | None) -> list[dict[str, Any]]:
     now = datetime.datetime.now(datetime.UTC)
-    package = anchors.package_files()
+    package = roots.package_files()
     rows = []
-    for anchor in ANCHORS:
-        end = anchors.end_of(anchor)
+    for root in ROOTS:
+        end = roots.end_of(root)
         rows.append(
             {
-                "file": anchor.file,
-                "title": anchor.title,
-                "sha256": anchor.sha256,
+                "file": root.file,
+                "title": root.title,
+                "sha256": root.sha256,
                 "ends": None if end is None else end.date().isoformat(),
                 "days_left": None if end is None else (end - now).days,
-                "package": anchors.package_state(anchor, package),
-                "in_certifi": anchor.sha256 in anchors.from_certifi(),
-                "board": board["anchors"][anchor.file] if board else None,
+                "package": roots.package_state(root, package),
+                "in_certifi": root.sha256 in roots.from_certifi(),
+                "board": board["anchors"][root.file] if board else None,
             }
         )
     return rows
@@ -196,7 +195,7 @@ def _as_json(
 
 
 def _print(board: dict[str, Any] | None) -> None:
-    columns = ["anchor", "ends", "days left", "here", "in certifi"]
+    columns = ["root certificate", "ends", "days left", "here", "in certifi"]
     table = Table(*columns, *(["on the board"] if board else []), box=None)
     for row in _rows(board):
         table.add_row(

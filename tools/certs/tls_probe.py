@@ -1,6 +1,6 @@
-"""Which trust anchor an endpoint's certificate chains to: real handshakes, nothing is sent.
+"""Which root certificate an endpoint's certificate chains to: real handshakes, nothing is sent.
 
-One handshake for each anchor, with that one alone trusted, in TLS 1.2 as boards speak it.
+One handshake for each root, with that one alone trusted, in TLS 1.2 as boards speak it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _OTHER_NAME = (62, 64)
 
 @dataclass
 class Probe:
-    """What the handshakes said: the anchors, by name, and what is wrong beside the chain."""
+    """What the handshakes said: the roots, by name, and what is wrong beside the chain."""
 
     endpoint: str
     chains_to: list[str] = field(default_factory=list)
@@ -31,14 +31,14 @@ class Probe:
     issuer: str | None = None  # of a certificate that chains to none of them
 
 
-def probe(host: str, port_number: int, anchors: dict[str, bytes], deadline_s: float) -> Probe:
-    """Try each anchor (DER by name) on that endpoint.
+def probe(host: str, port_number: int, roots: dict[str, bytes], deadline_s: float) -> Probe:
+    """Try each root (DER by name) on that endpoint.
 
     Raises: CommandError where there is no TLS there, or no answer in time.
     """
     found = Probe(f"{host}:{port_number}")
     end = time.monotonic() + deadline_s
-    for name, der in anchors.items():
+    for name, der in roots.items():
         try:
             _shake_hands(host, port_number, der, end)
         except ssl.SSLCertVerificationError as error:

@@ -53,7 +53,7 @@ def keep_micropython(path: Path | None) -> Path:
     check_firmware(data, board, name)
     if not version_of(name):
         raise CommandError(
-            f"--micropython: {name} does not tell its version: keep the name it was downloaded "
+            f"--micropython: {name} does not show its version: keep the name it was downloaded "
             "with, such as RPI_PICO_W-20250911-v1.26.1.uf2"
         )
     return _keep(name if name.startswith(f"{BOARD}-") else f"{BOARD}-{name}", data)

@@ -159,7 +159,7 @@ def run(
                  --flash pico.flash --reports 5
     """
     if (ca is not None) and config is None:
-        raise CommandError("--ca needs --config; an image has its anchors in it")
+        raise CommandError("--ca needs --config; an image has its certificates in it")
     if config is not None and image_path is not None:
         raise CommandError("give --config or --image, not both")
     with _flash_file(flash_path) as path:
@@ -267,7 +267,7 @@ def _fill(path: Path, image_path: Path | None, config: Path | None, ca: Path | N
             flash.refresh(path, {**files, CONFIG: text, CHECKED: _checked(parsed, text)})
         elif image_path is not None:
             if path.exists():
-                raise CommandError(f"{path} is there already: give a new --flash for --image")
+                raise CommandError(f"{path} already exists: give a new --flash for --image")
             try:
                 data = image_path.read_bytes()
             except OSError as error:

@@ -17,10 +17,10 @@ _DEADLINE_MS = 30_000
 def authenticate(config: dict[str, Any], ca: Path | None) -> None:
     """Prove endpoint and triple with `POST /auth`; return where the platform gave a token.
 
-    Args: config: as in config.json; ca: a PEM file of further trust anchors.
+    Args: config: as in config.json; ca: a PEM file of further root certificates.
     Raises: CommandError with the firmware's words, and the exit code for its error.
     """
-    anchors = board_files.anchors(ca)
+    roots = board_files.root_certificates(ca)
     firmware.enable_imports()
     from linkpost.client import Client, drive
     from linkpost.config import Config
@@ -30,9 +30,7 @@ def authenticate(config: dict[str, Any], ca: Path | None) -> None:
 
     checked: Any = Config(config)
     port = HostPort()
-    connection = Connection(
-        checked.host, checked.port_number, port, lambda: MemoryAnchors(anchors)
-    )
+    connection = Connection(checked.host, checked.port_number, port, lambda: MemoryRoots(roots))
     client = Client(checked, port, NoTokens(), connection)
     try:
         drive(client.authenticating(), connection, port, _DEADLINE_MS)
@@ -53,14 +51,14 @@ class NoTokens:
         pass
 
 
-class MemoryAnchors:
-    """Trust anchors as `storage.anchors` gives those on flash; none is remembered."""
+class MemoryRoots:
+    """Root certificates as `storage.anchors` gives those on flash; none is remembered."""
 
-    def __init__(self, anchors: dict[str, bytes]):
-        self._anchors = list(anchors.items())
+    def __init__(self, roots: dict[str, bytes]):
+        self._roots = list(roots.items())
 
     def read(self, k: int) -> tuple[str, bytes] | None:
-        return self._anchors[k] if k < len(self._anchors) else None
+        return self._roots[k] if k < len(self._roots) else None
 
     def keep(self, name: str) -> None:
         pass

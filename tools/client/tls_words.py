@@ -1,6 +1,6 @@
 """The firmware's words for a TLS peer that cannot be verified, where this computer is the client.
 
-They speak of a board: its clock, its anchors. Here both are this computer's.
+They speak of a board: its clock, its roots. Here both are this computer's.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from typing import Any
 import click
 
 from .. import firmware
-from ..firmware.board_files import OWNED_FOLDERS, anchors, files_for
+from ..firmware.board_files import OWNED_FOLDERS, files_for, root_certificates
 from ..firmware.boards import board_of_build
 from ..firmware.config_check import CHECKED, CONFIG
 from ..terminal import failures, next_step
@@ -88,7 +88,7 @@ def deploy(
     """
     if ca is not None and no_ca:
         raise click.UsageError("give --ca or --no-ca, not both")
-    anchors(ca)  # a --ca that cannot be read: said before a board is stopped
+    root_certificates(ca)  # a --ca that cannot be read: said before a board is stopped
     with UsbBoard(_chosen(port), wait_s, _note) as board:
         deployment = _Deployment(board, ca, replace_main, keeps_ca=not no_ca)
         done = deployment.run()
@@ -96,7 +96,7 @@ def deploy(
     if as_json:
         print(json.dumps({**done, "runs": start.runs, "report": start.report, "heap": start.heap}))
     if start.exit_code != failures.DONE:
-        raise CommandError(f"everything is copied, but {start.words}", start.exit_code)
+        raise CommandError(f"all files are copied, but {start.words}", start.exit_code)
     if not as_json:
         print(_summary(done, start))
         if "free" in start.heap:

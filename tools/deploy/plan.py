@@ -138,7 +138,7 @@ def parse_config(
     except ConfigError as error:
         raise CommandError(
             f"The board's config.json: {error}. "
-            f"Mend it with: {next_step.command('provision', port)}",
+            f"Fix it with: {next_step.command('provision', port)}",
             USAGE,
         ) from error
     return parsed, checked

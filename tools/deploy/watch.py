@@ -73,7 +73,7 @@ def judge(
     port: str,
 ) -> Start:
     """Return what the lines of a first boot mean. Args: has_said: there were any."""
-    monitor = f"Look on with: {next_step.command('monitor', port)}"
+    monitor = f"Watch it with: {next_step.command('monitor', port)}"
     if first.failure:
         return _ended(first, own_main)
     if first.accepted:
@@ -82,7 +82,7 @@ def judge(
         return Start(words, DONE, True, ACCEPTED)
     if first.send_failure:
         words = f"the first report failed: {first.send_failure}"
-        kept = "; readings are kept, and it tries again"
+        kept = "; readings are kept, and the board retries"
         return Start(words + kept, first.send_exit_code, first.runs, FAILED)
     due_ms = _due_later_ms(config, boot_s)
     if first.stored and due_ms:
@@ -95,13 +95,13 @@ def judge(
     if first.runs:
         said = first.said[-1] if first.said else ""
         words = (
-            f"no report was accepted or failed in {boot_s:g} s; it said last: {said}. {monitor}"
+            f"no report was accepted or failed in {boot_s:g} s; its last output: {said}. {monitor}"
         )
         return Start(words, TIMEOUT, True, NONE)
     if has_said:
         words = f"the app did not start in {boot_s:g} s. {monitor}"
         return Start(words, TIMEOUT)
-    return Start(f"the board said nothing for {boot_s:g} s. {monitor}", TIMEOUT)
+    return Start(f"the board printed nothing for {boot_s:g} s. {monitor}", TIMEOUT)
 
 
 def _ended(first: FirstLines, own_main: bool) -> Start:
@@ -109,7 +109,7 @@ def _ended(first: FirstLines, own_main: bool) -> Start:
         if first.accepted:
             return Start("your main.py ran to its end, and reported", DONE, False, ACCEPTED)
         said = " | ".join(first.said)
-        said = f"; it said last: {said}" if said else ", and said nothing"
+        said = f"; its last output: {said}" if said else ", and printed nothing"
         return Start(f"your main.py ran to its end{said}", DONE)
     return Start(first.failure or "", first.exit_code)
 

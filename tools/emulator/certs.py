@@ -1,7 +1,7 @@
 """The emulator's certificates: a CA that is made once and kept, and a server certificate.
 
-`ca.pem` is the anchor that clients need. `ca.key.pem` holds the CA's certificate and key,
-`server.pem` the server's chain and key: both for their owner's eyes only. Keys are RSA, so that
+`ca.pem` is the root certificate that clients need. `ca.key.pem` holds the CA's certificate and
+key, `server.pem` the server's chain and key: both for their owner only. Keys are RSA, so that
 old SDKs can connect.
 """
 

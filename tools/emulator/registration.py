@@ -86,7 +86,7 @@ def read_registration(body: bytes) -> Registration:
     found: dict[str, str] = {}
     for name, value in pairs:
         if name in found:
-            raise RegistrationFlaw(f"{name[:40]!r} is there twice")
+            raise RegistrationFlaw(f"{name[:40]!r} appears twice")
         found[name] = value
     for name in _FIELDS:
         if not found.get(name):

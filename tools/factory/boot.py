@@ -65,7 +65,7 @@ def watch_boot(
     said = trouble or last
     raise CommandError(
         f"{what} within {wait_s:.0f} s; "
-        + (f"it said: {said[:200]}" if said else "it said nothing: press RESET, check the cable"),
+        + (f"last output: {said[:200]}" if said else "no output: press RESET, check the cable"),
         TIMEOUT,
     )
 

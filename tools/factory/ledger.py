@@ -185,7 +185,7 @@ class Ledger:
             except (ValueError, KeyError, TypeError) as error:
                 raise LedgerError(
                     f"{self.path}: line {number} cannot be read ({error}). Boards and rows may be "
-                    "used twice without it: take a copy of the file, and mend that line"
+                    "used twice without it: take a copy of the file, and fix that line"
                 ) from error
 
     def _take(self, record: dict[str, Any]) -> None:

@@ -157,7 +157,7 @@ class PicoWriter:
         with UsbBoard(port, wait_s=_ANSWER_S) as board:
             mac = "".join(board.ask(_ASK_MAC))
         if not re.fullmatch(r"([0-9a-f]{2}:){5}[0-9a-f]{2}", mac) or mac == "00:00:00:00:00:00":
-            raise CommandError(f"the radio of the board on {port} tells no MAC; repeat", NO_BOARD)
+            raise CommandError(f"the board on {port} reports no MAC; try again", NO_BOARD)
         return Chip(self._images.board.chip_name, mac, self._images.board.size)
 
     def write(self, port: str, chip: Chip, triple: Triple, progress: Progress) -> None:

@@ -57,7 +57,7 @@ def files_for(
         chip: whose port file goes along: "esp32", "rp2" or "host".
         native_digests: the board's hashlib has md5 and sha1, so ours are left out.
         byte_code: .mpy files; else the sources, for CPython.
-        ca: a PEM file of further trust anchors.
+        ca: a PEM file of further root certificates.
         with_aio: `linkpost.aio` too, which the app does not use and a person's program may: every
             board gets it; what is measured of the app is without it.
     Raises: CommandError for a CA file that is missing or holds no certificate.
@@ -67,7 +67,7 @@ def files_for(
     if byte_code:
         modules = firmware_byte_code(modules)
     files.update({f"lib/linkpost/{module}": content for module, content in modules.items()})
-    files.update(anchors(ca))
+    files.update(root_certificates(ca))
     files[deploy_record.PATH] = deploy_record.render(files["main.py"])
     return files
 
@@ -110,8 +110,8 @@ def traceback_name(module: str, is_loaded: bool) -> str:
     return "linkpost." + name
 
 
-def anchors(ca: Path | None = None) -> dict[str, bytes]:
-    """Return the trust anchors, DER by path on the flash: ours, and those of a PEM file."""
+def root_certificates(ca: Path | None = None) -> dict[str, bytes]:
+    """Return the root certificates, DER by path on the flash: ours, and those of a PEM file."""
     folder = firmware.package_dir() / "certs"
     files = {f"certs/{path.name}": path.read_bytes() for path in sorted(folder.glob("*.der"))}
     if ca is not None:

@@ -200,7 +200,7 @@ def _take(
         raise CommandError(f"{where.rstrip('.')} is missing")
     for key in data:
         if key not in keys and key not in more:
-            raise CommandError(f"{where}{key} is no key of it")
+            raise CommandError(f"{where}{key} is not a known key")
     for key, kind in keys.items():
         if key not in data:
             raise CommandError(f"{where}{key} is missing")

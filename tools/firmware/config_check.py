@@ -22,7 +22,7 @@ CONFIG = "config.json"
 CHECKED = "config.json.checked"
 # What boards/*/config.example.json has in its place.
 EXAMPLE_SECRET = "PASTE_THE_DEVICE_SECRET_HERE"  # noqa: S105  no secret
-IS_EXAMPLE = "is still the example's; put in the device's own"
+IS_EXAMPLE = "is still the example's: replace it with the device's own"
 # Of a Config, what is not in the file: the board takes it from config.json itself.
 _SECRET = ("device_secret", "networks")
 # Modules of a chip's firmware that sensors ask for.
@@ -51,7 +51,7 @@ def check_config(
     if checked.device_secret == EXAMPLE_SECRET:
         raise ConfigError("device_secret", IS_EXAMPLE)
     if not checked.networks:
-        raise ConfigError("wifi", f"is missing: a {board.name} has no other way to the platform")
+        raise ConfigError("wifi", f"is missing: a {board.name} has no other network")
     port = _BoardPort(board)
     check_port(checked, port)
     _check_sensors(checked.sensors or [], port, user)
@@ -162,7 +162,7 @@ def _check_sensors(
         if name != spec["type"]:
             if user is not None and name not in user:
                 raise ConfigError(
-                    f"sensors[{number}]", f"user/{name}.py does not go along; put it in --user DIR"
+                    f"sensors[{number}]", f"user/{name}.py is not included: put it in --user DIR"
                 )
             spec = {"type": "simulated"}  # a person's own code is not run here
         ours.append(spec)

@@ -55,7 +55,7 @@ def read_user_files(folder: Path | None) -> UserFiles:
     if folder is None:
         return UserFiles()
     if not folder.is_dir():
-        raise CommandError(f"--user: {folder} is no folder")
+        raise CommandError(f"--user: {folder} is not a folder")
     files = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder)

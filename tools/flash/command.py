@@ -27,7 +27,7 @@ _BOOTLOADER_S = 20
 
 @click.command()
 @click.argument("board_name", metavar="BOARD")
-@click.option("--port", help="Its serial port; found by itself where there is one board.")
+@click.option("--port", help="Its serial port.  [default: that of the only board]")
 @click.option(
     "--firmware",
     type=click.Path(path_type=Path),
@@ -36,7 +36,9 @@ _BOOTLOADER_S = 20
 @click.option(
     "--drive", type=click.Path(path_type=Path), help="Pico: where its boot loader's drive is."
 )
-@click.option("--erase", is_flag=True, help="Erase the whole flash first: files, token, readings.")
+@click.option(
+    "--erase", is_flag=True, help="Erase all of the flash first: files, token, readings."
+)
 def flash(
     board_name: str, port: str | None, firmware: Path | None, drive: Path | None, erase: bool
 ) -> int:

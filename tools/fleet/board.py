@@ -1,4 +1,4 @@
-"""One light board: a reading at each interval, kept in RAM until it is accepted."""
+"""One simulated device: a reading at each interval, kept in RAM until it is accepted."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _WAITING_MAX = 1000  # beyond it the oldest goes, as on a board whose flash budg
 
 
 @dataclass
-class Tally:
+class Counters:
     """What all boards together have seen. Seconds are from the first byte to the answer."""
 
     made: int = 0  # readings
@@ -42,7 +42,7 @@ class Board:
     """Reports until it is told to stop, then sends what waits.
 
     Args: number, from 0; key, "ProductKey/DeviceName"; config, its checked Config; publisher;
-    interval_s; tally, shared.
+    interval_s; counters, shared.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Board:
         config: Any,
         publisher: Publisher,
         interval_s: float,
-        tally: Tally,
+        counters: Counters,
     ):
         self.key = key
         self.publisher = publisher
@@ -62,7 +62,7 @@ class Board:
         self._number = number
         self._config = config
         self._interval_s = interval_s
-        self._tally = tally
+        self._counters = counters
         self._seq = 0
         self._failures = 0  # in a row
 
@@ -102,28 +102,28 @@ class Board:
     def _read(self) -> None:
         self._seq += 1
         self.waiting.append(_Reading(self._seq, time.time_ns() // 1_000_000))
-        self._tally.made += 1
+        self._counters.made += 1
         if len(self.waiting) > _WAITING_MAX:
             self.waiting.popleft()
-            self._tally.dropped += 1
+            self._counters.dropped += 1
 
     async def _send(self) -> LinkpostError | None:
         """Send what waits, the oldest first; return what stopped it."""
-        tally = self._tally
+        counters = self._counters
         while self.waiting:
             reading = self.waiting[0]
             begin_s = time.perf_counter()
             try:
                 await self.publisher.publish(self._config.topic, self._render(reading))
             except LinkpostError as error:
-                tally.failed[str(getattr(error, "code", type(error).__name__))] += 1
-                tally.last_error = str(error)
+                counters.failed[str(getattr(error, "code", type(error).__name__))] += 1
+                counters.last_error = str(error)
                 if error.retry == "never":  # it would be refused again
                     self.waiting.popleft()
-                    tally.dropped += 1
+                    counters.dropped += 1
                 return error
-            tally.seconds.append(time.perf_counter() - begin_s)
-            tally.accepted += 1
+            counters.seconds.append(time.perf_counter() - begin_s)
+            counters.accepted += 1
             self.accepted.add(reading.seq)
             self.waiting.popleft()
             self._failures = 0

@@ -15,7 +15,7 @@ import click
 from rich.console import Console as Terminal
 
 from ..client.devices_csv import Triple, read_devices
-from ..firmware.board_files import anchors, load_config
+from ..firmware.board_files import load_config, root_certificates
 from ..terminal import failures
 from ..terminal.failures import CommandError
 from .console import Console
@@ -32,7 +32,7 @@ class _Target:
     """Where the boards report to."""
 
     endpoint: str
-    anchors: list[bytes]
+    roots: list[bytes]
     console: Console | None
 
 
@@ -117,16 +117,16 @@ def fleet(
     ):
         # After the imports above, and not before them: `--help` needs no firmware.
         from . import report
-        from .board import Tally
-        from .run import Crowd
+        from .board import Counters
+        from .run import Fleet
 
-        tally = Tally()
-        made = _make_boards(template, target, triples, interval_s, tally)
-        crowd = Crowd(made, tally)
+        counters = Counters()
+        made = _make_boards(template, target, triples, interval_s, counters)
+        fleet_run = Fleet(made, counters)
         with report.Progress(duration_s or None) as progress:
-            interrupted = crowd.run(interval_s, duration_s or None, progress.show)
-        numbers = crowd.numbers()
-        compared = crowd.compare(target.console) if target.console else None
+            interrupted = fleet_run.run(interval_s, duration_s or None, progress.show)
+        numbers = fleet_run.numbers()
+        compared = fleet_run.compare(target.console) if target.console else None
     if as_json:
         click.echo(json.dumps(report.as_json(numbers, compared)))
     else:
@@ -158,7 +158,7 @@ def _make_boards(
     target: _Target,
     triples: list[Triple],
     interval_s: float,
-    tally: Any,
+    counters: Any,
 ) -> list[Any]:
     from .board import Board
     from .driver import Publisher, make_context
@@ -167,13 +167,13 @@ def _make_boards(
     from linkpost.ports.host import HostPort  # isort: skip
 
     port = HostPort()
-    context = make_context(target.anchors)
+    context = make_context(target.roots)
     made = []
     for number, triple in enumerate(triples):
         known = {key: template[key] for key in _FROM_TEMPLATE if key in template}
         config = Config({**vars(triple), **known, "endpoint": target.endpoint})
         publisher = Publisher(config, context, port)
-        made.append(Board(number, triple.key, config, publisher, interval_s, tally))
+        made.append(Board(number, triple.key, config, publisher, interval_s, counters))
     return made
 
 
@@ -185,7 +185,7 @@ def _target(
     if endpoint:
         refuse_vendor(_host(endpoint))
         console = _console(console_url) if console_url else None
-        yield _Target(endpoint, list(anchors(ca).values()), console)
+        yield _Target(endpoint, list(root_certificates(ca).values()), console)
         return
     if console_url is None:
         if not own_allowed:
@@ -207,7 +207,7 @@ def _known(console: Console, ca: Path | None) -> _Target:
     with tempfile.TemporaryDirectory(prefix="linkpost-fleet-") as folder:
         path = Path(folder) / "ca.pem"
         path.write_text(about["ca"])
-        trusted = {**anchors(path), **anchors(ca)}
+        trusted = {**root_certificates(path), **root_certificates(ca)}
     click.echo(f"reporting to {about['platform']}, console {console.url}", err=True)
     return _Target(about["platform"], list(trusted.values()), console)
 

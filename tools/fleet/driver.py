@@ -23,11 +23,11 @@ from linkpost.net.connection import Connection  # noqa: E402
 _READ = 1  # what the client yields: select.POLLIN
 
 
-def make_context(anchors: Iterable[bytes]) -> Any:
+def make_context(roots: Iterable[bytes]) -> Any:
     """Return a context for all boards: a board has one root at a time, here all fit at once."""
     context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
     context.verify_mode = tls.CERT_REQUIRED
-    for der in anchors:
+    for der in roots:
         context.load_verify_locations(der)
     return context
 
@@ -38,7 +38,7 @@ def _resolved(host: str, port_number: int) -> tuple[Any, ...]:
 
 
 class _OneRoot:
-    """The anchors of a connection whose context is made already: there is no other to try."""
+    """The roots of a connection whose context is made already: there is no other to try."""
 
     def read(self, k: int) -> None:
         return None
@@ -76,7 +76,7 @@ connecting.resolve = _resolve
 
 
 class Publisher(Client):
-    """The asyncio client of one light board; it waits for the socket instead of looking after it.
+    """The asyncio client of one simulated device; it waits for its socket instead of polling it.
 
     Args: config, a checked Config; context, from `make_context`; port, a `HostPort`.
     Attributes: authentications, connections: how many were tried.

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from .board import Board, Tally
+from .board import Board, Counters
 from .console import Console
 
 _DRAIN_S = 15.0  # for what waits, when the time is over
@@ -47,12 +47,12 @@ class Compared:
     lost_of: list[str] = field(default_factory=list)  # the devices
 
 
-class Crowd:
+class Fleet:
     """The boards of one run."""
 
-    def __init__(self, boards: list[Board], tally: Tally):
+    def __init__(self, boards: list[Board], counters: Counters):
         self._boards = boards
-        self._tally = tally
+        self._counters = counters
         self._begin_s = time.monotonic()
         self._end_s: float | None = None
 
@@ -126,25 +126,25 @@ class Crowd:
 
     def numbers(self) -> Numbers:
         """Return where the run stands."""
-        tally, boards = self._tally, self._boards
+        counters, boards = self._counters, self._boards
         seconds = (self._end_s or time.monotonic()) - self._begin_s
-        ordered = sorted(tally.seconds)
+        ordered = sorted(counters.seconds)
         return Numbers(
             boards=len(boards),
             seconds=round(seconds, 1),
-            made=tally.made,
-            accepted=tally.accepted,
-            refused=dict(sorted(tally.failed.items())),
+            made=counters.made,
+            accepted=counters.accepted,
+            refused=dict(sorted(counters.failed.items())),
             waiting=sum(len(board.waiting) for board in boards),
-            dropped=tally.dropped,
-            per_second=round(tally.accepted / seconds, 1) if seconds else 0.0,
+            dropped=counters.dropped,
+            per_second=round(counters.accepted / seconds, 1) if seconds else 0.0,
             authentications=sum(board.publisher.authentications for board in boards),
             connections=sum(board.publisher.connections for board in boards),
             p50_ms=_percentile(ordered, 50),
             p95_ms=_percentile(ordered, 95),
             p99_ms=_percentile(ordered, 99),
             max_ms=_percentile(ordered, 100),
-            last_error=tally.last_error,
+            last_error=counters.last_error,
         )
 
     def compare(self, console: Console) -> Compared:

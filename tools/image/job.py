@@ -216,7 +216,7 @@ class Job:
         if entries.keys() - {one.name for one in self._tasks}:
             raise CommandError(
                 f"--out: {folder} has images of devices that are not in this list: give the list "
-                "it was begun with, or a new folder"
+                "it was started with, or a new folder"
             )
         self._entries = entries
         self._made = made
@@ -316,7 +316,7 @@ def _make_folder(folder: Path) -> bool:
 
 
 def _not_ours(folder: Path) -> CommandError:
-    return CommandError(f"--out: {folder} is there already; give a new folder")
+    return CommandError(f"--out: {folder} already exists: give a new folder")
 
 
 def _labels(tasks: list[Task], entries: dict[str, Any]) -> str:

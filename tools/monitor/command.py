@@ -70,7 +70,7 @@ def listen(port: str, wait_s: float, listener: Listener | None = None) -> Iterat
     """
     listener = listener or Listener()
     transport = open_port(port, time.monotonic() + wait_s, _note)
-    _note(f"listening on {port}; Ctrl-C ends this, the board runs on")
+    _note(f"listening on {port}; Ctrl-C ends this, the board keeps running")
     is_heard = False
     while True:
         port = transport.device_name  # it may have come back under another name
@@ -82,7 +82,7 @@ def listen(port: str, wait_s: float, listener: Listener | None = None) -> Iterat
         finally:
             with contextlib.suppress(OSError):  # it is gone
                 transport.close()
-        yield listener.event(f"{port} is gone: the board resets, or sleeps. Waiting")
+        yield listener.event(f"{port} disappeared: the board resets or sleeps. Waiting")
         transport = open_port(port, math.inf, known_id=known_id)
         yield listener.event(f"{transport.device_name} is back")
 

@@ -23,7 +23,7 @@ def save(source: Files, file: Path, as_json: bool) -> int:
     Raises: CommandError where the file is there already, or cannot be written.
     """
     if file.exists():
-        raise CommandError(f"--save: {file} is there already: give a new name")
+        raise CommandError(f"--save: {file} already exists: give a new name")
     with Console(stderr=True).status("reading the outbox") as status:
         found = look_into(
             source,

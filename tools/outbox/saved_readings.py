@@ -49,7 +49,9 @@ def read(path: Path) -> Saved:
     except OSError as error:
         raise CommandError(f"--readings: cannot read {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise CommandError(f"--readings: {path} is no text of linkpost outbox --save") from error
+        raise CommandError(
+            f"--readings: {path} is not a file of linkpost outbox --save"
+        ) from error
     device: Any = None
     stream = ""
     readings: list[Reading] = []
@@ -59,7 +61,7 @@ def read(path: Path) -> Saved:
         found = _parse(line)
         if found is None:
             raise CommandError(
-                f"--readings: {path}: line {number} is no reading of linkpost outbox --save"
+                f"--readings: {path}: line {number} is not a reading of linkpost outbox --save"
             )
         if not readings:
             device, stream = found["device"], found["stream"]

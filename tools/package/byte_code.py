@@ -28,8 +28,8 @@ def build(out: Path) -> list[Path]:
 
 def _write(folder: Path, modules: set[str]) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
-    anchors = firmware.package_dir().joinpath("certs").glob("*.der")
-    files = {f"linkpost/certs/{path.name}": path.read_bytes() for path in anchors}
+    roots = firmware.package_dir().joinpath("certs").glob("*.der")
+    files = {f"linkpost/certs/{path.name}": path.read_bytes() for path in roots}
     for path, content in firmware_byte_code(sorted(modules)).items():
         files[f"linkpost/{path}"] = content
     for path, content in files.items():

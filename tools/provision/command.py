@@ -15,7 +15,7 @@ from ..client.authenticate import authenticate
 from ..client.devices_csv import Triple, read_devices
 from ..files import whole_file
 from ..files.json_files import read_object
-from ..firmware.board_files import CA_PREFIX, OWNED_FOLDERS, anchors, files_for
+from ..firmware.board_files import CA_PREFIX, OWNED_FOLDERS, files_for, root_certificates
 from ..firmware.boards import board_of_build
 from ..firmware.config_check import CHECKED, CONFIG, check_config, dump_config
 from ..terminal import failures, next_step
@@ -48,11 +48,11 @@ _BLOCK_BYTES = 4096  # of littlefs: what a file takes is a multiple
     "--from",
     "source",
     type=click.Path(path_type=Path),
-    help="A config.json to take instead of asking; with --csv, everything but the triple.",
+    help="A config.json to take instead of asking; with --csv, everything but the identity.",
 )
 @click.option("--csv", type=click.Path(path_type=Path), help="The console's device list.")
 @click.option("--device", help="Which row of --csv: ProductKey/DeviceName or DeviceName.")
-@click.option("--check", "prove", is_flag=True, help="First authenticate for real, from here.")
+@click.option("--check", "prove", is_flag=True, help="Authenticate from this computer first.")
 @click.option(
     "--ca", type=click.Path(path_type=Path), help="For --check: PEM file of further CAs."
 )
@@ -114,7 +114,7 @@ def provision(
         for name in _absent_sensors(board, config):
             _note(f"{name} is not on the board yet: mpremote cp {name.rpartition('/')[2]} :user/")
         if has_radio and not config.get("wifi"):
-            _note("there is no `wifi` in it: this board has no other way to the platform")
+            _note("the config has no `wifi`, and this board has no other network")
     print(_next(who, lacks, port, ca))
     return failures.DONE
 
@@ -133,7 +133,7 @@ def _drop_foreign_ca(
         return
     folder = CA_PREFIX.partition("/")[0]
     there = {path for path in board.files(folder) if path.startswith(CA_PREFIX)}
-    foreign = sorted(there - anchors(ca).keys())
+    foreign = sorted(there - root_certificates(ca).keys())
     if foreign:
         # Before the config is written: cut in between, this is done again.
         board.remove(*foreign)
@@ -298,7 +298,7 @@ def _parsed(text: bytes | None) -> dict[str, Any]:
 
 def _write_file(out: Path, config: dict[str, Any], yes: bool) -> None:
     if out.exists() and not yes:
-        raise CommandError(f"--out: {out} is there already; --yes replaces it")
+        raise CommandError(f"--out: {out} already exists; --yes replaces it")
     try:
         whole_file.replace(out, dump_config(config))
     except OSError as error:
@@ -348,7 +348,7 @@ def _next(who: Identity, lacks_files: bool, port: str | None, ca: Path | None) -
     if lacks_files:
         return f"Next: {deploy}\nThis config needs files that are not on the board yet."
     monitor = next_step.command("monitor", port)
-    return f"The board restarts with it. Look on with: {monitor}"
+    return f"The board restarts with it. Watch it with: {monitor}"
 
 
 def _note(line: str) -> None:

@@ -100,7 +100,7 @@ def _names(csv_path: Path | None, single: tuple[str, ...]) -> list[str]:
     for name in single:
         problem = check_name(name)
         if not problem and name in names:
-            problem = f"{name} is there twice"
+            problem = f"{name} appears twice"
         if problem:
             raise CommandError(f"--name: {problem}")
         names.append(name)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import firmware
-from ..client.authenticate import MemoryAnchors
+from ..client.authenticate import MemoryRoots
 from ..client.tls_words import explain
 from ..firmware import board_files
 from ..terminal import failures
@@ -67,7 +67,7 @@ class Lost(Exception):
 class Registrar:
     """Asks for the secrets of one product's devices.
 
-    Args: host: name, or name:port; ca: a PEM file of further trust anchors.
+    Args: host: name, or name:port; ca: a PEM file of further root certificates.
     Raises: CommandError for a CA file, the firmware's ConfigError for a host, that is none.
     """
 
@@ -75,7 +75,7 @@ class Registrar:
         self.has_sent = False  # the request of the last `ask` has left
         self._product_key = product_key
         self._product_secret = product_secret.encode()
-        self._anchors = board_files.anchors(ca)
+        self._roots = board_files.root_certificates(ca)
         firmware.enable_imports()
         from linkpost.config import Config
         from linkpost.ports.host import HostPort
@@ -122,7 +122,7 @@ class Registrar:
 
         config = self._config
         connection = Connection(
-            config.host, config.port_number, self._port, lambda: MemoryAnchors(self._anchors)
+            config.host, config.port_number, self._port, lambda: MemoryRoots(self._roots)
         )
         head = (
             f"POST /auth/register/device HTTP/1.1\r\nHost: {config.host_header}\r\n"

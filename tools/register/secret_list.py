@@ -166,7 +166,7 @@ class SecretList:
 
     def _not_ours(self) -> CommandError:
         return CommandError(
-            f"--out: {self.path} is there already, and is no list that linkpost register has "
+            f"--out: {self.path} exists, and is not a list that linkpost register has "
             "written: give a new file"
         )
 

@@ -14,7 +14,7 @@ import click
 
 from .. import firmware
 from ..client.tls_words import explain
-from ..firmware.board_files import anchors, load_config
+from ..firmware.board_files import load_config, root_certificates
 from ..terminal import failures
 from ..virtual_board import runtimes
 from ..virtual_board.life import MARK
@@ -39,14 +39,14 @@ TOPIC_CHECK = "topic exists in the console and this device may publish to it"
 @click.option(
     "--readings",
     type=click.Path(path_type=Path),
-    help="Deliver the readings of linkpost outbox --save, as that device; goes on where it was.",
+    help="Deliver the readings of linkpost outbox --save; continues where it stopped.",
 )
 @click.option(
     "--runtime",
     type=click.Choice(runtimes.RUNTIMES),
     default=runtimes.MICROPYTHON,
     show_default=True,
-    help="What runs the firmware.",
+    help="Interpreter of the firmware.",
 )
 def send(
     config: Path,
@@ -78,7 +78,7 @@ def send(
         return send_readings(readings, values, ca, chosen)
     with tempfile.TemporaryDirectory(prefix="linkpost-send-") as name:
         folder = Path(name)
-        for path, content in anchors(ca).items():
+        for path, content in root_certificates(ca).items():
             (folder / path).parent.mkdir(exist_ok=True)
             (folder / path).write_bytes(content)
         if file is None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import firmware
-from ..client.authenticate import MemoryAnchors, NoTokens
+from ..client.authenticate import MemoryRoots, NoTokens
 from ..client.growing_pause import growing_pause
 from ..client.tls_words import explain
 from ..files import locked_file
@@ -106,7 +106,7 @@ class Sent:
         try:
             self._file = locked_file.open_locked(path, "a+b")
         except locked_file.InUse as error:
-            raise CommandError(f"{path} is in use: another linkpost is at it") from error
+            raise CommandError(f"{path} is in use by another linkpost") from error
         except OSError as error:
             raise CommandError(f"cannot write {path}: {error.strerror}") from error
         try:
@@ -157,7 +157,7 @@ class Sent:
         if records[0] != head:
             raise CommandError(
                 f"{self.path} belongs to other readings or another device: move it away, or give "
-                "the file and the config that it was begun with"
+                "the file and the config that it was started with"
             )
         for record in records[1:]:
             self._take(record)
@@ -264,6 +264,6 @@ def _client(config: Any, ca: Path | None) -> Any:
     from linkpost.ports.host import HostPort
 
     port = HostPort()
-    anchors = board_files.anchors(ca)
-    connection = Connection(config.host, config.port_number, port, lambda: MemoryAnchors(anchors))
+    roots = board_files.root_certificates(ca)
+    connection = Connection(config.host, config.port_number, port, lambda: MemoryRoots(roots))
     return Client(config, port, NoTokens(), connection)

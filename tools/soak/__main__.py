@@ -86,7 +86,7 @@ def main(
         print(json.dumps(report.figures(result)))
     else:
         report.print_table(result, Console(width=None if sys.stdout.isatty() else 120))
-        print("nothing lost" if good else "SOMETHING IS WRONG: see above", flush=True)
+        print("nothing lost" if good else "FAILED: see above", flush=True)
     return failures.DONE if good else _LOST
 
 

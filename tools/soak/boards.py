@@ -44,7 +44,7 @@ VARIANTS = (
 
 
 @dataclass
-class Tally:
+class Counters:
     """How often a board was disturbed, and what its flash did where that is known to the end."""
 
     cuts_at_operation: int = 0
@@ -67,7 +67,7 @@ class Board(threading.Thread):
 
     Args: number, from 0; seed; folder, for its flash, config and log; note, called with each
     event for the soak's log.
-    Attributes: journal, tally; failure, an exception that ended the thread, or None.
+    Attributes: journal, counters; failure, an exception that ended the thread, or None.
     """
 
     def __init__(self, number: int, seed: str, folder: Path, note: Callable[[str], None]):
@@ -78,7 +78,7 @@ class Board(threading.Thread):
         self.flash = folder / f"{self.name}.flash"
         self.kind = kinds.KINDS[self.variant.kind]
         self.journal = Journal()
-        self.tally = Tally()
+        self.counters = Counters()
         self.failure: Exception | None = None
         self._random = random.Random(f"{seed}/{self.name}")  # noqa: S311  to be repeatable
         self._long_in = number  # one after the other, each board lives for long at least once
@@ -170,20 +170,20 @@ class Board(threading.Thread):
         self._count(outcome, self.journal.readings - before)
 
     def _count(self, outcome: Outcome, readings: int) -> None:
-        tally = self.tally
+        counters = self.counters
         # A board that was killed could not say what its flash did since its last word.
         tells = True
         if outcome.reason == POWER_CUT and outcome.message:
-            tally.cuts_at_operation += 1
+            counters.cuts_at_operation += 1
         elif outcome.reason == POWER_CUT:
-            tally.kills += 1
+            counters.kills += 1
             tells = False
         elif outcome.reason != INTERRUPTED:
             self.journal.unexpected.append(f"the board ended: {outcome.reason} {outcome.message}")
         if tells:
-            tally.operations += outcome.erases + outcome.programs
-            tally.programmed_bytes += outcome.programmed_bytes
-            tally.readings += readings
+            counters.operations += outcome.erases + outcome.programs
+            counters.programmed_bytes += outcome.programmed_bytes
+            counters.readings += readings
 
     def _put_files(self, changes: dict[str, Any]) -> None:
         product_key, device_name, secret = self.triple

@@ -32,7 +32,7 @@ def figures(result: Result) -> dict[str, Any]:
 
 
 def _figures_of(board: Board, account: Account) -> dict[str, Any]:
-    tally = board.tally
+    counters = board.counters
     return {
         "board": board.name,
         "variant": board.variant.name,
@@ -46,16 +46,16 @@ def _figures_of(board: Board, account: Account) -> dict[str, Any]:
         "lost_keys": account.lost[:_SHOWN_MAX],
         "conflicts": len(account.conflicts),
         "problems": account.problems[:_SHOWN_MAX],
-        "cuts_at_operation": tally.cuts_at_operation,
-        "kills": tally.kills,
+        "cuts_at_operation": counters.cuts_at_operation,
+        "kills": counters.kills,
         "watchdog": board.journal.watchdog,
         "boots": len(board.journal.boots),
         "heap_start": account.heap.start,
         "heap_end": account.heap.end,
         "heap_readings": account.heap.readings,
-        "flash_operations": tally.operations,
-        "flash_bytes": tally.programmed_bytes,
-        "flash_readings": tally.readings,
+        "flash_operations": counters.operations,
+        "flash_bytes": counters.programmed_bytes,
+        "flash_readings": counters.readings,
     }
 
 

@@ -172,14 +172,14 @@ class _Run:
         # A stop that fell into a collection could not write the position: then some still wait.
         if not board.journal.heap_was_locked:
             problems += left.problems
-        tally, trouble = board.tally, self._trouble
+        counters, trouble = board.counters, self._trouble
         return settle(
             board.journal,
             self._arrivals[board.device],
             left.quarantined,
             disturbances=1  # the end
-            + tally.cuts_at_operation
-            + tally.kills
+            + counters.cuts_at_operation
+            + counters.kills
             + board.journal.watchdog
             + trouble.restarts
             + trouble.reply_lost[board.device],

@@ -130,14 +130,14 @@ def rows(
         ("token", _token(found)),
         ("clock", _clock(found, now_ms)),
         ("Wi-Fi", _wifi(found, config)),
-        ("trouble", _trouble(found)),
+        ("problem", _trouble(found)),
     ]
     return [(label, text) for label, text in shown if text]
 
 
 def _version(who: Identity, found: BoardStatus, is_held: bool) -> str:
     if who.linkpost is None:
-        return "not on this board, or only in part. Run: linkpost deploy"
+        return "missing or incomplete. Run: linkpost deploy"
     if is_held:
         return f"{who.linkpost}, held by the file `hold`: the app does not start"
     if not found.ran or found.uptime_ms is None:
@@ -146,7 +146,7 @@ def _version(who: Identity, found: BoardStatus, is_held: bool) -> str:
     up = f"up {duration(found.uptime_ms)} since {cause}"
     line = parse_log_line(found.trouble or "")
     if line and line.level == "E" and line.area == "app":
-        return f"{who.linkpost}, {up}, but the app does not run: see trouble"
+        return f"{who.linkpost}, {up}, but the app does not run: see problem"
     return f"{who.linkpost}, {up}"
 
 
@@ -167,7 +167,7 @@ def _token(found: BoardStatus) -> str:
     if found.token_age_s is None:
         return "none: the board has not authenticated yet"
     if not found.clock_right or found.token_age_s < 0:
-        return "there; its age is not known"
+        return "present; its age is not known"
     return f"{duration(found.token_age_s * 1000)} old"
 
 

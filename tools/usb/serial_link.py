@@ -43,7 +43,7 @@ transport_serial.print = lambda *details: None
 class BoardLost(CommandError):
     """The connection to a board broke: unplugged, reset, asleep."""
 
-    def __init__(self, port: str, why: str = "went away: check cable and power, and repeat"):
+    def __init__(self, port: str, why: str = "was disconnected: check cable and power, and retry"):
         super().__init__(f"the board on {port} {why}", NO_BOARD)
 
 
@@ -160,7 +160,7 @@ def why_not(port: str) -> tuple[CommandError | None, bool]:
     if number == errno.ENOENT or (sys.platform == "win32" and "FileNotFound" in text):
         return CommandError(
             f"No board on {port}. Use a data cable; hold BOOT while plugging in. "
-            "Which ports there are: linkpost boards",
+            "To list the ports: linkpost boards",
             NO_BOARD,
         ), True
     if number in (errno.EAGAIN, errno.EBUSY) or (

@@ -19,7 +19,7 @@ def own_link(link: Path) -> Iterator[None]:
     the name, or something is there that no board has made.
     """
     if os.path.lexists(link) and not (link.is_symlink() and os.readlink(link).startswith("/dev/")):
-        raise CommandError(f"--link: {link} is there already: give another name")
+        raise CommandError(f"--link: {link} already exists: give another name")
     lock = link.with_name(f".{link.name}.lock")
     descriptor = _locked(lock)
     if descriptor is None:

@@ -1,4 +1,4 @@
-"""Firmware, config and trust anchors on a virtual board's flash."""
+"""Firmware, config and root certificates on a virtual board's flash."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _UNIX_BUILD = "standard"
 
 
 def put_files(setup: Setup, config: Path, ca: Path | None) -> None:
-    """Put firmware, config and trust anchors on the board's flash; make it on first use."""
+    """Put firmware, config and root certificates on the board's flash; make it on first use."""
     on_image = setup.runtime == runtimes.MICROPYTHON
     text, parsed = load_config(config)
     files = files_for(

@@ -1,8 +1,8 @@
-"""The platform's trust anchors: which they are, how long they last, where they come from.
+"""The platform's root certificates: which they are, how long they last, where they come from.
 
 Four roots of GlobalSign, because the platform's CA moves between them: R1 was the only one in the
 vendor's SDKs and ends in January 2028. Each is known by its fingerprint; a file with another
-content is not that anchor, whatever its name. `certifi` drops roots that browsers gave up (R1 is
+content is not that root, whatever its name. `certifi` drops roots that browsers gave up (R1 is
 gone from it), so the firmware's own copies are the store, and certifi only restores one.
 """
 
@@ -26,7 +26,7 @@ FAILURE_DAYS = 60
 
 
 @dataclass(frozen=True)
-class Anchor:
+class Root:
     """One root certificate; `file` is its name on the board and in the package."""
 
     file: str
@@ -34,30 +34,30 @@ class Anchor:
     sha256: str
 
 
-ANCHORS = (
-    Anchor(
+ROOTS = (
+    Root(
         "globalsign_r1.der",
         "GlobalSign R1",
         "ebd41040e4bb3ec742c9e381d31ef2a41a48b6685c96e7cef3c1df6cd4331c99",
     ),
-    Anchor(
+    Root(
         "globalsign_r3.der",
         "GlobalSign R3",
         "cbb522d7b7f127ad6a0113865bdf1cd4102e7d0759af635a7cf4720dc963c53b",
     ),
-    Anchor(
+    Root(
         "globalsign_r6.der",
         "GlobalSign R6",
         "2cabeafe37d06ca22aba7391c0033d25982952c453647349763a3ab5ad6ccf69",
     ),
-    Anchor(
+    Root(
         "globalsign_r46.der",
         "GlobalSign R46",
         "4fa3126d8d3a11d1c4855a4f807cbad6cf919d3a5a88b03bea2c6372d93c40c9",
     ),
 )
 
-# What a copy of an anchor can be.
+# What a copy of a root can be.
 SAME = "same"
 DIFFERS = "differs"
 MISSING = "missing"
@@ -69,17 +69,17 @@ def package_files() -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.glob("*.der"))}
 
 
-def compare(sha256: str | None, anchor: Anchor) -> str:
+def compare(sha256: str | None, root: Root) -> str:
     """Return what a copy with that hash is (None: there is none)."""
     if sha256 is None:
         return MISSING
-    return SAME if sha256 == anchor.sha256 else DIFFERS
+    return SAME if sha256 == root.sha256 else DIFFERS
 
 
-def package_state(anchor: Anchor, files: dict[str, bytes]) -> str:
+def package_state(root: Root, files: dict[str, bytes]) -> str:
     """Return what the package's copy is."""
-    data = files.get(anchor.file)
-    return compare(None if data is None else hashlib.sha256(data).hexdigest(), anchor)
+    data = files.get(root.file)
+    return compare(None if data is None else hashlib.sha256(data).hexdigest(), root)
 
 
 @functools.cache
@@ -103,49 +103,53 @@ def restore() -> list[str]:
     """
     files = package_files()
     restored = []
-    for anchor in ANCHORS:
-        if package_state(anchor, files) == SAME:
+    for root in ROOTS:
+        if package_state(root, files) == SAME:
             continue
-        der = from_certifi().get(anchor.sha256)
+        der = from_certifi().get(root.sha256)
         if der is None:
             raise CommandError(
-                f"{anchor.file} is missing or damaged here, and certifi no longer has "
-                f"{anchor.title}: install linkpost again"
+                f"{root.file} is missing or damaged here, and certifi no longer has "
+                f"{root.title}: install linkpost again"
             )
-        path = firmware.package_dir() / "certs" / anchor.file
+        path = firmware.package_dir() / "certs" / root.file
         try:
             path.write_bytes(der)
         except OSError as error:
             raise CommandError(f"cannot write {path}: {error.strerror}") from error
-        restored.append(anchor.file)
+        restored.append(root.file)
     return restored
 
 
-def end_of(anchor: Anchor) -> datetime.datetime | None:
-    """Return when an anchor ends; None where there is no copy of it, here or in certifi."""
-    der = package_files().get(anchor.file)
-    if der is None or compare(hashlib.sha256(der).hexdigest(), anchor) != SAME:
-        der = from_certifi().get(anchor.sha256)
+def end_of(root: Root) -> datetime.datetime | None:
+    """Return when a root ends; None where there is no copy of it, here or in certifi."""
+    der = package_files().get(root.file)
+    if der is None or compare(hashlib.sha256(der).hexdigest(), root) != SAME:
+        der = from_certifi().get(root.sha256)
     return None if der is None else ends(der)
 
 
 def complaints(now: datetime.datetime) -> tuple[list[str], list[str]]:
-    """Return (warnings, failures) about the anchors that linkpost ships, one line each."""
+    """Return (warnings, failures) about the roots that linkpost ships, one line each."""
     files = package_files()
     warned, failed = [], []
-    for anchor in ANCHORS:
-        state = package_state(anchor, files)
+    for root in ROOTS:
+        state = package_state(root, files)
         if state != SAME:
-            failed.append(f"{anchor.file} in this package: {state}. Run: linkpost certs --update")
+            failed.append(f"{root.file} in this package: {state}. Run: linkpost certs --update")
             continue
-        days = (ends(files[anchor.file]) - now).days
-        line = f"{anchor.title} ends in {days} days" if days >= 0 else f"{anchor.title} has ended"
+        days = (ends(files[root.file]) - now).days
+        when = f"expires in {days} days" if days >= 0 else "has expired"
+        line = f"{root.title} {when}"
         if days < FAILURE_DAYS:
             failed.append(f"{line}: get a newer linkpost, and deploy again")
         elif days < WARNING_DAYS:
             warned.append(line)
-    known = {anchor.file for anchor in ANCHORS}
-    failed += [f"{name} in this package is no anchor of ours" for name in files.keys() - known]
+    known = {root.file for root in ROOTS}
+    failed += [
+        f"{name} in this package is not one of our root certificates"
+        for name in files.keys() - known
+    ]
     return warned, failed
 
 
