@@ -53,6 +53,7 @@ def test_string_of_what_stays_in_heap_stays():
     assert unname(text, other=b"from .net import words\n") == text
     assert unname(text, other=b"from .net.words import said\n") == text
     assert unname(text, other=text.encode()) == text  # a name there in any case
+    assert unname(text, aio=text.encode()) != text  # not on every board
 
 
 def test_byte_code_has_the_string_and_not_as_a_name():

@@ -16,18 +16,21 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 _NAME_MAX_BYTES = 10  # MicroPython's MICROPY_ALLOC_PARSE_INTERN_STRING_LEN
-# Of these no object or class is kept, but they stay where a config names them, or a sensor uses
-# them; and what a port has rare is asked for by the port's own list.
-_STAYS_IN_SOME = ("sensors/", "ports/rp2_analog.py")
+# It is kept with what it returns. What else a port has rare is asked for by the port's own list.
+_STAYS = "ports/rp2_analog.py"
+# Not on every board: what is a name there only is worth it elsewhere, and does no harm there.
+_OPTIONAL = ("aio.py", "sensors/", "ports/esp32", "ports/host")
 _RARE = ("ports/rare.py", "ports/rp2_rare.py", "ports/esp32_rare.py", "ports/host_rare.py")
 
 
 def unname(sources: dict[str, bytes]) -> dict[str, bytes]:
     """Return the modules of a package, by path in it, with such strings in tuples."""
     trees = {path: ast.parse(source) for path, source in sources.items()}
-    loaded = {path for path in _loaded(trees) if not path.startswith(_STAYS_IN_SOME)}
+    loaded = _loaded(trees) - {_STAYS}
     named: set[str] = set()
     for path, tree in trees.items():
+        if path.startswith(_OPTIONAL) and not path.endswith("/__init__.py"):
+            continue
         named |= _names(tree)
         if path not in loaded:
             named.update(str(text.value) for text in _strings(tree))
