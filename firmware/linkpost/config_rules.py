@@ -13,10 +13,7 @@ CLIENT_ID_MAX = 64  # characters; the vendor's page, table 2
 
 _WEEK_S = 604_800
 _PAYLOAD_MAX_BYTES = 131_072  # and so of a batch; the vendor's page
-_DEVICE_NAME = "_.@:-"
-_HOST = ".-"
-_SLEEPS = ("none", "light", "deep")
-_SIGN_METHODS = ("auto", "hmacmd5", "hmacsha1")
+_REQUIRED = object()
 
 
 def parse(data: bytes, name: str) -> dict:
@@ -51,7 +48,9 @@ def fill(config, data) -> None:
     _take_outbox(config, left)
     config.led_pin = _take(left, "led_pin", None, _pin)
     config.watchdog_s = _take(left, "watchdog_s", None, _seconds)
-    _take(left, "grow_heap", True, _bool)  # looked at before a Config is there: ports/esp32_heap
+    _take(
+        left, "grow_heap", True, _typed, bool, "true or false"
+    )  # looked at before a Config is there: ports/esp32_heap
     for key in sorted(left):
         raise ConfigError(key, "no such key; look at its spelling in the README's table")
 
@@ -78,29 +77,34 @@ def _take_identity(config, left):
     config.host = host
     config.port_number = int(number) if number else 443
     config.host_header = host if config.port_number == 443 else config.endpoint
-    config.product_key = _take(left, "product_key", _REQUIRED, _product_key)
-    config.device_name = _take(left, "device_name", _REQUIRED, _device_name)
-    config.device_secret = _take(left, "device_secret", _REQUIRED, _device_secret)
+    # '*' because the vendor's documents mask keys with it, and so do examples made from them.
+    what = "the ProductKey as the console shows it, like a1B2c3D4e5F"
+    config.product_key = _take(left, "product_key", _REQUIRED, _shown, 1, "_-*", what)
+    what = "4 to 32 of A-Z a-z 0-9 _ . @ : -"
+    config.device_name = _take(left, "device_name", _REQUIRED, _shown, 4, "_.@:-", what)
+    what = "the DeviceSecret as the console shows it, 1 to 32 characters"
+    config.device_secret = _take(left, "device_secret", _REQUIRED, _shown, 1, None, what)
     default = "%s.%s" % (config.product_key, config.device_name)
-    config.client_id = _client_id("client_id", _take(left, "client_id", default, _text))
-    config.sign_method = _take(left, "sign_method", "auto", _one_of(_SIGN_METHODS))
+    config.client_id = _take(left, "client_id", default, _text)
+    if len(config.client_id) > CLIENT_ID_MAX:
+        raise ConfigError("client_id", "must have 1 to %d characters" % CLIENT_ID_MAX)
+    methods = ("auto", "hmacmd5", "hmacsha1")
+    config.sign_method = _take(left, "sign_method", "auto", _one_of, methods)
 
 
 def _take_reporting(config, left):
-    config.format = _take(left, "format", "json", _one_of(("json", "alink")))
-    topic = _take(left, "topic", None, _text)
-    if topic is None:
-        topic = "/{product_key}/{device_name}/user/update"
-        if config.format == "alink":
-            topic = "/sys/{product_key}/{device_name}/thing/event/property/post"
-    topic = topic.replace("{product_key}", config.product_key)
+    config.format = _take(left, "format", "json", _one_of, ("json", "alink"))
+    default = "/{product_key}/{device_name}/user/update"
+    if config.format == "alink":
+        default = "/sys/{product_key}/{device_name}/thing/event/property/post"
+    topic = _take(left, "topic", default, _text).replace("{product_key}", config.product_key)
     config.topic = topic.replace("{device_name}", config.device_name)
     load("protocol.messages").check_topic(config.topic)
     config.interval_s = _take(left, "interval_s", 60, _seconds)
     config.send_s = _take(left, "send_s", config.interval_s, _seconds)
     config.interval_ms = int(config.interval_s * 1000)
     config.send_ms = int(config.send_s * 1000)
-    config.sleep = _take(left, "sleep", "none", _one_of(_SLEEPS))
+    config.sleep = _take(left, "sleep", "none", _one_of, ("none", "light", "deep"))
     config.sensors = _take(left, "sensors", None, _sensors)
 
 
@@ -114,53 +118,44 @@ def _take_networks(config, left):
 
 
 def _take_outbox(config, left):
-    outbox = _take(left, "outbox", {}, _object)
-    inner = dict(outbox)
-    config.outbox_max_bytes = _take(inner, "max_bytes", None, _max_bytes, "outbox.")
-    config.batch_bytes = _take(inner, "batch_bytes", 0, _batch_bytes, "outbox.")
+    inner = dict(_take(left, "outbox", {}, _typed, dict, "an object {...}"))
+    what = "a number of bytes"
+    config.outbox_max_bytes = _take(
+        inner, "outbox.max_bytes", None, _number, 16_384, 1 << 30, what
+    )
+    config.batch_bytes = _take(
+        inner, "outbox.batch_bytes", 0, _number, 0, _PAYLOAD_MAX_BYTES, what
+    )
     for key in sorted(inner):
         raise ConfigError("outbox." + key, "no such key")
     if config.batch_bytes and config.format == "alink":
         raise ConfigError("outbox.batch_bytes", "must be 0 with format alink")
 
 
-_REQUIRED = object()
+def _take(left, key, default, check, *limits):
+    """Take a key, which may be an inner one, out of `left`; return its value, or the default."""
+    value = left.pop(key.rpartition(".")[2], None)
+    if value is not None:
+        return check(key, value, *limits)
+    if default is _REQUIRED:
+        raise ConfigError(key, "is missing")
+    return default
 
 
-def _take(left, key, default, check, prefix=""):
-    value = left.pop(key, None)
-    if value is None:
-        if default is _REQUIRED:
-            raise ConfigError(key, "is missing")
-        return default
-    return check(prefix + key, value)
+def _typed(key, value, kind, what):
+    if not isinstance(value, kind):
+        raise ConfigError(key, "must be " + what)
+    return value
 
 
 def _text(key, value):
-    if not isinstance(value, str) or not value:
-        raise ConfigError(key, "must be a text that is not empty")
+    return _typed(key, value or None, str, "a text that is not empty")
+
+
+def _one_of(key, value, choices):
+    if value not in choices:
+        raise ConfigError(key, "must be one of: %s" % ", ".join(choices))
     return value
-
-
-def _bool(key, value):
-    if not isinstance(value, bool):
-        raise ConfigError(key, "must be true or false")
-    return value
-
-
-def _object(key, value):
-    if not isinstance(value, dict):
-        raise ConfigError(key, "must be an object {...}")
-    return value
-
-
-def _one_of(choices):
-    def check(key, value):
-        if value not in choices:
-            raise ConfigError(key, "must be one of: %s" % ", ".join(choices))
-        return value
-
-    return check
 
 
 def _number(key, value, least, most, what):
@@ -182,20 +177,14 @@ def _pin(key, value):
     return value if value == "LED" else _number(key, value, 0, 48, "a pin's number")
 
 
-def _max_bytes(key, value):
-    return _number(key, value, 16_384, 1 << 30, "a number of bytes")
-
-
-def _batch_bytes(key, value):
-    return _number(key, value, 0, _PAYLOAD_MAX_BYTES, "a number of bytes")
-
-
-def _plain(text, more):
-    # ASCII letters and digits, and those `more`.
+def _is_plain(value, least, most, more):
+    """Tell whether it is a text of ASCII letters, digits and those `more`, so many of them."""
+    if not isinstance(value, str) or not least <= len(value) <= most:
+        return False
     # By bytes: a character of its own is a name, which MicroPython keeps for good.
     plain = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz" + more.encode()
     try:
-        return all(byte in plain for byte in text.encode())
+        return all(byte in plain for byte in value.encode())
     except ValueError:  # CPython, of half a surrogate pair
         return False
 
@@ -212,7 +201,7 @@ def check_endpoint(key, value):
     if path.strip("/"):
         raise ConfigError(key, "has a path behind the host; give host or host:port alone")
     host, colon, number = value.partition(":")
-    if not 1 <= len(host) <= 253 or not _plain(host, _HOST):
+    if not _is_plain(host, 1, 253, ".-"):
         raise ConfigError(
             key, "must be a host or host:port, as the console shows it" + odd_character(host)
         )
@@ -234,56 +223,32 @@ def odd_character(text: str) -> str:
     return ""
 
 
-def _product_key(key, value):
-    # '*' because the vendor's documents mask keys with it, and so do examples made from them.
-    if not isinstance(value, str) or not 1 <= len(value) <= 32 or not _plain(value, "_-*"):
-        raise ConfigError(
-            key,
-            "must be the ProductKey as the console shows it, like a1B2c3D4e5F" + _odd(value),
-        )
-    return value
-
-
-def _device_name(key, value):
-    if not isinstance(value, str) or not 4 <= len(value) <= 32 or not _plain(value, _DEVICE_NAME):
-        raise ConfigError(key, "must be 4 to 32 of A-Z a-z 0-9 _ . @ : -" + _odd(value))
-    return value
-
-
-def _device_secret(key, value):
-    if not isinstance(value, str) or not 1 <= len(value) <= 32 or odd_character(value):
-        raise ConfigError(
-            key,
-            "must be the DeviceSecret as the console shows it, 1 to 32 characters" + _odd(value),
-        )
-    return value
-
-
-def _odd(value):
-    return odd_character(value) if isinstance(value, str) else ""
-
-
-def _client_id(key, value):
-    if not 1 <= len(value) <= CLIENT_ID_MAX:
-        raise ConfigError(key, "must have 1 to %d characters" % CLIENT_ID_MAX)
+def _shown(key, value, least, more, what):
+    # What the console shows, up to 32 characters: those `more`, or any that can be seen.
+    odd = odd_character(value) if isinstance(value, str) else ""
+    if more is None and isinstance(value, str):
+        fine = 1 <= len(value) <= 32 and not odd
+    else:
+        fine = _is_plain(value, least, 32, more)
+    if not fine:
+        raise ConfigError(key, "must be " + what + odd)
     return value
 
 
 def _sensors(key, value):
-    if not isinstance(value, list) or not value:
-        raise ConfigError(key, 'must be a list like [{"type": "onchip"}]')
+    _typed(key, value or None, list, 'a list like [{"type": "onchip"}]')
     types = load("sensor_types")
     names = []
     for i, sensor in enumerate(value):
         at = "%s[%d]" % (key, i)
-        kind = _object(at, sensor).get("type")
+        kind = _typed(at, sensor, dict, "an object {...}").get("type")
         if not isinstance(kind, str) or not (kind in types.TYPES or _is_user(kind, types.USER)):
             known = ", ".join(sorted(types.TYPES))
             raise ConfigError(
                 at + ".type", "must be one of: %s; or user.NAME for /user/NAME.py" % known
             )
         name = sensor.get("name")
-        if name is not None and (not isinstance(name, str) or not _plain(name, "_") or not name):
+        if name is not None and not _is_plain(name, 1, 1 << 30, "_"):
             raise ConfigError(at + ".name", "must be letters, digits and _")
         if (kind, name) in names:
             raise ConfigError(at + ".name", "is needed: another %s has the same" % kind)
@@ -294,16 +259,17 @@ def _sensors(key, value):
 def _is_user(kind, prefix):
     # A module's name: it is imported, and never a path.
     name = kind[len(prefix) :]
-    return kind.startswith(prefix) and name and _plain(name, "_") and not "0" <= name[0] <= "9"
+    return (
+        kind.startswith(prefix) and _is_plain(name, 1, 1 << 30, "_") and not "0" <= name[0] <= "9"
+    )
 
 
 def _wifi(key, value):
     networks = [value] if isinstance(value, dict) else value
-    if not isinstance(networks, list):
-        raise ConfigError(key, 'must be {"ssid": ..., "password": ...} or a list of them')
+    _typed(key, networks, list, '{"ssid": ..., "password": ...} or a list of them')
     for i, network in enumerate(networks):
         at = key if isinstance(value, dict) else "%s[%d]" % (key, i)
-        for name in sorted(_object(at, network)):
+        for name in sorted(_typed(at, network, dict, "an object {...}")):
             if name not in ("ssid", "password", "country", "hostname"):
                 raise ConfigError("%s.%s" % (at, name), "no such key")
         ssid = network.get("ssid")
@@ -325,13 +291,13 @@ def _is_password(text):
 
 
 def _country(key, value):
-    if not isinstance(value, str) or len(value) != 2 or not _plain(value, ""):
+    if not _is_plain(value, 2, 2, ""):
         raise ConfigError(key, "must be a country's two letters, like CN")
     return value.upper()
 
 
 def _hostname(key, value):
-    if not isinstance(value, str) or not 1 <= len(value) <= 32 or not _plain(value, "-"):
+    if not _is_plain(value, 1, 32, "-"):
         raise ConfigError(key, "must be 1 to 32 of letters, digits and -")
     return value
 
