@@ -30,15 +30,14 @@ def run(start, port=None) -> None:
         start()
     except LinkpostError as error:
         log.error("app", "cannot run", "error", type(error).__name__, "why", error)
-    except KeyboardInterrupt:
-        load("boot_work").stopped(port, log)
-        raise
-    except Exception as error:  # the outermost: anything unexpected ends here
+    except BaseException as error:  # the outermost: anything unexpected ends here
+        gc.collect()  # the app is gone, and its heap with it
         try:
-            gc.collect()  # the app is gone, and its heap with it
             memory = isinstance(error, MemoryError)
             why = load("backoff").memory_message(port) if memory else error
-            load("boot_work").crashed(port, log, error, why)
+            load("boot_work").ended(port, log, error, why)
         except MemoryError:
             pass  # not even room to say so
-        port.reset()
+        if isinstance(error, Exception):
+            port.reset()
+        raise

@@ -81,27 +81,20 @@ def begin(port, log) -> bool:
     return True
 
 
-def stopped(port, log) -> None:
-    """Leave the board to the person who pressed Ctrl-C."""
-    port.feed_for(None)
-    _forget_crashes(port)
-    log.info("app", "stopped by Ctrl-C")
+def ended(port, log, error, why) -> None:
+    """Leave the board to the person who pressed Ctrl-C; or show what nobody expected, and wait.
 
-
-def crashed(port, log, error, why) -> None:
-    """Show what nobody expected, and wait; the caller resets the board."""
-    _show(error)
-    log.error(
-        "app",
-        "crashed",
-        "error",
-        type(error).__name__,
-        "why",
-        why,
-        "reset_in_ms",
-        _RESET_PAUSE_MS,
-    )
-    _wait(port, _RESET_PAUSE_MS)
+    The caller resets the board in that case.
+    """
+    if isinstance(error, KeyboardInterrupt):
+        port.feed_for(None)
+        _forget_crashes(port)
+        log.info("app", "stopped by Ctrl-C")
+    elif isinstance(error, Exception):
+        _show(error)
+        name = type(error).__name__
+        log.error("app", "crashed", "error", name, "why", why, "reset_in_ms", _RESET_PAUSE_MS)
+        _wait(port, _RESET_PAUSE_MS)
 
 
 def _exists(name):

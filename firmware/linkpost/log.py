@@ -15,9 +15,11 @@ def _writer(level):
             text = str(pairs[i + 1]).replace('"', "'")
             # One line is one event: what came from a peer or a sensor cannot make a second one.
             # By bytes: a character of its own is a name, which MicroPython keeps for good.
-            data = text.encode()
-            if min(data or b" ") < 32:
-                text = str(bytes([max(byte, 32) for byte in data]), "utf-8")
+            data = bytearray(text.encode() or b" ")
+            if min(data) < 32:
+                for at in range(len(data)):
+                    data[at] = max(data[at], 32)
+                text = str(data, "utf-8")
             if " " in text or not text:
                 text = '"%s"' % text
             line += " %s=%s" % (pairs[i], text)
