@@ -44,6 +44,11 @@ def lines(page: str) -> Iterator[Line]:
         yield Line(span, False)
 
 
+def modules(page: str) -> list[str]:
+    """Return the Python modules that a page runs by `python -m`."""
+    return re.findall(r"python -m ((?:host_tests|tools)[\w.]*)", page)
+
+
 def fault(line: Line) -> str:
     """Return what is wrong with a command line, "" where nothing is."""
     # Two blanks and what follows say what it does.

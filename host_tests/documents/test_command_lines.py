@@ -25,6 +25,16 @@ def test_commands_and_options_that_a_page_shows_exist(page):
         assert command_lines.fault(line) == "", line.text
 
 
+def test_modules_that_a_page_runs_exist():
+    shown = {
+        module for page in markdown.pages() for module in command_lines.modules(page.read_text())
+    }
+    assert len(shown) >= 2
+    for module in shown:
+        path = ROOT.joinpath(*module.split("."))
+        assert path.with_suffix(".py").is_file() or (path / "__main__.py").is_file(), module
+
+
 def test_options_that_a_page_names_alone_exist():
     known = {"--help", *_OTHERS}
     for _, command in command_pages.commands():

@@ -97,6 +97,16 @@ def test_table_of_sensors_has_every_type_with_its_options():
         assert of_the_row_before == options, kind
 
 
+def test_table_of_the_firmware_names_every_module_and_no_other():
+    section = markdown.section((DOCS / "architecture.md").read_text(), "The firmware, by room")
+    rows = [line for line in section.splitlines() if line.startswith("| ")]
+    named = set(re.findall(r"`(\w+)`", " ".join(rows)))
+    package = ROOT / "firmware" / "linkpost"
+    modules = {path.stem for path in package.rglob("*.py")} | {"main"}
+    types = {file for file, _ in sensor_types.TYPES.values()}
+    assert named == modules - types - {"__init__"}
+
+
 def test_every_board_has_its_row_in_the_readme():
     for name in boards():
         assert f"(boards/{name}/README.md)" in README
