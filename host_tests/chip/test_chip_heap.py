@@ -2,7 +2,7 @@
 
 import pytest
 
-from host_tests.chip import life, progress
+from host_tests.chip import life
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(3000)]
 

@@ -20,6 +20,7 @@ def tools_table() -> str:
     rows = ["| package | is |", "|---|---|"]
     for path in sorted((ROOT / "tools").glob("*/__init__.py")):
         first = (ast.get_docstring(ast.parse(path.read_text())) or "").partition("\n")[0]
+        assert first, path
         rows.append(f"| `{path.parent.name}` | {first} |")
     return "\n".join(rows)
 
