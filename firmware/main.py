@@ -1,4 +1,4 @@
-# The composition root: load the config, build, run.
+# The start-up program: load the config, build, run.
 import gc
 import sys
 

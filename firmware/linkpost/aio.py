@@ -15,7 +15,7 @@ here stands only how to wait. Other tasks go on meanwhile, except in what cannot
                 up to 14 s on rp2. An endpoint that is an address needs none.
     handshake   a few calls into mbedTLS, each whole: 0.8 s on an RP2040.
     NTP         in `report`, where the clock is not known to be right: 6 s at most.
-    flash       an anchor at the first connection, a token that is new, each chunk of a file.
+    flash       roots (certificates) at the first connection, a new token, each chunk of a file.
 
 How it waits: it looks after the socket, sleeps, and looks again, 1, 3, 7, 15, then every 20 ms.
 So it learns of a reply at most 20 ms late, and at most as late as it had waited already. Waiting

@@ -1,4 +1,4 @@
-"""The loop a board runs: sample, store, send what waits, sleep.
+"""The loop a board runs: sample, store, send, sleep.
 
 Booting is treated like any outage: platform, Wi-Fi or clock may be missing, and readings are taken
 and stored all the same. Sampling and sending have a schedule each, and neither holds up the other:
@@ -93,7 +93,7 @@ class App:
         return self.outbox.append(values, self.link.unix_ms(), self.port.uptime_ms())
 
     def drain(self, deadline_ms: int = 30_000) -> None:
-        """Send what waits; for people who write their own loop.
+        """Send waiting readings; for people who write their own loop.
 
         What was accepted is not sent again, by a later boot neither.
         Raises: the LinkpostError that stopped it; all that was not accepted still waits.

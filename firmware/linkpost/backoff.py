@@ -1,8 +1,7 @@
 """What a failure means for the next try. Loaded when something failed (`loader`).
 
-When to try again is decided here only: exponential, with full jitter and a cap. Full jitter (any
-time up to the bound, not the bound) is what keeps three hundred boards that failed together from
-coming back together.
+When to try again is decided here only: after a random pause (any time up to a bound that
+doubles, with a cap), so that three hundred boards that failed together do not come back together.
 
 Out of memory is a failure like others at first. After several in a row the board resets: pieces of
 a heap that do not come together again, or memory of the radio's own, are whole again only then.
@@ -18,9 +17,9 @@ from .loader import load
 # Authentication refused: a person has to act. At least 15 minutes (docs/protocol.md,
 # "What a board does with each answer").
 _SLOWLY_MS = const(900_000)
-# Failures in a row for want of memory until the reset that makes the heap whole.
+# Failures in a row, out of memory, until the reset that makes the heap whole.
 _STARVED_MAX = const(5)
-# Out of memory beside sending is told, and counted, so often: what takes it may be gone soon.
+# Out of memory outside of sending is logged, and counted, this often: it may be over soon.
 _STARVED_MS = const(10_000)
 # Rounds of joining, and links, in a row without a request that succeeded, after which only a reset
 # of the chip is left to try; `net.wifi` has powered the interface down and up before.
@@ -133,7 +132,7 @@ def _reset(sender):
 
 
 def reset_is_left(port) -> bool:
-    """Tell whether a reset for want of memory may be tried, and remember that it was."""
+    """Tell whether a reset for lack of memory may be tried, and remember that it was."""
     retained = load("boot_work").Retained(port)
     if retained.memory_reset or not port.retained_bytes:
         return False

@@ -4,7 +4,7 @@ Rules:
   1. People always get in. A file `hold` on flash boots to the REPL without app and watchdog;
      `linkpost deploy` uses it. Ctrl-C ends the app in order, and a Timer then feeds a watchdog
      that nothing can stop.
-  2. What a person has to mend (the config) is said in one line, and the REPL is there.
+  2. What somebody has to fix (the config) is logged in one line, and the REPL is there.
   3. What nobody expected is shown, and the board resets. A boot that did not prove healthy is
      counted in memory that outlives the reset; wakes from deep sleep are not boots. After five in
      a row the board stops in safe mode, without app and watchdog, and tries again after 15

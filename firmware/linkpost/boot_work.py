@@ -1,7 +1,7 @@
 """What a boot does before the app and after it, and what it carries over to the next one.
 
 The rules of the first stand in `boot`; both are loaded when needed (`loader`), as one file: that
-is quicker than two. What is carried over is in memory that outlives reset and deep sleep. No flash
+is quicker than two. What it keeps is in memory that outlives reset and deep sleep. No flash
 is written for it. After a loss of power it is all zeros, which is the right start. 12 bytes: rp2
 has no more.
 """

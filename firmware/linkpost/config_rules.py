@@ -52,7 +52,7 @@ def fill(config, data) -> None:
         left, "grow_heap", True, _typed, bool, "true or false"
     )  # looked at before a Config is there: ports/esp32_heap
     for key in sorted(left):
-        raise ConfigError(key, "no such key; look at its spelling in the README's table")
+        raise ConfigError(key, "no such key; see docs/configuration.md")
 
 
 def check_port(config, port) -> None:
@@ -149,7 +149,7 @@ def _typed(key, value, kind, what):
 
 
 def _text(key, value):
-    return _typed(key, value or None, str, "a text that is not empty")
+    return _typed(key, value or None, str, "non-empty text")
 
 
 def _one_of(key, value, choices):

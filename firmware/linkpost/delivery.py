@@ -1,4 +1,4 @@
-"""Sending what waits in other ways than one by one, and what becomes of what is refused.
+"""Sending readings in batches, and what becomes of refused ones.
 
 Loaded where it is needed (`loader`); it works on the sender's attributes.
 
@@ -73,7 +73,7 @@ def hint_batches(sender) -> None:
     if config.format != "alink" and not config.batch_bytes:
         sender.log.info(
             "send",
-            "backlog: outbox.batch_bytes would send many in one request",
+            "many waiting: outbox.batch_bytes sends more per request",
             "pending",
             sender.outbox.pending,
         )

@@ -12,7 +12,7 @@ _JOIN_STEP_MS = const(100)
 
 
 def drain(sender, deadline_ms: int) -> None:
-    """Send all that waits. Raises: the LinkpostError that stopped it."""
+    """Send all waiting readings. Raises: the LinkpostError that stopped it."""
     port = sender.port
     outbox = sender.outbox
     end_ms = port.uptime_ms() + deadline_ms
@@ -26,7 +26,7 @@ def drain(sender, deadline_ms: int) -> None:
             left_ms = end_ms - port.uptime_ms()
             if sender.link.step():
                 if left_ms <= 0:
-                    raise DeadlineError("%d readings still wait" % outbox.pending)
+                    raise DeadlineError("%d readings waiting" % outbox.pending)
                 sender.request(left_ms)
             elif left_ms <= 0:
                 give_up(sender.link)

@@ -7,7 +7,7 @@
     "slowly"    keep the work; a person has to act, so try again after 15 minutes or more
     "never"     the work itself is refused: trying it again unchanged cannot help
 
-`TLSError.reason` says what a handshake failed by, so that the clock can be looked at or an anchor
+`TLSError.reason` says what a handshake failed by, so that the clock can be checked or a root
 added: "untrusted", "wrong host", "expired", "not yet valid", "no anchor", "handshake" or "memory".
 These words have no names in the code: each would cost a board 50 bytes for good. A test knows all
 that are compared with (host_tests/host/test_house.py).

@@ -21,7 +21,7 @@ _FLASH_MS = const(30)
 class LED:
     """The LED on that pin of the port. Nothing waits: call `step` often.
 
-    Whatever its driver raises is told once in the log: a light stops nothing.
+    Whatever its driver raises is logged once: a light stops nothing.
     """
 
     def __init__(self, port, pin, log):

@@ -25,7 +25,7 @@ _BLIND_PAUSE_MS = const(60_000)
 
 
 class Sender:
-    """Brings what waits in the outbox to the platform when it is due.
+    """Sends the outbox's readings to the platform when they are due.
 
     Args: port, config, outbox, link, log; client, or None: made when the first request is due.
     Attributes: accepted, readings accepted since boot; last_error, what stopped the last send,

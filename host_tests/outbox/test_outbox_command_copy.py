@@ -128,11 +128,11 @@ def test_flash_without_an_outbox_has_none():
     )
 
 
-def test_lost_position_is_said(tmp_path):
+def test_lost_cursor_is_reported(tmp_path):
     fill_outbox(tmp_path, waiting=300)
     flash = Flash({k: v for k, v in files_in(tmp_path).items() if "/r" not in k})
     del flash.content["outbox/acked/cursor"]
-    assert any("position lost" in note for note in look_into(flash).notes)
+    assert any("cursor lost" in note for note in look_into(flash).notes)
 
 
 @pytest.mark.parametrize("where", ["folder", "image"])

@@ -117,7 +117,7 @@ def test_run_after_an_outage_drains_everything_in_order():
     assert accepted == list(range(1, len(accepted) + 1))
     assert board.outbox.pending == 0
     assert board.app.last_error is None
-    assert len(board.has("backlog")) == 1
+    assert len(board.has("many waiting")) == 1
 
 
 def test_run_without_memory_for_tls_resets_with_the_outbox_in_order():

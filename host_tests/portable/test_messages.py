@@ -27,7 +27,7 @@ def test_authentication_refused_has_the_order_of_checks():
 def test_unknown_anchor_names_the_two_commands():
     words = tls_words("The certificate is not correctly signed by the trusted CA")
     assert words == (
-        "iot.example: the certificate is not signed by an anchor on this board. "
+        "iot.example: the certificate is not signed by a root on this board. "
         "Run: linkpost certs --check. Emulator? linkpost deploy --ca ca.pem"
     )
     assert str(failures.no_anchor()).endswith("Run: linkpost deploy")

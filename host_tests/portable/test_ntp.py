@@ -65,7 +65,7 @@ def test_parse_reply_originate_of_another_question_is_refused():
     for i in range(8):
         originate = bytearray(NONCE)
         originate[i] ^= 1
-        assert "our question" in refused(reply(QUESTION, NOW, originate=bytes(originate)))
+        assert "our request" in refused(reply(QUESTION, NOW, originate=bytes(originate)))
     refused(reply(QUESTION, NOW, originate=bytes(8)))
 
 
@@ -155,7 +155,7 @@ def test_fetch_stranger_first_waits_for_the_right_answer():
 
 def test_fetch_only_strangers_says_so():
     got, _, _ = asked(lambda question: [bytes(48)])
-    assert "our question" in str(got), got
+    assert "our request" in str(got), got
 
 
 def test_fetch_kiss_of_death_goes_on_to_the_next_server_at_once():

@@ -400,8 +400,8 @@ def _check_token(token):
 def test_words_that_are_no_text_leave_the_code_to_decide():
     # GBK, no encoding at all, and half a surrogate pair, of which no UTF-8 can be made.
     for message, said in (
-        (b"\xb2\xce\xca\xfd", "its words are no text"),
-        (b"\xff\xfe", "its words are no text"),
+        (b"\xb2\xce\xca\xfd", "message is not text"),
+        (b"\xff\xfe", "message is not text"),
         (b"a\\ud800b\\udfffc", "a?b?c"),
     ):
         body = b'{"code":10001,"message":"%s"}' % message

@@ -118,7 +118,7 @@ def load_root(connection, error) -> None:
     """Give the connection a context with its root `connection.root`, or the next that can be used.
 
     Raises: `error`, where it is not None and there is no other; TLSError for the last that cannot
-    be used, for want of memory at once. The next time then begins with the first again.
+    be used, out of memory at once. The next time then begins with the first again.
     """
     connection.context = None
     connection.context_bytes = 0

@@ -41,7 +41,7 @@ _CERTIFICATE = (
 )
 
 _WORDS = {
-    "untrusted": "is not signed by an anchor on this board. Run: linkpost certs --check. "
+    "untrusted": "is not signed by a root on this board. Run: linkpost certs --check. "
     "Emulator? linkpost deploy --ca ca.pem",
     "wrong host": "is for another name. Check the endpoint, letter by letter",
     "not yet valid": "is not valid yet, by the board's clock",
@@ -50,8 +50,8 @@ _WORDS = {
 
 _NETWORK = (
     (errno.ECONNREFUSED, "refused the connection: nothing listens on the endpoint's port"),
-    (errno.ECONNRESET, "broke the connection off"),
-    (errno.ECONNABORTED, "broke the connection off"),
+    (errno.ECONNRESET, "broke the connection"),
+    (errno.ECONNABORTED, "broke the connection"),
     (errno.ETIMEDOUT, "does not answer"),
     (errno.EHOSTUNREACH, "cannot be reached: is the network up?"),
     (errno.ENOBUFS, "was not reached: no network buffers are free"),
@@ -143,7 +143,7 @@ def bad_anchor(anchor, error, host: str, memory) -> TLSError:
     if number == errno.ENOMEM or (short and whole):
         return no_memory(host, number, memory)
     return TLSError(
-        "Trust anchor %s cannot be used: a file there holds one certificate, in DER" % name,
+        "Root certificate %s cannot be used: each file holds one, in DER" % name,
         "no anchor",
     )
 
@@ -151,7 +151,7 @@ def bad_anchor(anchor, error, host: str, memory) -> TLSError:
 def no_anchor() -> TLSError:
     """Return the error of having nothing to verify a peer with."""
     return TLSError(
-        "There is no anchor in /certs to verify the platform with. Run: linkpost deploy",
+        "No root certificate in /certs to verify the platform with. Run: linkpost deploy",
         "no anchor",
     )
 

@@ -72,7 +72,7 @@ def parse_reply(packet, nonce: bytes) -> int:
         raise ProtocolError("reply of %d bytes, not 48" % len(packet))
     # Ours first: until it is, nothing else in the packet means anything.
     if bytes(packet[24:32]) != nonce:
-        raise ProtocolError("not an answer to our question")
+        raise ProtocolError("not a reply to our request")
     if packet[0] & 7 != 4:
         raise ProtocolError("mode %d, not a server's" % (packet[0] & 7))
     if packet[0] >> 3 & 7 not in (3, 4):
@@ -80,9 +80,9 @@ def parse_reply(packet, nonce: bytes) -> int:
     if packet[1] == 0:
         # Kiss-of-death: the reference id is four letters, RATE, DENY, RSTR ...
         letters = "".join([chr(c) if 32 < c < 127 else "?" for c in packet[12:16]])
-        raise ProtocolError("the server sent us away (%s)" % letters)
+        raise ProtocolError("the server refused (%s)" % letters)
     if packet[1] > 15 or packet[0] >> 6 == 3:
-        raise ProtocolError("the server has no right time itself")
+        raise ProtocolError("the server is not in sync")
     seconds = _number(packet, 40)
     fraction = _number(packet, 44)
     if not seconds and not fraction:

@@ -31,7 +31,7 @@ _FAILURES_PER_CYCLE = const(3)
 # A driver's first try often fails for nothing, with any of the reasons.
 _TRIES = const(2)
 
-# What is told of a network, and which of two tries' reasons tells more: the earlier one here.
+# The log's words for a network; of two tries' reasons the earlier one here says more.
 _REASONS = (
     ("wrong password", "refused the password. Upper and lower case matter"),
     ("security", "has a security that this board does not take. Set it to WPA2, or WPA2 and WPA3"),

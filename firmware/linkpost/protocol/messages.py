@@ -44,7 +44,7 @@ def _bad_character(topic):
     bad = [c for c in topic if c in "{$}" or c in _REFUSED or not "!" <= c <= "~"][0]
     hint = "no spaces, ? # + or characters outside ASCII"
     if bad in "{$}":
-        hint = "write {product_key} and {device_name} for the names, as in the README"
+        hint = "write {product_key} and {device_name} for the names"
     return ConfigError("topic", "has %r; %s" % (bad, hint))
 
 
@@ -112,6 +112,6 @@ def _check(payload):
         elif isinstance(value, float):
             # NaN differs from itself, infinity minus infinity is NaN.
             if value - value != 0:
-                raise refused("holds a number that JSON has not: %r" % value)
+                raise refused("holds a number not in JSON: %r" % value)
         elif not (value is None or isinstance(value, (str, int, bool))):
-            raise refused("holds a %s, which JSON has not" % type(value).__name__)
+            raise refused("holds a %s, not in JSON" % type(value).__name__)

@@ -113,7 +113,7 @@ def words(tree: dict) -> str:
     if not isinstance(message, str):
         return ""
     if "\ufffd" in message:  # by `reply_faults`, in place of what was no UTF-8
-        return "its words are no text"
+        return "message is not text"
     try:
         if b"\xed" not in message.encode():  # with it each surrogate begins
             return message

@@ -19,7 +19,7 @@ _RESERVED = ("stream", "seq", "time", "error")
 def read_all(sensors) -> dict:
     """Read each (name, sensor) once and return all values; one that fails never stops the others.
 
-    A failure is told under "error": {"<name, or kind where it has none>": "<why>"}. A value that
+    A failure is put under "error": {"<name, or kind where it has none>": "<why>"}. A value that
     JSON cannot carry, and one that another sensor has given already, are failures too.
     """
     values = {}

@@ -13,7 +13,7 @@ _SLICE_MS = const(250)
 # in byte 6. After a conversion that byte is 16 less the temperature's lowest four bits: 0x10 for a
 # real 85. Undocumented; cpetrich/counterfeit_DS18B20, "Solution to the 85 C problem". Two never
 # give exactly 85: clones with 0x0C for good, and a DS18S20, which has a real 0x0C there (COUNT
-# REMAIN of its datasheet). NOVOSENSE's have 0x10 at power-on too, and are told by their ROM 28-00;
+# REMAIN of its datasheet). NOVOSENSE's have 0x10 at power-on too, and are known by ROM 28-00;
 # nothing tells a clone whose power-on value is 25 degrees (family D).
 _POWER_ON_DEGREES = const(85)
 _POWER_ON_BYTE_6 = const(0x0C)

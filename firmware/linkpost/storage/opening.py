@@ -31,7 +31,7 @@ def open_outbox(outbox, random_bytes) -> str:
         if is_sure:
             stream = parse_frame(_STREAM, _read(outbox.path + "/stream"))
         else:
-            outbox.warn("position lost, new stream", "next", outbox.next_seq)
+            outbox.warn("cursor lost, new id", "next", outbox.next_seq)
         if stream is None or len(stream) != 4:
             stream = random_bytes(4)
             outbox.write(outbox.path + "/stream", encode_frame(_STREAM, stream))

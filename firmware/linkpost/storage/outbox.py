@@ -275,7 +275,7 @@ class Outbox:
             try:
                 self.write(self.path + "/acked/cursor", cursor)
             except OSError:  # never fatal: without it some readings are sent twice
-                self.warn("position not written")
+                self.warn("cursor not written")
                 return False
             self.cursor = cursor
         return True

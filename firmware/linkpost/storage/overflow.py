@@ -102,7 +102,7 @@ def _append_slots(outbox):
 
 
 def _in_slots(outbox):
-    # Yields the frames of what waits in no segment.
+    # Yields the frames of waiting readings that are in no segment.
     for seq in range(max(outbox.acked + 1, outbox.first_slot()), outbox.next_seq):
         frame = outbox.read_slot(seq)
         if frame and seq_of(frame) == seq:

@@ -148,7 +148,7 @@ def drop_unreadable(outbox, frame) -> None:
 
 
 def count_as_dropped(outbox, seq: int, phrase: str) -> None:
-    """Count what waits up to seq as dropped, and log the phrase. Not written yet."""
+    """Count waiting readings up to seq as dropped, and log the phrase. Not written yet."""
     count = seq - outbox.acked
     if count > 0:
         outbox.dropped += count
