@@ -215,7 +215,7 @@ def test_words_cost_nothing():
 
 @pytest.fixture(scope="module")
 def firmware():
-    sources = board_files._sources()
+    sources = board_files.sources()
     return {path: (sources[path], one) for path, one in short_names.shorten(sources).items()}
 
 
@@ -269,7 +269,7 @@ def test_byte_code_is_the_same_each_time_and_whatever_goes_along():
 def test_names_that_the_tools_scripts_ask_for_are_left():
     """What runs on a board beside the firmware asks for nothing that is short there."""
     root = board_files.firmware.package_dir().parent.parent / "tools"
-    sources = board_files._sources()
+    sources = board_files.sources()
     shortened: set[str] = set()
     for path, one in short_names.shorten(sources).items():
         arguments = name_scan.Scan(path, sources[path]).arguments

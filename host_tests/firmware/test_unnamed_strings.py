@@ -68,7 +68,7 @@ def test_byte_code_has_the_string_and_not_as_a_name():
 
 
 def test_firmware_says_the_same_on_the_same_lines():
-    sources = board_files._sources()
+    sources = board_files.sources()
     changed = 0
     for path, made in unnamed_strings.unname(sources).items():
         before = sources[path].split(b"\n")

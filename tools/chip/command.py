@@ -16,6 +16,7 @@ import click
 from .. import firmware
 from ..firmware.board_files import CA_PREFIX, load_config
 from ..firmware.config_check import CHECKED, CONFIG, check_config
+from ..firmware.long_names import with_long_name
 from ..terminal import failures
 from ..terminal.failures import CommandError
 from ..virtual_board import image, options
@@ -167,7 +168,7 @@ def run(
         _check_anchors(path)
         board = ChipRun(
             Wanted(reports, timeout, cut_power_at or 0),
-            lambda line: print(line, file=sys.stderr, flush=True),
+            lambda line: print(with_long_name(line), file=sys.stderr, flush=True),
         )
         stop_on_signals(board)
         with image.in_use(path):

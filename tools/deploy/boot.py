@@ -6,6 +6,7 @@ import re
 from collections import deque
 from dataclasses import dataclass, field
 
+from ..firmware.long_names import with_long_name
 from ..monitor.log_line import LogLine, parse_log_line
 from ..terminal.failures import NETWORK, REFUSED, exit_code_of
 
@@ -49,7 +50,7 @@ class FirstLines:
             self.traceback = [line]
             return
         if self._in_traceback:
-            self.traceback.append(line)
+            self.traceback.append(with_long_name(line))
             # Another task may print into it.
             if not line.startswith(" ") and _RAISED.match(line):
                 self._in_traceback = False

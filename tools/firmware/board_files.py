@@ -81,11 +81,11 @@ def firmware_byte_code(
 
     Args: modules: like "net/wifi.py"; None: all. kept: as of `short_names.shorten`, for tests.
     """
-    sources = _sources()
+    whole = sources()
     if modules is None:
-        modules = sources
-    short = _shortened(tuple(sources.items()), frozenset(kept))
-    loaded = loaded_modules(sources)
+        modules = whole
+    short = _shortened(tuple(whole.items()), frozenset(kept))
+    loaded = loaded_modules(whole)
     return {
         f"{module[:-3]}.mpy": compile_mpy(short[module], traceback_name(module, module in loaded))
         for module in modules
@@ -124,29 +124,30 @@ def _modules_for(
     config: dict[str, Any], chip: str, native_digests: bool, with_aio: bool
 ) -> dict[str, bytes]:
     """Return source by path in the package: what is used, and all that this imports at once."""
-    sources = _sources()
-    optional = {module for module in sources if module.startswith(("ports/", "sensors/"))}
+    whole = sources()
+    optional = {module for module in whole if module.startswith(("ports/", "sensors/"))}
     optional -= {"ports/__init__.py", f"ports/{chip}.py", "ports/rare.py"}
     optional -= {"sensors/__init__.py", "sensors/building.py"}
     optional -= {f"sensors/{name}.py" for name in _sensor_files(config)}
     # What else a chip has of its own: esp32_heap, rp2_analog.
-    optional -= {module for module in sources if module.startswith(f"ports/{chip}_")}
+    optional -= {module for module in whole if module.startswith(f"ports/{chip}_")}
     if not with_aio:
         optional.add("aio.py")
     if native_digests:
         optional.add(_PURE_DIGESTS)
-    found = sources.keys() - optional
+    found = whole.keys() - optional
     left = list(found)
     while left:
         module = left.pop()
-        needed = _imported_at_once(module, sources[module]) & sources.keys() - found
+        needed = _imported_at_once(module, whole[module]) & whole.keys() - found
         found |= needed
         left += needed
     # MicroPython imports from a folder without an __init__, and 14 ms sooner where it is empty.
-    return {module: source for module, source in sources.items() if module in found and source}
+    return {module: source for module, source in whole.items() if module in found and source}
 
 
-def _sources() -> dict[str, bytes]:
+def sources() -> dict[str, bytes]:
+    """Return the firmware's modules by path in the package, "net/wifi.py"."""
     package = firmware.package_dir()
     return {
         path.relative_to(package).as_posix(): path.read_bytes()

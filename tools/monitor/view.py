@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 from rich.text import Text
 
+from ..firmware.long_names import with_long_name
 from ..terminal.time_words import duration
 from .log_line import LogLine, parse_log_line
 
@@ -51,6 +52,8 @@ class Listener:
         # A traceback ends with the line that is not indented: the error itself.
         is_traceback = line is None and (self._in_traceback or text.startswith(_TRACEBACK))
         self._in_traceback = is_traceback and text.startswith((" ", _TRACEBACK))
+        if is_traceback:
+            text = with_long_name(text)
         return Heard(self._now(), text, line, is_traceback, restarted)
 
     def event(self, text: str) -> Heard:

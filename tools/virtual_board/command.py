@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from ..firmware.long_names import with_long_name
 from ..terminal import failures
 from . import image, kinds, options, runtimes
 from .endings import (
@@ -96,7 +97,9 @@ def run(
     )
     with image.in_use(flash):
         put_files(setup, config, ca)
-    supervisor = Supervisor(setup, lambda line: print(line, file=sys.stderr, flush=True))
+    supervisor = Supervisor(
+        setup, lambda line: print(with_long_name(line), file=sys.stderr, flush=True)
+    )
     stop_on_signals(supervisor)
     with image.in_use(flash):  # a refreshed image is a new file
         outcome = supervisor.run()
