@@ -166,7 +166,7 @@ def test_trouble_of_the_moment_is_asked_again(emulator, bench, names):
 
 
 def test_where_nothing_listens_nothing_is_left_behind(bench, names):
-    from tools.soak.lasting_port import lasting_port
+    from tools.emulator.lasting_port import lasting_port
 
     done = bench.run(names, host=f"localhost:{lasting_port()}")
     assert done.returncode == 4

@@ -16,7 +16,7 @@ import urllib.parse
 import urllib.request
 from pathlib import Path
 
-from tools.soak.lasting_port import lasting_port
+from tools.emulator.lasting_port import lasting_port
 
 _ROOT = Path(__file__).parent.parent.parent
 _START_S = 30.0

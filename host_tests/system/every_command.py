@@ -103,6 +103,11 @@ class World:
             assert reply.status in (200, 201, 204)
 
 
+def _demo(world: World) -> None:
+    # It makes a device of its own, and takes nothing of a person's.
+    world.run("demo", "--reports", 1, words="accepted: report 1")
+
+
 def _emulator(world: World) -> None:
     # The one that runs has its own words; here it does not start.
     row = f"sensor01,{SECRET},{PRODUCT_KEY}\n"
@@ -147,7 +152,7 @@ def _chip_fetch(world: World) -> None:
 def _chip_run(world: World) -> None:
     ours = ("board", "chip", "run", "--ca", world.emulator.ca, "--reports", 1, "--tls", "host")
     good = (*ours, "--config", world.config, "--timeout", _WAIT_S)
-    bad = (*ours, "--config", world.wrong, "--timeout", 10)
+    bad = (*ours, "--config", world.wrong, "--timeout", 30)
     bad = (*bad, "--flash", world.made / "wrong-chip.flash")
     if not _CHIP_FILES:
         world.run(*good, code=2, words="board chip fetch")
@@ -262,7 +267,7 @@ def _outbox(world: World) -> None:
     world.run("outbox", "--port", world.port, "--quarantined", "--json")
     world.run("outbox", "--port", world.port, "--save", world.made / "readings.jsonl")
     forgotten = ("--forget-through", 1, "--yes")
-    world.run("outbox", "--port", world.port, *forgotten, words="hing to forget")
+    world.run("outbox", "--port", world.port, *forgotten, words="othing to delete")
 
 
 def _certs(world: World) -> None:
@@ -311,6 +316,7 @@ def _bench(world: World) -> None:
 
 # Those on a cable one after the other: each finds what the one before has left on the board.
 EVERY: dict[str, Callable[[World], None]] = {
+    "demo": _demo,
     "emulator": _emulator,
     "board run": _board_run,
     "board serial": _board_serial,

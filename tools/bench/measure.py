@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from .. import firmware
+from ..emulator.process import RunningEmulator
 from ..firmware import board_files
-from ..soak.platform import Platform
 from ..terminal.failures import CommandError
 from ..virtual_board import unix_port
 from .proxy import CountingProxy, Counts
@@ -61,12 +61,12 @@ def run_on_micropython(
 
 
 @contextmanager
-def emulator() -> Iterator[tuple[Platform, Path]]:
+def emulator() -> Iterator[tuple[RunningEmulator, Path]]:
     """Run an emulator that keeps connections; yield it, and a folder with its CA in certs."""
     with tempfile.TemporaryDirectory(prefix="linkpost-bench-") as name:
         folder = Path(name)
         (folder / "certs").mkdir()
-        with Platform(folder, [_TRIPLE]) as platform:
+        with RunningEmulator(folder, [_TRIPLE]) as platform:
             for path, der in board_files.root_certificates(platform.ca).items():
                 if path.startswith(board_files.CA_PREFIX):
                     (folder / path).write_bytes(der)
@@ -83,7 +83,7 @@ def reports(
     return run_on_micropython(_ON_MICROPYTHON / "reports.py", folder, path, options)[0]
 
 
-def on_the_wire(platform: Platform, folder: Path) -> dict[str, dict[str, int]]:
+def on_the_wire(platform: RunningEmulator, folder: Path) -> dict[str, dict[str, int]]:
     """Return records and bytes that one report of each kind sends, the handshake's included."""
     found = {}
     for kind in ("theirs", "fresh"):
@@ -100,21 +100,21 @@ def on_the_wire(platform: Platform, folder: Path) -> dict[str, dict[str, int]]:
     return found
 
 
-def _kept_connection(platform: Platform, folder: Path, rounds: int) -> Counts:
+def _kept_connection(platform: RunningEmulator, folder: Path, rounds: int) -> Counts:
     with CountingProxy(platform.port) as proxy:
         reports(folder, proxy.port, rounds, ("kept",))
     (only,) = proxy.connections
     return only
 
 
-def latency(platform: Platform, folder: Path, delay_ms: int) -> dict[str, float]:
+def latency(platform: RunningEmulator, folder: Path, delay_ms: int) -> dict[str, float]:
     """Return the median seconds of a report of each kind, each direction that late."""
     with CountingProxy(platform.port, delay_ms / 1000) as proxy:
         runs = reports(folder, proxy.port, 5)["runs"]
     return {name: statistics.median(us for us, _ in runs[name]) / 1e6 for name in runs}
 
 
-def longest_calls(platform: Platform, folder: Path) -> dict[str, dict[str, int]]:
+def longest_calls(platform: RunningEmulator, folder: Path) -> dict[str, dict[str, int]]:
     """Return the longest call into the transport by phase, us; also while the peer drips."""
     config = {**CONFIG, "endpoint": platform.endpoint}
     path = [firmware.package_dir().parent]
@@ -130,7 +130,7 @@ def longest_calls(platform: Platform, folder: Path) -> dict[str, dict[str, int]]
     return found
 
 
-def aio_blocks(platform: Platform, folder: Path) -> dict[str, dict[str, int]]:
+def aio_blocks(platform: RunningEmulator, folder: Path) -> dict[str, dict[str, int]]:
     """Return the longest block of the loop by linkpost.aio, us, of each kind of work.
 
     Of three runs the shortest: what else runs on this machine blocks the loop as well.

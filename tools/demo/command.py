@@ -11,21 +11,19 @@ import json
 import os
 import secrets
 import ssl
-import subprocess
 import sys
 import tempfile
 import threading
 import time
 import urllib.request
 import webbrowser
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 
+from ..emulator.process import RunningEmulator
 from ..terminal import failures
-from ..terminal.own_command import own_command
 from ..virtual_board import kinds, runtimes
 from ..virtual_board.endings import exit_code, stop_on_signals
 from ..virtual_board.put_files import put_files
@@ -36,7 +34,6 @@ _DEVICE_NAME = "demo-board"
 _WRONG_NAME = "wrong-secret"
 _SPARE_NAME = "not-heard-of"
 _INTERVAL_S = 2
-_READY_TIMEOUT_S = 30.0
 _POLL_S = 0.25
 
 
@@ -64,28 +61,28 @@ def _run(reports: int | None) -> int:
     with tempfile.TemporaryDirectory(prefix="linkpost-demo-") as name:
         folder = Path(name)
         secret = secrets.token_hex(16)
-        with _emulator(folder, secret) as ready:
-            config = _write_config(folder, ready["platform"], secret)
+        triples = [(_PRODUCT_KEY, one, secret) for one in (_DEVICE_NAME, _WRONG_NAME, _SPARE_NAME)]
+        with RunningEmulator(folder, triples, options=()) as emulator:
+            config = _write_config(folder, emulator.endpoint, secret)
             setup = Setup(
                 runtime=runtimes.choose(runtimes.MICROPYTHON),
                 kind=kinds.KINDS[kinds.DEFAULT_KIND],
                 flash=folder / "board-flash",
                 reports=reports,
             )
-            put_files(setup, config, Path(ready["ca"]))
-            print(f"The console page: {ready['console']}")
-            print(f"The platform:     https://{ready['platform']}  (an emulator, on this machine)")
+            put_files(setup, config, emulator.ca)
+            print(f"The console page: {emulator.console}")
+            print(f"The platform:     https://{emulator.endpoint}  (an emulator, on this machine)")
             print("The board reports every two seconds; Ctrl-C ends it.", flush=True)
-            _let_one_be_refused(ready["platform"], ready["ca"])
-            _open_page(ready["console"])
-            return _watch_board(Supervisor(setup, _show_trouble), ready["console"])
+            _let_one_be_refused(emulator.endpoint, emulator.ca)
+            _open_page(emulator.console)
+            return _watch_board(Supervisor(setup, _show_trouble), emulator)
 
 
-def _watch_board(supervisor: Supervisor, console: str) -> int:
+def _watch_board(supervisor: Supervisor, emulator: RunningEmulator) -> int:
     """Run the board, print each report that the platform has accepted."""
     stop_on_signals(supervisor)
-    reporter = _Reporter(console)
-    with reporter:
+    with _Reporter(emulator):
         outcome = supervisor.run()
     print(f"board: {outcome.counts}", flush=True)
     code = exit_code(outcome)
@@ -94,7 +91,7 @@ def _watch_board(supervisor: Supervisor, console: str) -> int:
     return failures.DONE if outcome.reason == INTERRUPTED else code
 
 
-def _let_one_be_refused(platform: str, ca: str) -> None:
+def _let_one_be_refused(platform: str, ca: Path) -> None:
     """Authenticate as the device with the wrong secret, whose signature is wrong then."""
     fields = {"productKey": _PRODUCT_KEY, "deviceName": _WRONG_NAME}
     fields |= {"clientId": f"{_PRODUCT_KEY}.{_WRONG_NAME}", "sign": "0" * 32}
@@ -123,10 +120,8 @@ def _open_page(console: str) -> None:
 class _Reporter:
     """Asks the console for new messages and prints them, in a thread, while it is entered."""
 
-    def __init__(self, console: str):
-        self._url = f"{console}/api/messages?device={_PRODUCT_KEY}/{_DEVICE_NAME}"
-        # Whatever proxy this machine has, the console is on this machine.
-        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    def __init__(self, emulator: RunningEmulator):
+        self._emulator = emulator
         self._last_id = 0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -143,14 +138,13 @@ class _Reporter:
         while not stopping:
             # One more look after the end: the board knew before we did.
             stopping = self._stop.wait(_POLL_S)
-            with contextlib.suppress(OSError, ValueError):  # the emulator is busy or gone
+            with contextlib.suppress(failures.CommandError):  # the emulator is busy or gone
                 self._print_new()
 
     def _print_new(self) -> None:
-        url = f"{self._url}&after={self._last_id}"
-        with self._opener.open(url, timeout=5) as reply:
-            messages = json.load(reply)
-        for message in messages:
+        device = f"{_PRODUCT_KEY}/{_DEVICE_NAME}"
+        found = self._emulator.call("GET", "/api/messages", device=device, after=self._last_id)
+        for message in found:
             self._last_id = max(self._last_id, message["id"])
             print(describe(message), flush=True)
 
@@ -169,47 +163,6 @@ def describe(message: dict[str, Any]) -> str:
     about_itself = ("stream", "seq", "time")
     values = [f"{key}={value}" for key, value in reading.items() if key not in about_itself]
     return f"{at}  accepted: report {reading.get('seq', '?')}  " + "  ".join(values)
-
-
-@contextlib.contextmanager
-def _emulator(folder: Path, secret: str) -> Iterator[dict[str, str]]:
-    """Run the emulator; yield its ready file."""
-    ready_file = folder / "ready.json"
-    log_path = folder / "emulator.log"
-    arguments = ["emulator", "--port", "0", "--console-port", "0", "--ready-file", str(ready_file)]
-    arguments += ["--db", str(folder / "platform.db"), "--cert-dir", str(folder / "certs")]
-    for name in (_DEVICE_NAME, _WRONG_NAME, _SPARE_NAME):
-        arguments += ["--device", f"{_PRODUCT_KEY},{name},{secret}"]
-    with log_path.open("wb") as log:
-        process = runtimes.start_child(
-            own_command(*arguments),
-            cwd=Path(__file__).parent.parent.parent,
-            stdout=log,
-            stderr=log,
-        )
-    try:
-        yield _wait_until_ready(process, ready_file, log_path)
-    finally:
-        process.terminate()
-        try:
-            process.wait(5)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def _wait_until_ready(
-    process: subprocess.Popen[bytes], ready_file: Path, log_path: Path
-) -> dict[str, str]:
-    deadline = time.monotonic() + _READY_TIMEOUT_S
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            return json.loads(ready_file.read_text())
-        except (OSError, ValueError):  # not there, or not whole yet
-            time.sleep(0.05)
-    raise failures.CommandError(
-        f"the emulator did not start:\n{log_path.read_text(errors='replace')}", failures.NETWORK
-    )
 
 
 def _write_config(folder: Path, endpoint: str, secret: str) -> Path:

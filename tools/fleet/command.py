@@ -190,11 +190,11 @@ def _target(
     if console_url is None:
         if not own_allowed:
             raise CommandError("--csv needs --endpoint, or --console of an emulator")
-        from ..soak.platform import Platform
+        from ..emulator.process import RunningEmulator
 
         with (
             tempfile.TemporaryDirectory(prefix="linkpost-fleet-") as folder,
-            Platform(Path(folder), [], options=("--quiet",)) as platform,
+            RunningEmulator(Path(folder), [], options=("--quiet",)) as platform,
         ):
             yield _known(Console(platform.console), ca)
         return

@@ -4,7 +4,6 @@ __main__.py   the command line
 run.py        one soak: trouble for a while, then peace until every board has drained
 boards.py     a virtual board that is cut, killed and stopped, again and again
 trouble.py    the platform's side: faults, restarts, expired tokens
-platform.py   the emulator's process
 journal.py    what a board's log promised
 account.py    promises against what arrived
 report.py     the closing table

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import firmware
+from ..emulator.process import RunningEmulator
 from ..terminal.failures import CommandError
 from ..virtual_board import image
 from .account import Account, Arrivals, settle
 from .boards import Board
 from .journal import Key
-from .platform import Platform
 from .trouble import Trouble
 
 # In peace a board sends within seconds; when nothing new has come for this long, nothing will.
@@ -70,7 +70,7 @@ def soak(plan: Plan, folder: Path, progress: Progress) -> Result:
         note(f"seed {plan.seed}, {plan.boards} boards, {plan.seconds} s")
         boards = [Board(number, plan.seed, folder, note) for number in range(plan.boards)]
         triples = [board.triple for board in boards]
-        with Platform(folder, triples, token_ttl_s=_TOKEN_TTL_S) as platform:
+        with RunningEmulator(folder, triples, token_ttl_s=_TOKEN_TTL_S) as platform:
             for board in boards:
                 board.prepare(platform.endpoint, platform.ca)
             trouble = Trouble(platform, [board.device for board in boards], plan.seed, note)
@@ -96,7 +96,7 @@ class _Run:
     def __init__(
         self,
         plan: Plan,
-        platform: Platform,
+        platform: RunningEmulator,
         boards: list[Board],
         trouble: Trouble,
         progress: Progress,

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, get_args
 
 from ..emulator import faults
-from .platform import Platform
+from ..emulator.process import RunningEmulator
 
 # The request is accepted, and the board may not learn of it: it sends it again.
 REPLY_LOST = frozenset(
@@ -48,7 +48,7 @@ class Trouble:
     """
 
     def __init__(
-        self, platform: Platform, devices: list[str], seed: str, note: Callable[[str], None]
+        self, platform: RunningEmulator, devices: list[str], seed: str, note: Callable[[str], None]
     ):
         self.hits: Counter[str] = Counter()
         self.reply_lost: Counter[str] = Counter()

@@ -21,9 +21,9 @@ from ... import firmware
 from ...chip import cache, flash
 from ...chip.process import ChipProcess
 from ...chip.repl import ChipRepl
+from ...emulator.process import RunningEmulator
 from ...firmware.config_check import CHECKED, check_config
 from ...firmware.config_check import CONFIG as CONFIG_FILE
-from ...soak.platform import Platform
 from ...terminal.failures import CommandError
 from ...terminal.own_command import own_command
 from ...virtual_board import image
@@ -70,7 +70,7 @@ class Run:
 class Desk:
     """A platform and flashes for boards. `keep_alive` as the option of `linkpost emulator`."""
 
-    def __init__(self, folder: Path, platform: Platform, ntp: str):
+    def __init__(self, folder: Path, platform: RunningEmulator, ntp: str):
         self.platform = platform
         self._folder = folder
         self._count = 0
@@ -117,7 +117,7 @@ def desk(*, keep_alive: bool = False) -> Iterator[Desk]:
     options = ("--keep-alive",) if keep_alive else ()
     with TemporaryDirectory(prefix="linkpost-bench-chip-") as name:
         folder = Path(name)
-        with Platform(folder, [_TRIPLE], options=options) as platform, NTP() as ntp:
+        with RunningEmulator(folder, [_TRIPLE], options=options) as platform, NTP() as ntp:
             yield Desk(folder, platform, f"127.0.0.1:{ntp.port}")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import subprocess
 import time
 import urllib.error
@@ -12,18 +13,19 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from ..emulator.platform import TOKEN_TTL_S
 from ..terminal.failures import NETWORK, CommandError
 from ..terminal.own_command import own_command
 from ..virtual_board import runtimes
 from .lasting_port import lasting_port
+from .platform import TOKEN_TTL_S
 
+_PASSWORD_VARIABLE = "LINKPOST_CONSOLE_PASSWORD"  # noqa: S105  the name of it
 _START_S = 30.0
 _STOP_S = 15.0
 _API_S = 30.0
 
 
-class Platform:
+class RunningEmulator:
     """`linkpost emulator` in a folder of its own; the ports stay the same over restarts.
 
     Args: folder, for its files; triples, (product key, device name, secret) of each device;
@@ -56,7 +58,7 @@ class Platform:
         """Return the platform's port on this machine."""
         return int(self.endpoint.rpartition(":")[2])
 
-    def __enter__(self) -> Platform:
+    def __enter__(self) -> RunningEmulator:
         self.start()
         return self
 
@@ -76,7 +78,12 @@ class Platform:
             command += ["--device", ",".join(triple)]
         with self.log.open("ab") as log:
             self._process = runtimes.start_child(
-                command, cwd=Path(__file__).parent.parent.parent, stdout=log, stderr=log
+                command,
+                # Who runs it asks without a password, whatever a person has set for their own.
+                {name: value for name, value in os.environ.items() if name != _PASSWORD_VARIABLE},
+                cwd=Path(__file__).parent.parent.parent,
+                stdout=log,
+                stderr=log,
             )
         deadline = time.monotonic() + _START_S
         while time.monotonic() < deadline and self._process.poll() is None:
@@ -86,7 +93,8 @@ class Platform:
                 self._ports = (self.endpoint.split(":")[-1], self.console.split(":")[-1])
                 return
             time.sleep(0.05)
-        raise CommandError(f"the emulator did not start; its log: {self.log}", NETWORK)
+        said = self.log.read_text(errors="replace").strip().rpartition("\n")[2]
+        raise CommandError(f"the emulator did not start; its log, {self.log}: {said}", NETWORK)
 
     def stop(self) -> None:
         """End it in order."""
