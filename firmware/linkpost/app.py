@@ -120,7 +120,10 @@ class App:
 
         KeyboardInterrupt passes, with the outbox in order. Raises: what no retry can mend.
         """
-        load("lifecycle").start(self)
+        values = load("lifecycle").start(self)
+        self.port.feed()
+        if values:
+            self.store(values)
         if _HAS_THRESHOLD:
             gc.threshold(-1)  # from here on `_rest` collects
         try:
@@ -189,7 +192,7 @@ class App:
         now_ms = port.uptime_ms()
         proven = 2 if self.sender.accepted else 1 if now_ms >= self.healthy_ms else 0
         if proven > self._proven:
-            load("lifecycle").prove(port, self.sender.accepted)
+            load("boot_work").prove(port, self.sender.accepted)
             self._proven = proven
         left_ms = min(max(0, self.due_ms - now_ms), self.sender.left_ms())
         # Collected here, where nobody waits for it, and not in the middle of an append or a

@@ -1,7 +1,7 @@
-"""What a boot does before the app and after it, and what it carries over to the next one.
+"""What a boot does before the app and after it, and what it retains for the next one.
 
 The rules of the first stand in `boot`; both are loaded when needed (`loader`), as one file: that
-is quicker than two. What it keeps is in memory that outlives reset and deep sleep. No flash
+is quicker than two. What is retained is in memory that outlives reset and deep sleep. No flash
 is written for it. After a loss of power it is all zeros, which is the right start. 12 bytes: rp2
 has no more.
 """
@@ -79,6 +79,18 @@ def begin(port, log) -> bool:
         retained.crashes += 1
         retained.keep()
     return True
+
+
+def prove(port, accepted) -> None:
+    """Note that this boot is healthy, and where a report was accepted, that it has memory."""
+    if accepted:
+        # For `linkpost status`: what is left for the user's own code.
+        port.free_at_rest = port.heap()["free"]
+    retained = Retained(port)
+    retained.crashes = 0
+    if accepted:
+        retained.memory_reset = 0
+    retained.keep()
 
 
 def ended(port, log, error, why) -> None:

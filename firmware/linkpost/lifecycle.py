@@ -20,8 +20,12 @@ _FIRST_SEND_JITTER_MS = const(10_000)
 _HEALTHY_MS = const(60_000)
 
 
-def start(app) -> None:
-    """Begin: say so, store the boot's own reading before more is loaded, then all else."""
+def start(app):
+    """Begin, and say so; return the boot's own reading, or None where a sleep has ended.
+
+    The caller stores it when this module has gone, and what the reading took: on a small heap
+    there is no piece for a file beside them.
+    """
     config = app.config
     port = app.port
     outbox = app.outbox
@@ -42,9 +46,6 @@ def start(app) -> None:
         "pending",
         outbox.pending,
     )
-    if cause != "deep sleep":
-        # Nothing is dropped in silence: each boot reports why it came, and what was lost so far.
-        app.store(read_all([("", load("sensors.system").System(port, outbox, config.format))]))
     if config.watchdog_s:
         port.start_watchdog(int(config.watchdog_s * 1000))
     sender = app.sender
@@ -55,10 +56,12 @@ def start(app) -> None:
         app.due_ms += retained.sample_in_ms
         sender.due_ms += retained.send_in_ms
         sender.attempts = retained.attempts
-    else:
-        sender.is_first = True
-        random = int.from_bytes(port.random_bytes(3), "big")
-        sender.due_ms += random % (min(config.send_ms, _FIRST_SEND_JITTER_MS) + 1)
+        return None
+    sender.is_first = True
+    random = int.from_bytes(port.random_bytes(3), "big")
+    sender.due_ms += random % (min(config.send_ms, _FIRST_SEND_JITTER_MS) + 1)
+    # Nothing is dropped in silence: each boot reports why it came, and what was lost so far.
+    return read_all([("", load("sensors.system").System(port, outbox, config.format))])
 
 
 def build_sensors(app, more) -> list:
@@ -77,6 +80,7 @@ def tell_room(app, values: dict) -> None:
     config = app.config
     outbox = app.outbox
     heap = app.port.heap(True)
+    app.port.feed()  # what that took goes before more is loaded
     pairs = []
     for key in ("total", "free", "largest", "idf_free", "idf_largest"):
         if key in heap:
@@ -88,18 +92,6 @@ def tell_room(app, values: dict) -> None:
     readings = outbox.max_bytes // (len(json.dumps(values)) + _STORED_BESIDE_VALUES)
     hours = readings * (config.interval_ms // 100) // 36_000
     app.log.info("store", "an outage may last", "hours", hours, "readings", readings)
-
-
-def prove(port, accepted) -> None:
-    """Note that this boot is healthy, and where a report was accepted, that it has memory."""
-    if accepted:
-        # For `linkpost status`: what is left for the user's own code.
-        port.free_at_rest = port.heap()["free"]
-    retained = load("boot_work").Retained(port)
-    retained.crashes = 0
-    if accepted:
-        retained.memory_reset = 0
-    retained.keep()
 
 
 def sleep(app, ms: int) -> None:

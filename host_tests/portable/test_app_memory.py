@@ -92,7 +92,7 @@ def test_memory_error_while_proving_the_boot_is_told_and_tried_again():
         assert Retained(port).crashes == 0
         all_once(board)
 
-    assert without(("lifecycle",), run) > 0
+    assert without(("boot_work",), run) > 0
 
 
 class Full:
