@@ -27,7 +27,9 @@ except ImportError:  # CPython
     vfs = None
 
 _SUFFIX = "." + __file__.rpartition(".")[2]
+_PATH = "/_" + _SUFFIX
 _ENOENT = const(2)
+_FILE = (0, 0, 0, 0, 0, 0, 0, 0, 0, 0)  # no folder
 
 # MicroPython looks through the flash before it finds one of these in itself, each time that a
 # module imports it: 4.9 ms on a Pico W, and 0.1 once it stands in the table.
@@ -53,10 +55,11 @@ class _OneModule:
         self._package.__path__ = self._folder
 
     def stat(self, path):
-        # Asked for "/_", "/_.py", "/_.mpy"; flash is not looked at.
-        if path[2:] != _SUFFIX:
+        # Asked for "/_", "/_.py", "/_.mpy"; flash is not looked at. The answer takes no memory:
+        # MicroPython would take a MemoryError for "not there".
+        if path != _PATH:
             raise OSError(_ENOENT)
-        return (0,) * 10  # a file
+        return _FILE
 
     def open(self, path, mode):
         # It is found. What it imports itself lies where it always does.
@@ -99,7 +102,10 @@ def load(name: str):
         # Also where memory ran out meanwhile: MicroPython may leave an empty module in its table,
         # which would be taken for the whole one from then on. Nothing is allocated here.
         if package.__path__ == "/_":
-            vfs.umount("/_")
+            try:
+                vfs.umount("/_")
+            except OSError:
+                one.umount()  # it did not come so far
         sys.modules.pop(full, None)
         try:
             delattr(package, last)

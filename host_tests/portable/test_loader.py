@@ -11,6 +11,7 @@ from linkpost.loader import load
 
 SKIP = {
     "test_loaded_module_is_in_no_table": ("cpython", "CPython keeps modules: it has threads"),
+    "test_module_is_found_without_memory": ("cpython", "CPython has no such file system"),
     "test_heap_after_a_load_is_what_it_was": ("cpython", "CPython has no mem_alloc"),
     "test_everything_loaded_once_leaves_what_was_there": ("cpython", "CPython keeps modules"),
 }
@@ -68,6 +69,19 @@ def test_module_loaded_by_one_that_is_being_loaded_is_another():
     anchors = load("storage.anchors")  # loads storage.files at its top
     assert hasattr(anchors, "read") and not hasattr(anchors, "read_bytes")
     assert hasattr(load("storage.files"), "read_bytes")
+
+
+def test_module_is_found_without_memory():
+    import micropython
+    from linkpost.loader import _PATH, _OneModule
+
+    one = _OneModule(linkpost.net, "failures")
+    micropython.heap_lock()
+    try:
+        found = one.stat(_PATH)
+    finally:
+        micropython.heap_unlock()
+    assert not found[0] & 0x4000 and len(found) == 10
 
 
 def test_load_of_what_is_not_there_is_an_import_error():
