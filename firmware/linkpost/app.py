@@ -193,6 +193,7 @@ class App:
         proven = 2 if self.sender.accepted else 1 if now_ms >= self.healthy_ms else 0
         if proven > self._proven:
             load("boot_work").prove(port, self.sender.accepted)
+            port.feed()  # what that took goes, also where this is the last step
             self._proven = proven
         left_ms = min(max(0, self.due_ms - now_ms), self.sender.left_ms())
         # Collected here, where nobody waits for it, and not in the middle of an append or a

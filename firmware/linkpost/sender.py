@@ -141,6 +141,8 @@ class Sender:
         end_ms = self.port.uptime_ms() + deadline_ms
         try:
             if self.client is None:
+                # What the port has loaded goes first: what stays must not lie behind it.
+                self.port.feed()
                 client = keep("client").Client
                 self.client = client(self.config, port=self.port, log=self.log)
             # The connection first, while the heap is whole; then what it is to carry.
