@@ -12,7 +12,7 @@ from pathlib import Path
 
 from emulator_process import DEVICE_NAME, PRODUCT_KEY, EmulatorProcess
 
-from host_tests.chip.desk import Desk, readings
+from host_tests.chip.emulated_board import EmulatedBoard, readings
 from tools.chip.process import ChipProcess
 from tools.virtual_board import supervisor
 
@@ -77,26 +77,26 @@ class Cuts:
         self.folder = folder
         self.emulator = emulator
 
-    def fresh(self, name: str) -> Desk:
+    def fresh(self, name: str) -> EmulatedBoard:
         """Return a board with the firmware and the program on it, never started."""
         folder = self.folder / name
         folder.mkdir()
-        desk = Desk(folder)
-        desk.put(
+        emulated = EmulatedBoard(folder)
+        emulated.put(
             self.emulator.platform,
             self.emulator.ca,
             main=PROGRAM,
             interval_s=3600,
             outbox={"batch_bytes": 4000},
         )
-        return desk
+        return emulated
 
     def phases(self) -> list[str]:
         """Return the phase of each flash operation of a whole run."""
-        desk = self.fresh("whole")
+        emulated = self.fresh("whole")
         found: list[str] = []
         mark, booted, text = "", False, b""
-        with ChipProcess(desk.flash, tls_on_host=True, seed=1, tell_operations=True) as board:
+        with ChipProcess(emulated.flash, tls_on_host=True, seed=1, tell_operations=True) as board:
             while (event := board.next_event(120)) is not None and "end" not in event:
                 if "mark" in event:
                     mark = event["mark"]
@@ -106,32 +106,36 @@ class Cuts:
                 text += event.get("console", b"")
                 if b"END " in text:
                     break
-            desk._count(board.chip_ms)
+            emulated._count(board.chip_ms)
         assert b"END 0" in text, text[-2000:]
         return found
 
-    def deliver(self, desk: Desk, until: Callable[[str], bool]) -> None:
+    def deliver(self, emulated: EmulatedBoard, until: Callable[[str], bool]) -> None:
         """Let the firmware's own main.py run on that flash, and deliver what waits."""
         settings = {"interval_s": 3600, "outbox": {"batch_bytes": 4000}}
-        desk.put(self.emulator.platform, self.emulator.ca, **settings)
-        desk.run(reports=2 * APPENDED, timeout_s=120, tls_on_host=True, until=until)
+        emulated.put(self.emulator.platform, self.emulator.ca, **settings)
+        emulated.run(reports=2 * APPENDED, timeout_s=120, tls_on_host=True, until=until)
 
-    def check(self, operation: int, recover: Callable[[Desk], None] = lambda desk: None) -> None:
+    def check(
+        self, operation: int, recover: Callable[[EmulatedBoard], None] = lambda emulated: None
+    ) -> None:
         """Cut the power in that operation; then everything appended has to be delivered."""
-        desk = self.fresh(f"cut{operation}")
+        emulated = self.fresh(f"cut{operation}")
         before = len(readings(self.emulator, DEVICE))
-        outcome = desk.run(cut_at=operation, tls_on_host=True, seed=1)
-        assert outcome.reason == supervisor.POWER_CUT, desk.log
-        appended = {int(line.split()[1]) for line in desk.lines if line.startswith("appended ")}
+        outcome = emulated.run(cut_at=operation, tls_on_host=True, seed=1)
+        assert outcome.reason == supervisor.POWER_CUT, emulated.log
+        appended = {
+            int(line.split()[1]) for line in emulated.lines if line.startswith("appended ")
+        }
 
         def missing() -> set[int]:
             got = {reading["seq"] for reading in readings(self.emulator, DEVICE)[before:]}
             return appended - got
 
-        recover(desk)
+        recover(emulated)
         if missing():
-            self.deliver(desk, lambda line: " accepted " in line and not missing())
-        assert not missing(), (operation, sorted(missing()), desk.log[-2000:])
+            self.deliver(emulated, lambda line: " accepted " in line and not missing())
+        assert not missing(), (operation, sorted(missing()), emulated.log[-2000:])
         found = readings(self.emulator, DEVICE)[before:]
         streams = {reading["stream"] for reading in found}
         assert len(streams) <= 1, (operation, streams)

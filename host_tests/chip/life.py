@@ -15,7 +15,7 @@ from pathlib import Path
 
 from emulator_process import DEVICE_NAME, PRODUCT_KEY, EmulatorProcess
 
-from host_tests.chip.desk import Desk, readings
+from host_tests.chip.emulated_board import EmulatedBoard, readings
 from tools import firmware
 from tools.chip.command import HEAP_BYTES
 from tools.emulator.faults import PARAMETERS
@@ -93,16 +93,16 @@ def live(
     Args: heap: in all, in bytes. more: bytes that the App keeps beside its own.
     """
     with EmulatorProcess() as emulator, time_server() as ntp:
-        desk = Desk(folder)
-        desk.put(
+        emulated = EmulatedBoard(folder)
+        emulated.put(
             emulator.platform,
             emulator.ca,
             main=b"from linkpost import aio",
             interval_s=1,
             ntp=[f"127.0.0.1:{ntp}"],
         )
-        desk_files = desk.flash  # the program above only says that aio is wanted
-        with desk.repl(heap=heap, tls_on_host=True) as repl:
+        board_flash = emulated.flash  # the program above only says that aio is wanted
+        with emulated.repl(heap=heap, tls_on_host=True) as repl:
 
             def step(script: str) -> str:
                 heard = ""
@@ -123,7 +123,7 @@ def live(
                 text = (output + error).decode(errors="replace")
                 if any(word in text for word in _OUT_OF_MEMORY):
                     raise OutOfMemory(text[-600:])
-                assert not error, (desk_files, text)
+                assert not error, (board_flash, text)
                 return text
 
             stages = _stages(emulator, step, more)

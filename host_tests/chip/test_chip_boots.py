@@ -8,7 +8,7 @@ import pytest
 from emulator_process import DEVICE_NAME, PRODUCT_KEY, EmulatorProcess
 
 from host_tests.chip import cuts, progress
-from host_tests.chip.desk import WIFI, Desk, chip_on_port, readings
+from host_tests.chip.emulated_board import WIFI, EmulatedBoard, chip_on_port, readings
 from tools.chip import flash
 from tools.virtual_board import supervisor
 
@@ -28,23 +28,23 @@ def emulator():
 
 
 def test_five_boots_that_crash_end_in_safe_mode_and_ctrl_c_gets_in(tmp_path, emulator):
-    desk = Desk(tmp_path)
+    emulated = EmulatedBoard(tmp_path)
     main = b"from linkpost.boot import run\nrun(lambda: 1 // 0)\n"
-    desk.put(emulator.platform, emulator.ca, main=main)
-    outcome = desk.run(reports=1, timeout_s=120, until=lambda line: "safe mode" in line)
+    emulated.put(emulator.platform, emulator.ca, main=main)
+    outcome = emulated.run(reports=1, timeout_s=120, until=lambda line: "safe mode" in line)
     assert outcome.reason == supervisor.TIMEOUT
-    crashes = [line for line in desk.lines if " app crashed " in line]
-    assert len(crashes) == 5, desk.log
-    assert " E app safe mode boots_failed=5" in desk.log
-    assert "MicroPython v" in desk.log.partition("safe mode")[2]
+    crashes = [line for line in emulated.lines if " app crashed " in line]
+    assert len(crashes) == 5, emulated.log
+    assert " E app safe mode boots_failed=5" in emulated.log
+    assert "MicroPython v" in emulated.log.partition("safe mode")[2]
 
 
 def test_held_board_starts_no_app_and_is_left_at_its_repl(tmp_path, emulator):
-    desk = Desk(tmp_path)
-    desk.put(emulator.platform, emulator.ca, more={"hold": b""})
-    outcome = desk.run(reports=1, timeout_s=60)
+    emulated = EmulatedBoard(tmp_path)
+    emulated.put(emulator.platform, emulator.ca, more={"hold": b""})
+    outcome = emulated.run(reports=1, timeout_s=60)
     assert outcome.reason == supervisor.DONE
-    assert " W app held: not started file=hold" in desk.log
+    assert " W app held: not started file=hold" in emulated.log
     assert outcome.counts.accepted == 0
 
 
@@ -74,9 +74,9 @@ def test_power_cuts_at_flash_operations_of_every_kind(tmp_path, emulator, phases
 @pytest.fixture(scope="module")
 def deploy_operations(tmp_path_factory, emulator):
     """How many flash operations a whole deploy makes, up to the reset into what it deployed."""
-    desk = Desk(tmp_path_factory.mktemp("deploy"))
-    put_config_only(desk, emulator)
-    with chip_on_port(desk, tell_operations=True) as board:
+    emulated = EmulatedBoard(tmp_path_factory.mktemp("deploy"))
+    put_config_only(emulated, emulator)
+    with chip_on_port(emulated, tell_operations=True) as board:
         done = deploy(board, emulator)
         assert done.returncode == 0, (done.stderr, board.console)
         return board.operations_at_reset
@@ -87,31 +87,31 @@ def test_deploy_whose_power_is_cut_is_repaired_by_the_next(
     tmp_path, emulator, deploy_operations, part
 ):
     operation = 3 + part * (deploy_operations - 6) // (LEAST_OF_EACH - 1)
-    desk = Desk(tmp_path)
-    config = put_config_only(desk, emulator)
+    emulated = EmulatedBoard(tmp_path)
+    config = put_config_only(emulated, emulator)
     before = len(readings(emulator, DEVICE))
-    with chip_on_port(desk, cut_at=operation) as board:
+    with chip_on_port(emulated, cut_at=operation) as board:
         done = deploy(board, emulator)
         assert done.returncode == 7, (done.stderr, board.notes)
         assert any("power cut" in note for note in board.notes)
-    with chip_on_port(desk) as board:
+    with chip_on_port(emulated) as board:
         done = deploy(board, emulator)
         assert done.returncode == 0, (done.stderr, board.console)
-    assert desk.files()["config.json"] == config
+    assert emulated.files()["config.json"] == config
     assert len(readings(emulator, DEVICE)) > before
     progress.tell(f"cut at flash operation {operation} of {deploy_operations}: deploy")
 
 
 def test_board_with_0_1_0_is_upgraded_in_the_field(tmp_path, emulator):
     """Waiting readings, a token and an edited main.py: all delivered, no old module left."""
-    desk = Desk(tmp_path)
+    emulated = EmulatedBoard(tmp_path)
     with zipfile.ZipFile(OLD_FIRMWARE) as old:
         files = {name: old.read(name) for name in old.namelist()}
     edited = files["main.py"] + b"\n# edited by the person\n"
     sensors = [{"type": "onchip"}, {"type": "system"}]
-    desk.put(emulator.platform, emulator.ca, interval_s=1, sensors=sensors)
+    emulated.put(emulator.platform, emulator.ca, interval_s=1, sensors=sensors)
     files["main.py"] = edited
-    flash.refresh(desk.flash, {**files, **desk.files("certs")})
+    flash.refresh(emulated.flash, {**files, **emulated.files("certs")})
     before = len(readings(emulator, DEVICE))
 
     def cut_off(line):
@@ -119,46 +119,46 @@ def test_board_with_0_1_0_is_upgraded_in_the_field(tmp_path, emulator):
             emulator.fault(endpoint="topic", kind="status", status=503, times=None)
 
     emulator.clear_faults()
-    outcome = desk.run(
+    outcome = emulated.run(
         reports=99,
         timeout_s=120,
         until=lambda line: "stored seq=40 " in line,
         on_line=cut_off,
         tls_on_host=True,
     )
-    assert outcome.counts.pending >= 30, desk.log
-    assert "token" in desk.files()
+    assert outcome.counts.pending >= 30, emulated.log
+    assert "token" in emulated.files()
     emulator.clear_faults()
     authentications = emulator.devices()[DEVICE]["authentications"]
-    with chip_on_port(desk, tls_on_host=True) as board:
+    with chip_on_port(emulated, tls_on_host=True) as board:
         done = deploy(board, emulator)
         assert done.returncode == 0, (done.stderr, board.console[-2000:])
-    found = desk.files()
-    text = (desk.folder / "config.json").read_bytes()
+    found = emulated.files()
+    text = (emulated.folder / "config.json").read_bytes()
     assert found["config.json"] == text
     assert found["main.py"] == edited
-    new = flash.firmware_files(desk.config, Path(emulator.ca))
+    new = flash.firmware_files(emulated.config, Path(emulator.ca))
     assert {p for p in found if p.startswith("lib/linkpost/")} == {
         p for p in new if p.startswith("lib/linkpost/")
     }
     # What waited before the upgrade; a boot stores readings of its own behind it.
-    desk.run(reports=40, tls_on_host=True)
+    emulated.run(reports=40, tls_on_host=True)
     seqs = {reading["seq"] for reading in readings(emulator, DEVICE)[before:]}
-    assert set(range(1, 41)) <= seqs, desk.log[-3000:]
+    assert set(range(1, 41)) <= seqs, emulated.log[-3000:]
     assert emulator.devices()[DEVICE]["authentications"] == authentications
 
 
-def put_config_only(desk, emulator):
+def put_config_only(emulated, emulator):
     """Put a config on a board that has nothing else; return it."""
     config = linkpost_command.write_config(
-        desk.folder,
+        emulated.folder,
         emulator.platform,
         interval_s=1,
         wifi=WIFI,
         ntp=["localhost"],
         sensors=[{"type": "onchip"}, {"type": "system"}],
     )
-    flash.refresh(desk.flash, {"config.json": config.read_bytes()})
+    flash.refresh(emulated.flash, {"config.json": config.read_bytes()})
     return config.read_bytes()
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from host_tests.chip import progress
-from host_tests.chip.desk import Desk
+from host_tests.chip.emulated_board import EmulatedBoard
 from tools.chip import flash, node
 from tools.chip.process import ChipProcess
 from tools.chip.repl import ChipRepl
@@ -68,12 +68,12 @@ def test_random_bytes_are_the_same_for_a_seed_and_no_others(tmp_path):
 
 
 def test_heap_is_what_was_asked_for_beside_the_stand_ins(tmp_path):
-    desk = Desk(tmp_path)
-    desk.put("localhost:9", None)
+    emulated = EmulatedBoard(tmp_path)
+    emulated.put("localhost:9", None)
     free = {}
     for heap in (None, 81_920, 56_000):
         notes = []
-        with ChipProcess(desk.flash, heap=heap) as board:
+        with ChipProcess(emulated.flash, heap=heap) as board:
             repl = ChipRepl(board, notes.append)
             repl.enter()
             output, _ = repl.run(b"import gc; gc.collect(); print(gc.mem_free())")

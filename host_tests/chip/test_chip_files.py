@@ -2,7 +2,7 @@
 
 import pytest
 
-from host_tests.chip.desk import is_required
+from host_tests.chip.emulated_board import is_required
 from tools.chip import cache
 
 HOW = (

@@ -9,7 +9,7 @@ from firmware_files import firmware_of
 from tls_server import Authority
 
 from host_tests.chip import progress
-from host_tests.chip.desk import WIFI
+from host_tests.chip.emulated_board import WIFI
 from tools.chip import cache, flash, node
 from tools.firmware.boards import find_board
 from tools.flash.firmware_image import encode_uf2

@@ -10,7 +10,7 @@ import pytest
 from emulator_process import DEVICE_NAME, PRODUCT_KEY, EmulatorProcess
 
 from host_tests.chip import progress
-from host_tests.chip.desk import WIFI, readings
+from host_tests.chip.emulated_board import WIFI, readings
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]
 

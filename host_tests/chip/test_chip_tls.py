@@ -8,7 +8,7 @@ import pytest
 from emulator_process import DEVICE_NAME, PRODUCT_KEY, EmulatorProcess
 from tls_server import Authority, Peer, answer_all
 
-from host_tests.chip.desk import Desk, readings
+from host_tests.chip.emulated_board import EmulatedBoard, readings
 from tools.virtual_board import supervisor
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
@@ -22,16 +22,16 @@ def emulator():
         yield process
 
 
-def errors_in(desk):
+def errors_in(emulated):
     """Return the errors' words in a board's log."""
-    return [line for line in desk.lines if " send failed " in line]
+    return [line for line in emulated.lines if " send failed " in line]
 
 
 def test_twenty_reports_with_tls_on_the_chip(tmp_path, emulator):
-    desk = Desk(tmp_path)
-    desk.put(emulator.platform, emulator.ca, interval_s=1)
-    outcome = desk.run(reports=20, timeout_s=900)
-    assert outcome.reason == supervisor.DONE, desk.log
+    emulated = EmulatedBoard(tmp_path)
+    emulated.put(emulator.platform, emulator.ca, interval_s=1)
+    outcome = emulated.run(reports=20, timeout_s=900)
+    assert outcome.reason == supervisor.DONE, emulated.log
     found = readings(emulator, DEVICE)
     assert [reading["seq"] for reading in found] == list(range(1, len(found) + 1))
     assert len(found) >= 20
@@ -41,12 +41,12 @@ def test_twenty_reports_with_tls_on_the_chip(tmp_path, emulator):
 def test_certificate_of_another_ca_is_refused_and_nothing_is_sent(tmp_path, emulator):
     other = tmp_path / "other.pem"
     other.write_bytes(Authority().ca.cert_pem.bytes())
-    desk = Desk(tmp_path)
-    desk.put(emulator.platform, other, interval_s=1)
-    outcome = desk.run(reports=1, timeout_s=60, until=lambda line: " send failed " in line)
+    emulated = EmulatedBoard(tmp_path)
+    emulated.put(emulator.platform, other, interval_s=1)
+    outcome = emulated.run(reports=1, timeout_s=60, until=lambda line: " send failed " in line)
     assert outcome.counts.accepted == 0
-    assert any("TLSError" in line and "not signed by" in line for line in errors_in(desk)), (
-        desk.log
+    assert any("TLSError" in line and "not signed by" in line for line in errors_in(emulated)), (
+        emulated.log
     )
     assert not emulator.messages(DEVICE)
     assert emulator.devices()[DEVICE]["authentications"] == 0
@@ -60,16 +60,18 @@ def test_certificate_that_has_expired_is_refused(tmp_path):
     context = authority.context(
         not_before=now - datetime.timedelta(days=90), not_after=now - datetime.timedelta(days=30)
     )
-    desk = Desk(tmp_path)
+    emulated = EmulatedBoard(tmp_path)
     with Peer(context, answer_all) as peer:
-        desk.put(f"localhost:{peer.port}", ca, interval_s=1)
-        desk.run(reports=1, timeout_s=60, until=lambda line: " send failed " in line)
-    assert any("TLSError" in line and "has expired" in line for line in errors_in(desk)), desk.log
+        emulated.put(f"localhost:{peer.port}", ca, interval_s=1)
+        emulated.run(reports=1, timeout_s=60, until=lambda line: " send failed " in line)
+    assert any("TLSError" in line and "has expired" in line for line in errors_in(emulated)), (
+        emulated.log
+    )
 
 
 def test_outage_of_a_hundred_readings_is_drained_in_order(tmp_path, emulator):
-    desk = Desk(tmp_path)
-    desk.put(emulator.platform, emulator.ca, interval_s=2, outbox={"batch_bytes": 4000})
+    emulated = EmulatedBoard(tmp_path)
+    emulated.put(emulator.platform, emulator.ca, interval_s=2, outbox={"batch_bytes": 4000})
     emulator.kill()
     restarted = threading.Event()
 
@@ -78,9 +80,9 @@ def test_outage_of_a_hundred_readings_is_drained_in_order(tmp_path, emulator):
             restarted.set()
             emulator.start()
 
-    outcome = desk.run(reports=101, timeout_s=900, on_line=end_outage)
-    assert restarted.is_set(), desk.log
-    assert outcome.reason == supervisor.DONE, desk.log[-3000:]
+    outcome = emulated.run(reports=101, timeout_s=900, on_line=end_outage)
+    assert restarted.is_set(), emulated.log
+    assert outcome.reason == supervisor.DONE, emulated.log[-3000:]
     found = readings(emulator, DEVICE)
     assert [reading["seq"] for reading in found] == list(range(1, len(found) + 1))
     assert len(found) >= 101
@@ -90,9 +92,9 @@ def test_file_of_128_kb_is_streamed_from_flash(tmp_path, emulator):
     # A byte of JSON around as many as a message may have.
     body = json.dumps({"data": "x" * (128 * 1024 - 12)}).encode()
     assert len(body) == 128 * 1024
-    desk = Desk(tmp_path)
-    desk.put(emulator.platform, emulator.ca, more={"user/large.json": body})
-    with desk.repl() as repl:
+    emulated = EmulatedBoard(tmp_path)
+    emulated.put(emulator.platform, emulator.ca, more={"user/large.json": body})
+    with emulated.repl() as repl:
         script = (
             "from linkpost import Client, Config\n"
             "from linkpost.link import Link\n"

@@ -66,7 +66,7 @@ class Machine:
         return self.made[-1][-1]
 
 
-class Desk:
+class Bench:
     """An ESP32 with a fresh `machine`; `make` gives a sensor on pins 21 and 22."""
 
     def __init__(self):

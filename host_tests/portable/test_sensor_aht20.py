@@ -43,10 +43,10 @@ class Chip:
 
 
 def aht20(frame=FRAMES[0][0], **options):
-    desk = fakes_i2c.Desk()
-    sensor = desk.make(AHT20)
-    desk.bus.chips[0x38] = chip = Chip(desk.chip, frame, **options)
-    return desk, chip, sensor
+    bench = fakes_i2c.Bench()
+    sensor = bench.make(AHT20)
+    bench.bus.chips[0x38] = chip = Chip(bench.chip, frame, **options)
+    return bench, chip, sensor
 
 
 def frame_of(humidity, temperature, status=0x1C):
@@ -126,26 +126,26 @@ def test_aht20_wrong_checksum_once_is_measured_again():
 
 
 def test_aht20_slow_chip_is_waited_for_and_one_that_stays_busy_is_not():
-    desk, chip, sensor = aht20()
+    bench, chip, sensor = aht20()
     chip.measure_ms = 150
-    start = desk.chip.now_ms
+    start = bench.chip.now_ms
     sensor.read()
-    assert 150 <= desk.chip.now_ms - start <= 165
+    assert 150 <= bench.chip.now_ms - start <= 165
     chip.measure_ms = 1 << 30
-    start = desk.chip.now_ms
+    start = bench.chip.now_ms
     assert "busy" in failed(sensor)
-    assert desk.chip.now_ms - start <= 400
+    assert bench.chip.now_ms - start <= 400
     chip.busy_until_ms = -1
     chip.measure_ms = 75
     sensor.read()
 
 
 def test_aht20_watchdog_is_fed_while_it_waits():
-    desk, chip, sensor = aht20()
-    desk.port.start_watchdog(100)
+    bench, chip, sensor = aht20()
+    bench.port.start_watchdog(100)
     chip.measure_ms = 150
     sensor.read()
-    assert desk.chip.resets == 0
+    assert bench.chip.resets == 0
 
 
 def test_aht20_temperature_that_it_cannot_measure_is_refused():

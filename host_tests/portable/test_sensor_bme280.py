@@ -113,10 +113,10 @@ class Chip:
 
 
 def bme280(**options):
-    desk = fakes_i2c.Desk()
-    sensor = desk.make(BME280)
-    desk.bus.chips[0x76] = chip = Chip(desk.chip, **options)
-    return desk, chip, sensor
+    bench = fakes_i2c.Bench()
+    sensor = bench.make(BME280)
+    bench.bus.chips[0x76] = chip = Chip(bench.chip, **options)
+    return bench, chip, sensor
 
 
 def failed(sensor):
@@ -221,12 +221,12 @@ def test_bme280_calibration_that_changes_or_is_empty_is_refused():
 
 
 def test_bme280_that_stays_busy_ends():
-    desk, chip, sensor = bme280()
+    bench, chip, sensor = bme280()
     chip.measure_ms = 1 << 30
-    start = desk.chip.now_ms
+    start = bench.chip.now_ms
     assert "busy" in failed(sensor)
-    assert desk.chip.now_ms - start < 200
-    desk, chip, sensor = bme280()
+    assert bench.chip.now_ms - start < 200
+    bench, chip, sensor = bme280()
     chip.measure_ms = 20
     assert sensor.read()["temperature"] == 25.08
 

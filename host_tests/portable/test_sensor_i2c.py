@@ -73,29 +73,29 @@ def test_crc_of_the_datasheet():
 
 
 def test_sensors_on_the_same_pins_share_one_bus():
-    desk = fakes_i2c.Desk()
-    one, two = desk.make(Echo), desk.make(Echo, address=0x11)
+    bench = fakes_i2c.Bench()
+    one, two = bench.make(Echo), bench.make(Echo, address=0x11)
     assert one._bus is two._bus
-    assert [made[:4] for made in desk.machine.made] == [(None, 21, 22, 100_000)]
-    other = desk.make(Echo, sda=4, scl=5)
+    assert [made[:4] for made in bench.machine.made] == [(None, 21, 22, 100_000)]
+    other = bench.make(Echo, sda=4, scl=5)
     assert other._bus is not one._bus
 
 
 def test_chips_own_bus_with_its_own_pins_or_given_ones():
-    desk = fakes_i2c.Desk()
-    desk.make(Echo, i2c=0)
-    desk.make(Echo, i2c=0)
-    desk.make(Echo, i2c=1, sda=4, scl=5)
-    assert [made[:3] for made in desk.machine.made] == [(0, None, None), (1, 4, 5)]
+    bench = fakes_i2c.Bench()
+    bench.make(Echo, i2c=0)
+    bench.make(Echo, i2c=0)
+    bench.make(Echo, i2c=1, sda=4, scl=5)
+    assert [made[:3] for made in bench.machine.made] == [(0, None, None), (1, 4, 5)]
     # Made again with other pins, the first sensor's bus would be gone.
-    assert "other pins" in refused(lambda: desk.make(Echo, i2c=0, sda=4, scl=5))
-    assert "exist" in refused(lambda: desk.make(Echo, i2c=7))
+    assert "other pins" in refused(lambda: bench.make(Echo, i2c=0, sda=4, scl=5))
+    assert "exist" in refused(lambda: bench.make(Echo, i2c=7))
 
 
 def test_pins_come_in_pairs_and_are_the_chips():
-    desk = fakes_i2c.Desk()
-    assert "both" in refused(lambda: Echo(desk.port, sda=4, machine=desk.machine))
-    assert "invalid pin" in refused(lambda: desk.make(Echo, sda=99))
+    bench = fakes_i2c.Bench()
+    assert "both" in refused(lambda: Echo(bench.port, sda=4, machine=bench.machine))
+    assert "invalid pin" in refused(lambda: bench.make(Echo, sda=99))
     assert i2c.buses == {}
 
 
@@ -106,77 +106,77 @@ def test_usual_pins_are_those_of_the_chip_that_it_runs_on():
     class System:
         implementation = Implementation
 
-    desk = fakes_i2c.Desk()
+    bench = fakes_i2c.Bench()
     i2c.sys = System
     try:
-        Echo(desk.port, machine=desk.machine)
-        assert desk.machine.made[0][1:3] == (8, 9)
+        Echo(bench.port, machine=bench.machine)
+        assert bench.machine.made[0][1:3] == (8, 9)
         System.implementation._machine = "Raspberry Pi Pico 2 W with RP2350-RISCV"
-        Echo(desk.port, machine=desk.machine)
-        assert desk.machine.made[1][1:3] == (4, 5)
+        Echo(bench.port, machine=bench.machine)
+        assert bench.machine.made[1][1:3] == (4, 5)
         System.implementation._machine = "some board"
-        assert "sda and scl" in refused(lambda: Echo(desk.port, machine=desk.machine))
+        assert "sda and scl" in refused(lambda: Echo(bench.port, machine=bench.machine))
     finally:
         i2c.sys = sys
 
 
 def test_address_is_a_number_or_hex_and_one_of_the_chips():
-    desk = fakes_i2c.Desk()
-    assert desk.make(Echo)._address == 0x10
-    assert desk.make(Echo, address=17)._address == 0x11
-    assert desk.make(Echo, address="0x11")._address == 0x11
-    assert desk.make(Echo, address="11")._address == 0x11
+    bench = fakes_i2c.Bench()
+    assert bench.make(Echo)._address == 0x10
+    assert bench.make(Echo, address=17)._address == 0x11
+    assert bench.make(Echo, address="0x11")._address == 0x11
+    assert bench.make(Echo, address="11")._address == 0x11
     for bad in (0x12, "0x12", "", "zz", -1):
-        assert "0x10 or 0x11" in refused(lambda bad=bad: desk.make(Echo, address=bad))
+        assert "0x10 or 0x11" in refused(lambda bad=bad: bench.make(Echo, address=bad))
 
 
 def test_read_chip_that_is_not_there_says_where_it_was_looked_for():
-    sensor = fakes_i2c.Desk().make(Echo)
+    sensor = fakes_i2c.Bench().make(Echo)
     assert "0x10" in failed(sensor) and "wiring" in failed(sensor)
 
 
 def test_read_each_error_of_a_bus_is_a_sensor_error():
-    desk = fakes_i2c.Desk()
-    sensor = desk.make(Echo)
-    desk.bus.chips[0x10] = Answer()
+    bench = fakes_i2c.Bench()
+    sensor = bench.make(Echo)
+    bench.bus.chips[0x10] = Answer()
     for number, words in (
         (fakes_i2c.ENODEV, "no answer"),
         (fakes_i2c.EIO, "no answer"),
         (fakes_i2c.ETIMEDOUT, "bus hangs"),
     ):
         for quiet in (0, 1):  # at the write, at the read
-            desk.bus.fail = ([0] * quiet + [number]) * 2
+            bench.bus.fail = ([0] * quiet + [number]) * 2
             if quiet:
-                desk.bus.fail = [0, number, 0, number]
+                bench.bus.fail = [0, number, 0, number]
             assert words in failed(sensor), (number, quiet)
-            assert desk.bus.fail == []
+            assert bench.bus.fail == []
     assert sensor.read() == {"x": 7}
 
 
 def test_read_byte_that_was_not_acknowledged_is_no_answer():
-    desk = fakes_i2c.Desk()
-    sensor = desk.make(Echo)
-    desk.bus.chips[0x10] = chip = Answer()
+    bench = fakes_i2c.Bench()
+    sensor = bench.make(Echo)
+    bench.bus.chips[0x10] = chip = Answer()
     chip.acknowledges = 1
     assert "no answer" in failed(sensor)
 
 
 def test_read_fails_once_is_tried_again_from_the_beginning():
-    desk = fakes_i2c.Desk()
-    sensor = desk.make(Echo)
-    desk.bus.chips[0x10] = Answer()
+    bench = fakes_i2c.Bench()
+    sensor = bench.make(Echo)
+    bench.bus.chips[0x10] = Answer()
     sensor.read()
     sensor.read()
     assert sensor.prepared == 1
-    desk.bus.fail = [fakes_i2c.EIO]
+    bench.bus.fail = [fakes_i2c.EIO]
     assert sensor.read() == {"x": 7}
     assert sensor.prepared == 2
 
 
 def test_read_error_of_another_kind_is_not_hidden():
-    desk = fakes_i2c.Desk()
-    sensor = desk.make(Echo)
-    desk.bus.chips[0x10] = chip = Answer()
+    bench = fakes_i2c.Bench()
+    sensor = bench.make(Echo)
+    bench.bus.chips[0x10] = chip = Answer()
 
     def full(length):
         raise MemoryError
@@ -203,16 +203,16 @@ def test_build_where_there_is_no_bus_names_the_key():
 
 
 def test_build_from_a_config_two_sensors_are_read_over_one_bus():
-    desk = fakes_i2c.Desk()
+    bench = fakes_i2c.Bench()
     kept = sys.modules.get("machine")
-    sys.modules["machine"] = desk.machine
+    sys.modules["machine"] = bench.machine
     try:
         specs = [
             {"type": "aht20", "sda": 21, "scl": 22},
             {"type": "bme280", "sda": 21, "scl": 22, "address": "0x77", "name": "out"},
             {"type": "sht3x", "sda": 21, "scl": 22, "name": "in"},
         ]
-        built = build(Config(dict(DEVICE, sensors=specs)).sensors, desk.port)
+        built = build(Config(dict(DEVICE, sensors=specs)).sensors, bench.port)
         for spec, key in (
             ({"type": "bme280", "sda": 21, "scl": 22, "address": 5}, "sensors[0]"),
             ({"type": "sht3x", "sda": 99, "scl": 22}, "sensors[0]"),
@@ -220,7 +220,7 @@ def test_build_from_a_config_two_sensors_are_read_over_one_bus():
             ({"type": "aht20", "pin": 21}, "sensors[0].pin"),
         ):
             try:
-                build([spec], desk.port)
+                build([spec], bench.port)
             except ConfigError as error:
                 assert error.key == key, error
                 continue
@@ -230,9 +230,9 @@ def test_build_from_a_config_two_sensors_are_read_over_one_bus():
             del sys.modules["machine"]
         else:
             sys.modules["machine"] = kept
-    assert len(desk.machine.made) == 1
-    desk.bus.chips[0x38] = AHTChip(desk.chip, FRAMES[0][0])
-    desk.bus.chips[0x77] = BMEChip(desk.chip)
+    assert len(bench.machine.made) == 1
+    bench.bus.chips[0x38] = AHTChip(bench.chip, FRAMES[0][0])
+    bench.bus.chips[0x77] = BMEChip(bench.chip)
     reading = read_all(built)
     assert reading["out_temperature"] == 25.08
     assert reading["temperature"] == 20.16

@@ -44,10 +44,10 @@ class Chip:
 
 
 def sht3x(temperature=0x6666, humidity=0x8000, **options):
-    desk = fakes_i2c.Desk()
-    sensor = desk.make(SHT3x, **options)
-    desk.bus.chips[options.get("address", 0x44)] = chip = Chip(desk.chip, temperature, humidity)
-    return desk, chip, sensor
+    bench = fakes_i2c.Bench()
+    sensor = bench.make(SHT3x, **options)
+    bench.bus.chips[options.get("address", 0x44)] = chip = Chip(bench.chip, temperature, humidity)
+    return bench, chip, sensor
 
 
 def failed(sensor):
@@ -73,12 +73,12 @@ def test_sht3x_second_address():
 
 
 def test_sht3x_is_reset_once_and_then_measures_single_shots():
-    desk, chip, sensor = sht3x()
+    bench, chip, sensor = sht3x()
     sensor.read()
-    start = desk.chip.now_ms
+    start = bench.chip.now_ms
     sensor.read()
     assert chip.commands == [b"\x30\x93", b"\x30\xa2", b"\x24\x00", b"\x24\x00"]
-    assert 15 <= desk.chip.now_ms - start <= 20
+    assert 15 <= bench.chip.now_ms - start <= 20
 
 
 def test_sht3x_left_measuring_by_another_program_is_stopped():
@@ -97,11 +97,11 @@ def test_sht3x_every_wrong_bit_is_noticed():
 
 
 def test_sht3x_not_ready_in_time_is_no_answer_and_ends():
-    desk, chip, sensor = sht3x()
+    bench, chip, sensor = sht3x()
     chip.measure_ms = 1 << 30
-    start = desk.chip.now_ms
+    start = bench.chip.now_ms
     assert "no answer at I2C address 0x44" in failed(sensor)
-    assert desk.chip.now_ms - start < 100
+    assert bench.chip.now_ms - start < 100
 
 
 def test_sht3x_temperature_that_it_cannot_measure_is_refused():

@@ -1,6 +1,6 @@
-"""Every command of `linkpost` as a process of its own, with canary secrets in all that it reads.
+"""Every command of `linkpost` as a process of its own, with marker secrets in all that it reads.
 
-For test_canary_files.py: what they say is kept, and what they leave behind.
+For test_secrets_files.py: what they say is kept, and what they leave behind.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench_board import BOOTED, BenchBoard, wait_until
-from canaries import CONSOLE_PASSWORD, PRODUCT_SECRET, SECRET, WIFI_PASSWORD, WRONG_SECRET
 from emulator_process import EmulatorProcess
 from firmware_files import firmware_of
 from linkpost_command import run, start
+from markers import CONSOLE_PASSWORD, PRODUCT_SECRET, SECRET, WIFI_PASSWORD, WRONG_SECRET
 from terminal import linkpost_in_terminal
 
 from tools.chip import cache as chip_cache

@@ -1,6 +1,6 @@
 """A platform that follows one row of the table after the other, and a board that meets it.
 
-The board is real MicroPython with the real App (hostile_errand.py), on real TLS.
+The board is real MicroPython with the real App (hostile_driver.py), on real TLS.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from hostile_scenarios import Scenario
 from tls_forger import Forger, forgeable
 from tls_server import Authority, Connection, Peer, reply
 
-DRIVER = Path(__file__).parent / "hostile_errand.py"
+DRIVER = Path(__file__).parent / "hostile_driver.py"
 PK, DN, SECRET = "a1B2c3D4e5F", "sensor01", "canary0123456789abcdef0123456789"
 # How far a deadline may be passed: two cores shared with other tests.
 LATE_MS = 3000

@@ -32,7 +32,7 @@ def main(folder: Path) -> int:
         "ntp": [],
     }
     anchor = folder.parent / "ca.pem"
-    driver = Path(__file__).parent / "hostile_errand.py"
+    driver = Path(__file__).parent / "hostile_driver.py"
     with ClientProcess("micropython", folder, config, anchor, driver) as board:
         board.ask("send", deadline_ms=10_000)  # loads what is loaded when needed
         before = board.ask("rest")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from client_process import write_anchor
 from emulator_process import EmulatorProcess
-from transport_errand import compiled_firmware
+from transport_driver import compiled_firmware
 
 PK, DN, SECRET = "a1B2c3D4e5F", "sensor01", "canary0123456789abcdef0123456789"
 # What only the App needs.

@@ -62,14 +62,14 @@ def kept_on_unix(folder):
 
 @pytest.mark.skipif(not cache.is_complete(), reason="needs the emulated chip's files")
 def test_ratio_of_the_unix_port_s_heap_to_the_chip_s(tmp_path):
-    from host_tests.chip.desk import Desk
+    from host_tests.chip.emulated_board import EmulatedBoard
 
     for name in ("unix", "chip"):
         (tmp_path / name).mkdir()
     on_unix = kept_on_unix(tmp_path / "unix")
-    desk = Desk(tmp_path / "chip")
-    desk.put("localhost:9", None)
-    with desk.repl() as repl:
+    emulated = EmulatedBoard(tmp_path / "chip")
+    emulated.put("localhost:9", None)
+    with emulated.repl() as repl:
         output, error = repl.run(_KEPT.encode())
     assert not error, error
     on_chip = int(output.rpartition(b"kept ")[2])
@@ -83,7 +83,7 @@ def live(tmp_path, heap):
     with EmulatorProcess() as emulator:
         config = write_config(tmp_path, emulator.platform, interval_s=0.5)
         command = ("board", "run", "--config", config, "--flash", tmp_path / "flash")
-        # After the outage the next try may be half a minute away: pauses grow, with jitter.
+        # After the outage the next try may be half a minute away: pauses grow, of random lengths.
         with start(*command, "--ca", emulator.ca, "--heap", heap, "--timeout", 180) as board:
             log = []
 

@@ -21,7 +21,7 @@ from own_network import NOT_HERE
 from tools.virtual_board import runtimes, unix_port
 
 HERE = Path(__file__).parent
-ERRAND = HERE / "loopback_errand.py"
+DRIVER = HERE / "loopback_driver.py"
 REFUSED_S = 20
 ERRAND_S = 240  # about 20 on two busy cores
 
@@ -56,7 +56,7 @@ def went_out(events):
 
 @pytest.mark.timeout(ERRAND_S + 20)
 def test_boards_emulator_and_tools_need_loopback_alone_and_try_nothing_else(tmp_path):
-    done, counts, events = run_alone(tmp_path, sys.executable, ERRAND, timeout_s=ERRAND_S)
+    done, counts, events = run_alone(tmp_path, sys.executable, DRIVER, timeout_s=ERRAND_S)
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert [line for line in lines if line["code"]] == []
     assert done.returncode == 0, done.stderr

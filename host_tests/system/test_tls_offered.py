@@ -18,7 +18,7 @@ import time
 import pytest
 from tls_hello import SIGNALS, TLS_1_2, known_suites, parse_client_hello, server_hello
 from tls_server import Authority, Connection, Peer, answer_all
-from transport_errand import RUNTIMES, both_runtimes, errand, result_of, start_micropython
+from transport_driver import RUNTIMES, both_runtimes, drive, result_of, start_micropython
 
 _WAIT_S = 60
 _GOOD_SUITE = 0xC02B  # ECDHE-ECDSA-AES128-GCM-SHA256
@@ -73,7 +73,7 @@ class Listener:
 def hello(request, authority, anchor):
     listener = Listener()
     with Peer(authority.context(), listener) as peer:
-        result = errand(request.param, peer.port, [anchor])
+        result = drive(request.param, peer.port, [anchor])
     assert result["error"] == "NetworkError", result
     return parse_client_hello(listener.received)
 
@@ -154,7 +154,7 @@ def test_server_that_chooses_what_was_offered_is_waited_for(runtime, authority, 
     # The rows above are refused for their choice, not for how they are made.
     listener = Listener(server_hello(_GOOD_SUITE))
     with Peer(authority.context(), listener) as peer:
-        result = errand(runtime, peer.port, [anchor], deadline_ms=500)
+        result = drive(runtime, peer.port, [anchor], deadline_ms=500)
     assert result["error"] == "DeadlineError", result
     assert listener.record_types() == [22]
 
@@ -164,7 +164,7 @@ def test_server_that_chooses_what_was_offered_is_waited_for(runtime, authority, 
 def test_server_that_chooses_what_was_not_offered_is_refused(runtime, choice, authority, anchor):
     listener = Listener(server_hello(*CHOICES[choice]))
     with Peer(authority.context(), listener) as peer:
-        result = errand(runtime, peer.port, [anchor], deadline_ms=20_000)
+        result = drive(runtime, peer.port, [anchor], deadline_ms=20_000)
     assert (result["error"], result["reason"]) == ("TLSError", "handshake"), result
     assert not result["open"]
     assert result["requests"] == 0
@@ -180,7 +180,7 @@ def test_server_with_anonymous_or_empty_suites_only_is_refused(runtime, suites, 
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(suites)
     with Peer(context, answer_all) as peer:
-        result = errand(runtime, peer.port, [anchor])
+        result = drive(runtime, peer.port, [anchor])
         assert (result["error"], result["reason"]) == ("TLSError", "handshake"), result
         assert sum(c.application_records() for c in peer.connections) == 0
 

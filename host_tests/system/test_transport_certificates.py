@@ -6,7 +6,7 @@ import ssl
 import pytest
 import trustme
 from tls_server import Authority, Peer, answer_all, answer_once, self_signed, tls_1_1_only
-from transport_errand import both_runtimes, errand
+from transport_driver import both_runtimes, drive
 
 DAY = datetime.timedelta(days=1)
 
@@ -35,9 +35,9 @@ def strangers(tmp_path_factory):
 
 
 def refused(runtime, context, anchors, **spec):
-    """Return the error of an errand that must fail before anything was sent."""
+    """Return the error of a probe that must fail before anything was sent."""
     with Peer(context, answer_all) as peer:
-        result = errand(runtime, peer.port, anchors, **spec)
+        result = drive(runtime, peer.port, anchors, **spec)
         assert result.get("error") == "TLSError", result
         assert not result["open"]
         assert result["requests"] == 0
@@ -50,7 +50,7 @@ def refused(runtime, context, anchors, **spec):
 @both_runtimes
 def test_trusted_certificate_carries_a_request(runtime, authority, anchor):
     with Peer(authority.context(), answer_all) as peer:
-        result = errand(runtime, peer.port, [anchor])
+        result = drive(runtime, peer.port, [anchor])
         assert result["requests"] == 1, result
 
 
@@ -60,19 +60,19 @@ def test_rsa_certificate_carries_a_request(runtime, tmp_path):
     path = tmp_path / "rsa.der"
     path.write_bytes(authority.der)
     with Peer(authority.context(), answer_all) as peer:
-        assert errand(runtime, peer.port, [path])["requests"] == 1
+        assert drive(runtime, peer.port, [path])["requests"] == 1
 
 
 @both_runtimes
 def test_right_anchor_last_of_several_carries_a_request(runtime, authority, anchor, strangers):
     with Peer(authority.context(), answer_all) as peer:
-        assert errand(runtime, peer.port, [*strangers, anchor])["requests"] == 1
+        assert drive(runtime, peer.port, [*strangers, anchor])["requests"] == 1
 
 
 @both_runtimes
 def test_address_in_the_certificate_carries_a_request(runtime, authority, anchor):
     with Peer(authority.context("127.0.0.1"), answer_all) as peer:
-        assert errand(runtime, peer.port, [anchor], host="127.0.0.1")["requests"] == 1
+        assert drive(runtime, peer.port, [anchor], host="127.0.0.1")["requests"] == 1
 
 
 @both_runtimes
@@ -120,7 +120,7 @@ def test_certificate_of_tomorrow_shows_the_clock(runtime, authority, anchor):
 @both_runtimes
 def test_no_anchor_is_refused_before_anything_is_opened(runtime, authority):
     with Peer(authority.context(), answer_all) as peer:
-        result = errand(runtime, peer.port, [])
+        result = drive(runtime, peer.port, [])
         assert result["error"] == "TLSError"
         assert result["reason"] == "no anchor"
         assert peer.connections == []
@@ -136,7 +136,7 @@ def garbage(tmp_path):
 @both_runtimes
 def test_anchor_that_is_no_der_is_refused_before_anything_is_opened(runtime, authority, garbage):
     with Peer(authority.context(), answer_all) as peer:
-        result = errand(runtime, peer.port, [garbage])
+        result = drive(runtime, peer.port, [garbage])
         assert result["error"] == "TLSError"
         assert result["reason"] == "no anchor"
         assert "garbage.der" in result["message"]
@@ -148,7 +148,7 @@ def test_anchor_that_is_no_der_does_not_keep_the_right_one_from_its_turn(
     runtime, authority, anchor, garbage, strangers
 ):
     with Peer(authority.context(), answer_all) as peer:
-        result = errand(runtime, peer.port, [strangers[0], garbage, anchor])
+        result = drive(runtime, peer.port, [strangers[0], garbage, anchor])
         assert result["requests"] == 1, result
     result = refused(runtime, authority.context(), [*strangers, garbage])
     # The one that a person can mend is what is told at the end.
@@ -160,7 +160,7 @@ def test_anchor_that_verified_is_the_first_to_be_tried_from_then_on(
     runtime, authority, anchor, strangers
 ):
     with Peer(authority.context(), answer_once) as peer:
-        result = errand(runtime, peer.port, [*strangers, anchor], times=3, pause_s=0.2)
+        result = drive(runtime, peer.port, [*strangers, anchor], times=3, pause_s=0.2)
         assert result["requests"] == 3, result
         # Three strangers first, once; each of them saw to it that nothing was sent.
         assert len(peer.connections) == 6
@@ -175,7 +175,7 @@ def test_all_anchors_are_tried_under_the_one_deadline(runtime, authority, strang
 
     with Peer(authority.context(), slow) as peer:
         # Three pauses alone are longer, two leave 450 ms for two handshakes on a busy machine.
-        result = errand(runtime, peer.port, strangers, deadline_ms=1450)
+        result = drive(runtime, peer.port, strangers, deadline_ms=1450)
         assert result["error"] == "DeadlineError", result
         assert 1450 <= result["ms"] < 3000
         assert len(peer.connections) == 3

@@ -24,10 +24,10 @@ from tls_server import (
     reset_in_reply,
     silent,
 )
-from transport_errand import (
+from transport_driver import (
     both_runtimes,
     compiled_firmware,
-    errand,
+    drive,
     result_of,
     start_micropython,
 )
@@ -57,7 +57,7 @@ def anchors(authority, tmp_path_factory):
 def test_refused_port_is_a_network_error_with_its_number(runtime, anchors):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    result = errand(runtime, port, anchors)
+    result = drive(runtime, port, anchors)
     assert result["error"] == "NetworkError", result
     assert result["errno"] == 111
     assert "refused" in result["message"]
@@ -66,14 +66,14 @@ def test_refused_port_is_a_network_error_with_its_number(runtime, anchors):
 
 @both_runtimes
 def test_unknown_name_is_a_dns_error(runtime, anchors):
-    result = errand(runtime, 1, anchors, host="no-such-name.invalid")
+    result = drive(runtime, 1, anchors, host="no-such-name.invalid")
     assert result["error"] == "DNSError", result
     assert "no-such-name.invalid" in result["message"]
 
 
 @both_runtimes
 def test_name_that_cannot_be_one_is_a_dns_error(runtime, anchors):
-    result = errand(runtime, 1, anchors, host="a" * 80 + ".invalid")
+    result = drive(runtime, 1, anchors, host="a" * 80 + ".invalid")
     assert result["error"] == "DNSError", result
 
 
@@ -81,7 +81,7 @@ def test_name_that_cannot_be_one_is_a_dns_error(runtime, anchors):
 @pytest.mark.parametrize("script", [reset_in_handshake, close_in_handshake])
 def test_end_in_the_handshake_is_a_network_error(runtime, script, authority, anchors):
     with Peer(authority.context(), script) as peer:
-        result = errand(runtime, peer.port, anchors)
+        result = drive(runtime, peer.port, anchors)
     assert result["error"] == "NetworkError", result
     assert not result["started"]
     assert not result["open"]
@@ -99,7 +99,7 @@ def test_many_connections_good_and_bad_leave_no_heap_and_no_socket_behind(author
         ]
     )
     with Peer(authority.context(), lambda connection: next(scripts)(connection)) as peer:
-        result = errand("micropython", peer.port, anchors, churn=60)
+        result = drive("micropython", peer.port, anchors, churn=60)
     assert (result["requests"], result["failures"]) == (20, 40), result
     # After two rounds of each the modules that are loaded when needed are there. What one
     # connection leaves behind would count 48 times; the lists of the probe itself grow a little.
@@ -117,7 +117,7 @@ def test_many_connections_good_and_bad_leave_no_heap_and_no_socket_behind(author
 )
 def test_peer_that_stalls_or_drips_ends_at_the_deadline(runtime, script, word, authority, anchors):
     with Peer(authority.context(), script) as peer:
-        result = errand(runtime, peer.port, anchors, deadline_ms=DEADLINE_MS)
+        result = drive(runtime, peer.port, anchors, deadline_ms=DEADLINE_MS)
         (connection,) = peer.connections
         assert connection.sent_bytes < 200 or script is not drip_handshake
     assert result["error"] == "DeadlineError", result
@@ -130,7 +130,7 @@ def test_peer_that_stalls_or_drips_ends_at_the_deadline(runtime, script, word, a
 def test_peer_that_floods_the_handshake_ends_at_the_deadline(runtime, authority, anchors):
     # mbedTLS reads and ignores warnings for as long as they come; OpenSSL has enough after five.
     with Peer(authority.context(), flood_handshake) as peer:
-        result = errand(runtime, peer.port, anchors, deadline_ms=DEADLINE_MS)
+        result = drive(runtime, peer.port, anchors, deadline_ms=DEADLINE_MS)
     assert result["error"] == ("DeadlineError" if runtime == "micropython" else "TLSError"), result
     assert result["ms"] < DEADLINE_MS + LATE_MS
     assert result["longest_ms"] < LATE_MS
@@ -141,7 +141,7 @@ def test_peer_that_floods_the_handshake_ends_at_the_deadline(runtime, authority,
 @pytest.mark.parametrize("script", [silent, drip_handshake, drip_reply])
 def test_waiting_is_asleep_and_fed(runtime, script, authority, anchors):
     with Peer(authority.context(), script) as peer:
-        result = errand(runtime, peer.port, anchors, deadline_ms=1200)
+        result = drive(runtime, peer.port, anchors, deadline_ms=1200)
     # One look for each slice and each byte that dripped in (20 a second); a busy loop made 13,899.
     assert 5 <= result["feeds"] < 60, result
     # And the watchdog is never left alone for much longer than a slice.
@@ -155,7 +155,7 @@ def test_peer_that_stops_reading_ends_at_the_deadline(runtime, authority, anchor
         connection.pause(30)
 
     with Peer(authority.context(), deaf) as peer:
-        result = errand(
+        result = drive(
             runtime, peer.port, anchors, body=1 << 28, streamed=True, deadline_ms=DEADLINE_MS
         )
     assert result["error"] == "DeadlineError", result
@@ -187,7 +187,7 @@ def test_ctrl_c_while_waiting_closes_and_gets_out(authority, anchors):
 @pytest.mark.parametrize("script", [reset_before_reply, close_before_reply])
 def test_end_before_the_reply_is_a_network_error_not_started(runtime, script, authority, anchors):
     with Peer(authority.context(), script) as peer:
-        result = errand(runtime, peer.port, anchors)
+        result = drive(runtime, peer.port, anchors)
     assert result["error"] == "NetworkError", result
     assert not result["started"]
     assert not result["open"]
@@ -196,7 +196,7 @@ def test_end_before_the_reply_is_a_network_error_not_started(runtime, script, au
 @both_runtimes
 def test_reset_in_the_reply_is_a_network_error_started(runtime, authority, anchors):
     with Peer(authority.context(), reset_in_reply) as peer:
-        result = errand(runtime, peer.port, anchors)
+        result = drive(runtime, peer.port, anchors)
     assert result["error"] == "NetworkError", result
     assert result["errno"] == 104
     assert result["started"]
@@ -206,7 +206,7 @@ def test_reset_in_the_reply_is_a_network_error_started(runtime, authority, ancho
 def test_tls_end_in_the_reply_is_seen_although_tcp_stays_open(runtime, authority, anchors):
     # Reading more than a byte at a time swallows the close_notify, and waits for the deadline.
     with Peer(authority.context(), end_tls_in_reply) as peer:
-        result = errand(runtime, peer.port, anchors, deadline_ms=20000)
+        result = drive(runtime, peer.port, anchors, deadline_ms=20000)
     assert result["error"] == "ProtocolError", result
     assert result["started"]
     assert result["ms"] < 10000
@@ -218,7 +218,7 @@ def test_tls_end_in_the_reply_is_seen_although_tcp_stays_open(runtime, authority
 @both_runtimes
 def test_kept_connection_carries_every_request(runtime, authority, anchors):
     with Peer(authority.context(), answer_all) as peer:
-        result = errand(runtime, peer.port, anchors, times=5)
+        result = drive(runtime, peer.port, anchors, times=5)
         assert result["reused"] == [False, True, True, True, True], result
         assert result["alive"] == [True] * 4
         assert len(peer.connections) == 1
@@ -228,7 +228,7 @@ def test_kept_connection_carries_every_request(runtime, authority, anchors):
 @both_runtimes
 def test_kept_connection_closed_by_the_peer_is_noticed_and_replaced(runtime, authority, anchors):
     with Peer(authority.context(), answer_once) as peer:
-        result = errand(runtime, peer.port, anchors, times=3, pause_s=0.2)
+        result = drive(runtime, peer.port, anchors, times=3, pause_s=0.2)
         assert result["alive"] == [False, False], result
         assert result["reused"] == [False] * 3
         assert result["requests"] == 3
@@ -244,7 +244,7 @@ def test_peer_that_says_more_than_its_reply_is_not_asked_again(runtime, authorit
         connection.wait_for_close()
 
     with Peer(authority.context(), chatty) as peer:
-        result = errand(runtime, peer.port, anchors, times=2, pause_s=0.2)
+        result = drive(runtime, peer.port, anchors, times=2, pause_s=0.2)
         # Noticed with the reply where it came in the same record, else when it is looked at.
         assert not any(result["alive"]), result
         assert result["reused"] == [False, False]
@@ -256,7 +256,7 @@ def test_peer_that_says_more_than_its_reply_is_not_asked_again(runtime, authorit
 @both_runtimes
 def test_head_and_small_body_leave_in_one_record(runtime, authority, anchors):
     with Peer(authority.context(), answer_all) as peer:
-        assert errand(runtime, peer.port, anchors, body=500)["requests"] == 1
+        assert drive(runtime, peer.port, anchors, body=500)["requests"] == 1
         (connection,) = peer.connections
         assert connection.application_records() == 1
         assert connection.requests == [
@@ -268,7 +268,7 @@ def test_head_and_small_body_leave_in_one_record(runtime, authority, anchors):
 @pytest.mark.parametrize("length", [1, 2816, 2817, MAX_PAYLOAD])
 def test_streamed_body_arrives_whole_in_full_records(runtime, length, authority, anchors):
     with Peer(authority.context(), answer_all) as peer:
-        result = errand(runtime, peer.port, anchors, body=length, streamed=True, times=2)
+        result = drive(runtime, peer.port, anchors, body=length, streamed=True, times=2)
         assert result["requests"] == 2, result
         (connection,) = peer.connections
         request = b"POST /x HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % length + b"x" * length
@@ -287,7 +287,7 @@ def test_streamed_body_arrives_whole_at_a_peer_slower_than_us(runtime, authority
 
     length = 1 << 20
     with Peer(authority.context(), slow, receive_buffer=4096) as peer:
-        result = errand(runtime, peer.port, anchors, body=length, streamed=True)
+        result = drive(runtime, peer.port, anchors, body=length, streamed=True)
         assert result["requests"] == 1, result
         assert result["longest_ms"] >= 100  # it did wait, a slice at a time
         (connection,) = peer.connections
@@ -320,7 +320,7 @@ def test_body_that_fails_closes_and_is_never_a_whole_request(
     runtime, fault, error, authority, anchors
 ):
     with Peer(authority.context(), answer_all) as peer:
-        result = errand(runtime, peer.port, anchors, body=20000, streamed=True, fault=fault)
+        result = drive(runtime, peer.port, anchors, body=20000, streamed=True, fault=fault)
         assert result["error"] == error, result
         assert not result["open"]
         assert peer.connections[0].requests == []

@@ -1,4 +1,4 @@
-"""One errand of the real transport, told as JSON: the same file in CPython and in MicroPython.
+"""One use of the real transport, described in JSON: the same file in CPython and in MicroPython.
 
 micropython transport_probe.py '{"port": 8443, "anchors": ["ca.der"]}'
 """
@@ -148,5 +148,5 @@ def _request(connection, spec):
 
 
 if __name__ == "__main__":
-    errand = json.load(sys.stdin)
-    print(json.dumps((churn if "churn" in errand else run)(errand)))
+    spec = json.load(sys.stdin)
+    print(json.dumps((churn if "churn" in spec else run)(spec)))

@@ -20,7 +20,7 @@ from ..measure import CONFIG
 from . import peaks, runs, timeline
 from .code_lines import code_lines
 from .result import mpy_files
-from .runs import ChipError, Desk, Session
+from .runs import ChipError, Rig, Session
 
 _HANDSHAKES = 20
 _REPORTS = 25
@@ -124,7 +124,7 @@ def _source(figures: Figures) -> None:
 
 
 def _bare(figures: Figures) -> None:
-    with runs.desk() as where, Session(where) as board:
+    with runs.rig() as where, Session(where) as board:
         port = where.platform.port
         found = board.script(
             "handshake", with_head=False, host="localhost", port=port, rounds=_HANDSHAKES
@@ -135,7 +135,7 @@ def _bare(figures: Figures) -> None:
 
 
 def _theirs(figures: Figures) -> None:
-    with runs.desk() as where, Session(where) as board:
+    with runs.rig() as where, Session(where) as board:
         found = board.script(
             "theirs",
             with_head=False,
@@ -148,7 +148,7 @@ def _theirs(figures: Figures) -> None:
     figures.values["time.theirs"] = statistics.median(int(us) / 1000 for (us,) in found)
 
 
-def _token(where: Desk) -> str:
+def _token(where: Rig) -> str:
     """Return a token of the platform for the benchmark's device."""
     config = where.config
     fields = {
@@ -174,7 +174,7 @@ def _whole(run: runs.Run) -> runs.Run:
 
 
 def _fresh(figures: Figures) -> None:
-    with runs.desk() as where:
+    with runs.rig() as where:
         run = _whole(runs.deployed(where, _REPORTS, with_names=True))
         bare_names = runs.bare_names(where)
         stand_ins_ms = runs.boot_ms(where.flash(deployed=True, program=runs.RESETS))
@@ -199,7 +199,7 @@ def _fresh(figures: Figures) -> None:
 
 
 def _kept(figures: Figures) -> None:
-    with runs.desk(keep_alive=True) as where:
+    with runs.rig(keep_alive=True) as where:
         run = _whole(runs.deployed(where, _REPORTS))
     times = [timeline.report_ms(run, number) for number in range(2, len(run.accepted))]
     figures.values["time.kept"] = statistics.median(times)
@@ -208,7 +208,7 @@ def _kept(figures: Figures) -> None:
 
 
 def _append(figures: Figures) -> None:
-    with runs.desk() as where, Session(where) as board:
+    with runs.rig() as where, Session(where) as board:
         found = board.script("append", rounds=_APPENDS)
     times = [int(us) / 1000 for us, _ in found]
     figures.values["time.append"] = statistics.median(times)
@@ -221,7 +221,7 @@ def _append(figures: Figures) -> None:
 
 def _app(figures: Figures, long_reports: int) -> None:
     values = figures.values
-    with runs.desk() as where, Session(where) as board:
+    with runs.rig() as where, Session(where) as board:
         base = board.kept()
         board.script("app")
         board.run("app.run(reports=1)\n")
@@ -235,7 +235,7 @@ def _app(figures: Figures, long_reports: int) -> None:
 
 
 def _outside(figures: Figures) -> None:
-    with runs.desk() as where:
+    with runs.rig() as where:
         with Session(where, tls_on_host=True) as board:
             base = board.kept()
             board.script("app")
@@ -254,7 +254,7 @@ def _peaks(figures: Figures) -> None:
 
 
 def _least(figures: Figures, key: str, tls_on_host: bool, known: dict[str, float]) -> None:
-    with runs.desk() as where:
+    with runs.rig() as where:
 
         def passes(heap: int) -> str:
             run = runs.deployed(where, _ENOUGH_REPORTS, heap=heap, tls_on_host=tls_on_host)
@@ -264,7 +264,7 @@ def _least(figures: Figures, key: str, tls_on_host: bool, known: dict[str, float
 
 
 def _least_client(figures: Figures, known: dict[str, float]) -> None:
-    with runs.desk() as where:
+    with runs.rig() as where:
 
         def passes(heap: int) -> str:
             try:
@@ -278,7 +278,7 @@ def _least_client(figures: Figures, known: dict[str, float]) -> None:
 
 
 def _many(figures: Figures) -> None:
-    with runs.desk() as where:
+    with runs.rig() as where:
         run = runs.deployed(where, _MANY_REPORTS, heap=_MANY_HEAP)
     figures.values["least.many"] = len(run.accepted)
     figures.details["what ended the 200 reports"] = run.why_failed
@@ -286,7 +286,7 @@ def _many(figures: Figures) -> None:
 
 def _least_of_unix(figures: Figures, known: dict[str, float]) -> None:
     # Its objects are twice as large, and TLS lies outside its heap.
-    with runs.desk() as where:
+    with runs.rig() as where:
 
         def passes(heap: int) -> str:
             return runs.unix_port(where, _ENOUGH_REPORTS, heap)

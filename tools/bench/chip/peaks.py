@@ -45,7 +45,7 @@ def measure() -> dict[str, int]:
     TLS is the computer's. The App has run, and everything was loaded once: its names stay.
     """
     found: dict[str, int] = {}
-    with runs.desk() as where, Session(where, tls_on_host=True) as board:
+    with runs.rig() as where, Session(where, tls_on_host=True) as board:
         board.script("app")
         board.run("app.run(reports=3)\n")
         board.script("load_all", with_head=False)

@@ -67,7 +67,7 @@ class Run:
     names: dict[str, int] = field(default_factory=dict)
 
 
-class Desk:
+class Rig:
     """A platform and flashes for boards. `keep_alive` as the option of `linkpost emulator`."""
 
     def __init__(self, folder: Path, platform: RunningEmulator, ntp: str):
@@ -112,19 +112,19 @@ class Desk:
 
 
 @contextmanager
-def desk(*, keep_alive: bool = False) -> Iterator[Desk]:
-    """Yield a desk with a platform of its own, which keeps connections or closes them."""
+def rig(*, keep_alive: bool = False) -> Iterator[Rig]:
+    """Yield a rig with a platform of its own, which keeps connections or closes them."""
     options = ("--keep-alive",) if keep_alive else ()
     with TemporaryDirectory(prefix="linkpost-bench-chip-") as name:
         folder = Path(name)
         with RunningEmulator(folder, [_TRIPLE], options=options) as platform, NTP() as ntp:
-            yield Desk(folder, platform, f"127.0.0.1:{ntp.port}")
+            yield Rig(folder, platform, f"127.0.0.1:{ntp.port}")
 
 
 class Session:
     """A fresh boot at the raw REPL, with the firmware on its flash and nothing of it imported."""
 
-    def __init__(self, where: Desk, *, heap: int | None = None, tls_on_host: bool = False):
+    def __init__(self, where: Rig, *, heap: int | None = None, tls_on_host: bool = False):
         self._path = where.flash(deployed=False)
         self._board = ChipProcess(self._path, heap=heap, tls_on_host=tls_on_host, seed=_SEED)
         self._repl = ChipRepl(self._board, self._noted)
@@ -192,7 +192,7 @@ def main_head() -> str:
 
 
 def deployed(
-    where: Desk,
+    where: Rig,
     reports: int,
     *,
     heap: int | None = None,
@@ -271,7 +271,7 @@ def _qstr_info(repl: ChipRepl) -> dict[str, int]:
     return numbers(output.decode(errors="replace"))
 
 
-def bare_names(where: Desk) -> dict[str, int]:
+def bare_names(where: Rig) -> dict[str, int]:
     """Return what `qstr_info` says at a REPL on which nothing has run but the stand-ins."""
     path = where.flash(deployed=False)
     with ChipProcess(path, seed=_SEED) as board:
@@ -288,7 +288,7 @@ def numbers(text: str) -> dict[str, int]:
     return {name: int(number) for name, number in found}
 
 
-def unix_port(where: Desk, reports: int, heap: int) -> str:
+def unix_port(where: Rig, reports: int, heap: int) -> str:
     """Run the virtual board with that heap until so many readings were accepted; return why it
     failed, as `deployed` judges it, or ""."""
     config = {**where.config, "interval_s": 0}

@@ -5,16 +5,16 @@ import html
 import json
 import urllib.parse
 
-import canaries
+import markers
 import pytest
 
 ALL = (
-    canaries.SECRET,
-    canaries.WRONG_SECRET,
-    canaries.NEW_SECRET,
-    canaries.WIFI_PASSWORD,
-    canaries.CONSOLE_PASSWORD,
-    canaries.PRODUCT_SECRET,
+    markers.SECRET,
+    markers.WRONG_SECRET,
+    markers.NEW_SECRET,
+    markers.WIFI_PASSWORD,
+    markers.CONSOLE_PASSWORD,
+    markers.PRODUCT_SECRET,
 )
 FORMS = {
     "plain": lambda text: text.encode(),
@@ -38,12 +38,12 @@ FORMS = {
 @pytest.mark.parametrize("secret", ALL)
 def test_secret_is_found_whole_and_in_part_in_each_form(secret, form):
     encode = FORMS[form]
-    assert canaries.find(b"..." + encode(secret) + b"...", ALL) == [secret]
+    assert markers.find(b"..." + encode(secret) + b"...", ALL) == [secret]
     # Base64 and hex of a part cut in any place still show what lies whole within.
-    assert canaries.find(b"..." + encode(secret[5:18]) + b"...", ALL) == [secret]
+    assert markers.find(b"..." + encode(secret[5:18]) + b"...", ALL) == [secret]
 
 
 @pytest.mark.parametrize("secret", ALL)
 def test_ending_of_four_and_its_stars_are_no_leak(secret):
     shown = f"device_secret (ends in ..{secret[-4:]}) {'*' * len(secret)} {secret[:7]}"
-    assert canaries.find(shown, ALL) == []
+    assert markers.find(shown, ALL) == []

@@ -1,8 +1,8 @@
-"""What commands leave behind and hand on, with canary secrets in all that they read.
+"""What commands leave behind and hand on, with marker secrets in all that they read.
 
 Every command of `linkpost` runs as a process of its own (every_command.py), under a umask of 000,
 with one emulator and one board on a port. Then each file, each process's arguments and each word
-is looked through. What is shown in other ways is test_canary_secrets.py's.
+is looked through. What is shown in other ways is test_secrets_messages.py's.
 """
 
 import json
@@ -14,7 +14,9 @@ import click
 import pytest
 from audit import Audit
 from bench_board import wait_until
-from canaries import (
+from emulator_process import EmulatorProcess
+from every_command import EVERY, World, at_home, board_on_port
+from markers import (
     CONSOLE_PASSWORD,
     PRODUCT_SECRET,
     SECRET,
@@ -22,8 +24,6 @@ from canaries import (
     WRONG_SECRET,
     find,
 )
-from emulator_process import EmulatorProcess
-from every_command import EVERY, World, at_home, board_on_port
 from serial_board import needs_serial_board
 
 from tools.cli import linkpost
@@ -65,7 +65,7 @@ def every_name(command=linkpost, before=""):
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
     """All commands have run, and the board has reported again; the emulator still runs."""
-    folder = tmp_path_factory.mktemp("canaries")
+    folder = tmp_path_factory.mktemp("markers")
     given = folder / "devices.csv"
     given.write_text(f"DeviceName,DeviceSecret,ProductKey\nsensor01,{SECRET},a1B2c3D4e5F\n")
     umask = os.umask(0)

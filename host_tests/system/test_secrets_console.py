@@ -1,4 +1,4 @@
-"""Canary secrets in all that a careless client may send, and looked for in all that the emulator
+"""Marker secrets in all that a careless client may send, and looked for in all that the emulator
 keeps and shows: replies, log, database, API, exports, console page and what is sent to it.
 """
 
@@ -11,7 +11,6 @@ import urllib.parse
 import urllib.request
 
 import pytest
-from canaries import CONSOLE_PASSWORD, NEW_SECRET, SECRET, WRONG_SECRET, find
 from console_browser import browser, import_expect  # noqa: F401  a fixture
 from emulator_client import (
     auth_fields,
@@ -23,6 +22,7 @@ from emulator_client import (
 )
 from emulator_process import EmulatorProcess
 from linkpost_command import run
+from markers import CONSOLE_PASSWORD, NEW_SECRET, SECRET, WRONG_SECRET, find
 
 PRODUCT_KEY = "a1B2c3D4e5F"
 TRIPLE = (PRODUCT_KEY, "sensor01", SECRET)
@@ -99,7 +99,7 @@ def careless_requests(token):
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("canaries")
+    folder = tmp_path_factory.mktemp("markers")
     devices = folder / "devices.csv"
     rows = f"sensor01,{SECRET},{PRODUCT_KEY}\nsensor02,{SECRET},{PRODUCT_KEY}\n"
     devices.write_text("DeviceName,DeviceSecret,ProductKey\n" + rows)

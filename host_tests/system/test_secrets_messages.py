@@ -1,7 +1,7 @@
 """No secret in what the firmware's own objects and errors show, on both runtimes; and what was
 found to show one on this machine: a cell in the wrong column, a body that the console refuses.
 
-What the commands say and leave, and what the emulator keeps: the files test_canary_* beside.
+What the commands say and leave, and what the emulator keeps: the files test_secrets_* beside.
 """
 
 import csv
@@ -11,7 +11,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-import canaries
+import markers
 import pytest
 from emulator_client import authenticate
 from emulator_process import DEVICE_NAME, PRODUCT_KEY, EmulatorProcess
@@ -22,10 +22,10 @@ from tools.firmware.board_files import root_certificates
 from tools.terminal.failures import USAGE, CommandError
 from tools.virtual_board import runtimes
 
-TRIPLE = (PRODUCT_KEY, DEVICE_NAME, canaries.SECRET)
+TRIPLE = (PRODUCT_KEY, DEVICE_NAME, markers.SECRET)
 PORTABLE = Path(__file__).parent.parent / "portable"
-GIVEN = (canaries.SECRET, canaries.WRONG_SECRET, canaries.WIFI_PASSWORD)
-ENDING = f"ends in ..{canaries.WRONG_SECRET[-4:]}"
+GIVEN = (markers.SECRET, markers.WRONG_SECRET, markers.WIFI_PASSWORD)
+ENDING = f"ends in ..{markers.WRONG_SECRET[-4:]}"
 
 runtime = pytest.mark.parametrize(
     "runtime",
@@ -44,7 +44,7 @@ runtime = pytest.mark.parametrize(
 @pytest.fixture(scope="module")
 def emulator(tmp_path_factory):
     given = tmp_path_factory.mktemp("given") / "devices.csv"
-    write_devices(given, (DEVICE_NAME, canaries.SECRET, PRODUCT_KEY))
+    write_devices(given, (DEVICE_NAME, markers.SECRET, PRODUCT_KEY))
     with EmulatorProcess((), ("--devices", given)) as process:
         yield process
 
@@ -54,8 +54,8 @@ def write_devices(path, *rows):
         csv.writer(file).writerows([("DeviceName", "DeviceSecret", "ProductKey"), *rows])
 
 
-def run_errand(emulator, folder, runtime):
-    """Return what canary_errand.py printed, and the token that it had."""
+def run_driver(emulator, folder, runtime):
+    """Return what secrets_driver.py printed, and the token that it had."""
     token = authenticate(emulator, TRIPLE)
     (folder / "certs").mkdir()
     for path, content in root_certificates(Path(emulator.ca)).items():
@@ -64,17 +64,17 @@ def run_errand(emulator, folder, runtime):
         "endpoint": emulator.platform,
         "product_key": PRODUCT_KEY,
         "device_name": DEVICE_NAME,
-        "device_secret": canaries.SECRET,
+        "device_secret": markers.SECRET,
         "sensors": [{"type": "simulated"}],
-        "wifi": {"ssid": "lab", "password": canaries.WIFI_PASSWORD},
+        "wifi": {"ssid": "lab", "password": markers.WIFI_PASSWORD},
     }
     (folder / "config.json").write_text(json.dumps(config))
     (folder / "given.json").write_text(
-        json.dumps({"token": token, "wrong_secret": canaries.WRONG_SECRET})
+        json.dumps({"token": token, "wrong_secret": markers.WRONG_SECRET})
     )
     process = runtimes.start_module(
         runtime,
-        "canary_errand",
+        "secrets_driver",
         {},
         [Path(__file__).parent, PORTABLE, firmware.package_dir().parent],
         cwd=folder,
@@ -92,7 +92,7 @@ def run_errand(emulator, folder, runtime):
 
 @runtime
 def test_objects_and_errors_of_the_firmware_show_no_secret(emulator, tmp_path, runtime):
-    said, token = run_errand(emulator, tmp_path, runtime)
+    said, token = run_driver(emulator, tmp_path, runtime)
     # All of it was there to be seen: objects, errors of each class, their tracebacks, the log.
     for name in ("Config", "Client", "App", "TokenStore", "Connection"):
         assert re.search(rf"<(\S+\.)?{name} object at ", said), name
@@ -103,39 +103,43 @@ def test_objects_and_errors_of_the_firmware_show_no_secret(emulator, tmp_path, r
     assert "refused the password" in said
     assert "send failed" in said
     secrets = (*GIVEN, token)
-    shown = [line for line in said.splitlines() if canaries.find(line, secrets)]
+    shown = [line for line in said.splitlines() if markers.find(line, secrets)]
     assert shown == []
-    assert canaries.find(said, secrets) == []
+    assert markers.find(said, secrets) == []
 
 
 SLIPS = {
-    "secret in the place of the product key": (DEVICE_NAME, PRODUCT_KEY, canaries.SECRET + "+"),
-    "secret in the place of the name": (canaries.SECRET + "+", DEVICE_NAME, PRODUCT_KEY),
-    "two secrets in a cell": (DEVICE_NAME, "x", canaries.SECRET * 2),
-    "secret with a space": (DEVICE_NAME, canaries.SECRET + " ", PRODUCT_KEY + " x"),
-    "secret that is too long": (DEVICE_NAME, canaries.SECRET * 2, PRODUCT_KEY),
-    "secret with a line end in it": (DEVICE_NAME, canaries.SECRET + "\nx", PRODUCT_KEY),
-    "one cell too few": (DEVICE_NAME, canaries.SECRET),
+    "secret in the place of the product key": (
+        DEVICE_NAME,
+        PRODUCT_KEY,
+        markers.SECRET + "+",
+    ),
+    "secret in the place of the name": (markers.SECRET + "+", DEVICE_NAME, PRODUCT_KEY),
+    "two secrets in a cell": (DEVICE_NAME, "x", markers.SECRET * 2),
+    "secret with a space": (DEVICE_NAME, markers.SECRET + " ", PRODUCT_KEY + " x"),
+    "secret that is too long": (DEVICE_NAME, markers.SECRET * 2, PRODUCT_KEY),
+    "secret with a line end in it": (DEVICE_NAME, markers.SECRET + "\nx", PRODUCT_KEY),
+    "one cell too few": (DEVICE_NAME, markers.SECRET),
 }
 
 
 @pytest.mark.parametrize("row", SLIPS.values(), ids=SLIPS)
 def test_bad_row_of_a_device_list_is_named_without_its_secret(tmp_path, row):
-    good = (DEVICE_NAME, canaries.WRONG_SECRET, PRODUCT_KEY)
+    good = (DEVICE_NAME, markers.WRONG_SECRET, PRODUCT_KEY)
     write_devices(tmp_path / "devices.csv", good, row)
     with pytest.raises(CommandError, match="1 bad row:\n  line 3: ") as refused:
         read_devices(tmp_path / "devices.csv")
-    assert canaries.find(str(refused.value), GIVEN) == []
+    assert markers.find(str(refused.value), GIVEN) == []
 
 
 @pytest.mark.parametrize("debug", [False, True], ids=["plain", "with --debug"])
 @pytest.mark.parametrize(
     "text",
     [
-        f"{PRODUCT_KEY},{canaries.SECRET}",
-        f"{PRODUCT_KEY},{DEVICE_NAME},{canaries.SECRET} x",
-        f"{canaries.SECRET}+,{DEVICE_NAME},{PRODUCT_KEY}",
-        f"{PRODUCT_KEY},{canaries.SECRET}+,{DEVICE_NAME}",
+        f"{PRODUCT_KEY},{markers.SECRET}",
+        f"{PRODUCT_KEY},{DEVICE_NAME},{markers.SECRET} x",
+        f"{markers.SECRET}+,{DEVICE_NAME},{PRODUCT_KEY}",
+        f"{PRODUCT_KEY},{markers.SECRET}+,{DEVICE_NAME}",
     ],
     ids=["two parts", "a space", "as product key", "as name"],
 )
@@ -146,17 +150,17 @@ def test_device_on_the_command_line_is_refused_without_its_secret(capfd, text, d
     assert end.value.code == USAGE
     assert "--device" in errors
     assert ("Traceback" in errors) == debug
-    assert canaries.find(output + errors, GIVEN) == []
+    assert markers.find(output + errors, GIVEN) == []
 
 
-NEW = {"product_key": PRODUCT_KEY, "device_name": "new", "device_secret": canaries.SECRET}
+NEW = {"product_key": PRODUCT_KEY, "device_name": "new", "device_secret": markers.SECRET}
 BODIES = {
     "no name": {key: value for key, value in NEW.items() if key != "device_name"},
-    "no text": {**NEW, "device_secret": [canaries.SECRET]},
-    "in the name": {**NEW, "device_name": canaries.SECRET + "+"},
-    "another key": {**NEW, "deviceSecret": canaries.SECRET},
+    "no text": {**NEW, "device_secret": [markers.SECRET]},
+    "in the name": {**NEW, "device_name": markers.SECRET + "+"},
+    "another key": {**NEW, "deviceSecret": markers.SECRET},
     "list": [NEW],
-    "text": canaries.SECRET,
+    "text": markers.SECRET,
 }
 
 
@@ -174,4 +178,4 @@ def test_refused_body_is_not_repeated_by_the_console(emulator, body):
         assert answer.code == 422
         text = answer.read().decode()
     assert json.loads(text)["detail"]
-    assert canaries.find(text, GIVEN) == []
+    assert markers.find(text, GIVEN) == []

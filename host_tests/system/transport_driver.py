@@ -1,4 +1,4 @@
-"""Sends the real transport on errands to test peers, on CPython or on real MicroPython."""
+"""Drives the real transport against test peers, on CPython or on real MicroPython."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ def result_of(process: subprocess.Popen) -> dict:
     return json.loads(output)
 
 
-def errand(runtime: str, port: int, anchors: list, **spec) -> dict:
-    """Run one errand; see `transport_probe.run` for `spec` and what comes back."""
+def drive(runtime: str, port: int, anchors: list, **spec) -> dict:
+    """Run the probe once; see `transport_probe.run` for `spec` and what comes back."""
     spec = {"port": port, "anchors": [str(anchor) for anchor in anchors], **spec}
     if runtime == "cpython":
         return transport_probe.churn(spec) if "churn" in spec else transport_probe.run(spec)

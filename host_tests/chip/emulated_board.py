@@ -26,7 +26,7 @@ WIFI = {"ssid": "desk", "password": "12345678"}
 
 
 @dataclass
-class Desk:
+class EmulatedBoard:
     """One flash, and what its boards printed and did since it was made."""
 
     folder: Path
@@ -131,22 +131,24 @@ class PortedChip:
 
 
 @contextlib.contextmanager
-def chip_on_port(desk: Desk, usb: str = "native", **options: Any) -> Iterator[PortedChip]:
+def chip_on_port(
+    emulated: EmulatedBoard, usb: str = "native", **options: Any
+) -> Iterator[PortedChip]:
     """Power the board on, with its REPL on a port."""
     from tools.chip.serial_board import ChipOnPort
 
-    flash.prepare(desk.flash)
+    flash.prepare(emulated.flash)
     notes: list[str] = []
     heard = bytearray()
-    port = desk.folder / "port"
-    board = ChipOnPort(desk.flash, port, usb, notes.append, heard.extend, gone_s=0.3)
+    port = emulated.folder / "port"
+    board = ChipOnPort(emulated.flash, port, usb, notes.append, heard.extend, gone_s=0.3)
     board.start(**options)
     thread = threading.Thread(target=board.run, daemon=True)
     thread.start()
     try:
         yield PortedChip(str(port), board, notes, heard)
     finally:
-        desk._count(board.chip_ms)
+        emulated._count(board.chip_ms)
         board.stop()
         thread.join()
 

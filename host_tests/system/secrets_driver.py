@@ -1,6 +1,6 @@
 """What the firmware's objects and errors look like where secrets are in them; on both runtimes.
 
-Run by test_canary_secrets.py in a folder with config.json, given.json and `certs`; all that it
+Run by test_secrets_messages.py in a folder with config.json, given.json and `certs`; all that it
 prints is looked through there. Before each error stands what was tried.
 """
 
