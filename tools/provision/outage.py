@@ -51,7 +51,7 @@ def outage_text(config: Any, free_bytes: int) -> str:
         outbox=SimpleNamespace(
             max_bytes=overflow.max_bytes(SimpleNamespace(granted_bytes=granted))
         ),
-        port=SimpleNamespace(heap=lambda collected: {}),
+        port=_NoPort(),
         log=SimpleNamespace(info=lambda *said: logged.update(_pairs(said[2:]))),
     )
     lifecycle.tell_room(app, read_all(_sensors(config.sensors)))
@@ -70,6 +70,13 @@ def _sensors(specs: list[dict[str, Any]] | None) -> list[tuple[str, Any]]:
     return [
         (spec.get("name") or "", _Usual(spec["type"])) for spec in specs or [{"type": "onchip"}]
     ]
+
+
+class _NoPort:
+    """Whatever a boot asks its port beside: this is none."""
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *args: {}
 
 
 class _Usual:
