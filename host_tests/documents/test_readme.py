@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import datetime
 import re
 
 import pytest
 from linkpost import sensor_types
+from linkpost.version import RELEASED_UNIX_MS, VERSION
 
 from host_tests.documents import markdown
 from host_tests.documents.markdown import ROOT
@@ -63,6 +65,24 @@ def test_readme_is_for_five_minutes():
     assert len(README.splitlines()) < 200
     for target in ("make demo", "make test"):
         assert f"    {target}" in README
+
+
+def test_changelog_has_each_version_with_its_day_and_no_section_twice():
+    """The form of Keep a Changelog 1.1.0."""
+    text = (ROOT / "CHANGELOG.md").read_text()
+    versions = re.findall(r"^## (.*)$", text, re.MULTILINE)
+    assert versions[0] == "[Unreleased]"
+    released = datetime.datetime.fromtimestamp(RELEASED_UNIX_MS / 1000, datetime.UTC).date()
+    assert f"[{VERSION}] - {released}" in versions
+    for version in versions:
+        kinds = re.findall(r"^### (.*)$", markdown.section(text, version), re.MULTILINE)
+        assert len(kinds) == len(set(kinds))
+        assert set(kinds) <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+        assert version == "[Unreleased]" or kinds
+
+
+def test_wheel_that_the_readme_names_is_of_this_version():
+    assert re.findall(r"linkpost-([\d.]+)-py3", README) == [VERSION]
 
 
 def table(text: str, heading: str) -> list[list[str]]:

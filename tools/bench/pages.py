@@ -91,6 +91,17 @@ def chip_table(found: result.Result) -> str:
     )
 
 
+def not_reached(found: result.Result) -> str:
+    """Return the chip's goals that were not reached, and how far off they are."""
+    rows = []
+    for key, value in found.figures.items():
+        budget = CHIP_BUDGETS[key]
+        if budget.goal is not None and not budget.is_reached(value):
+            goal = number(budget.goal, budget.unit)
+            rows.append([budget.what, number(value, budget.unit), goal])
+    return _table(["goal", "reached", "wanted"], rows, 2) if rows else "Every goal was reached."
+
+
 def five_rows(found: result.Result) -> str:
     """Return the README's five rows."""
     rows = [_chip_row(key, found.figures[key], what) for key, what in _FIVE.items()]
@@ -168,10 +179,11 @@ def chip_pages() -> dict[Path, str]:
     if found is None:
         raise CommandError("there are no figures of the chip yet. Run: make bench-chip", 1)
     readme = fill(README.read_text(), "boards", board_table(found))
+    measured = fill(MEASURED.read_text(), "chip", chip_table(found))
     return {
         README: fill(readme, "five figures", five_rows(found)),
         HARDWARE: fill(HARDWARE.read_text(), "memory", room_table(found)),
-        MEASURED: fill(MEASURED.read_text(), "chip", chip_table(found)),
+        MEASURED: fill(measured, "not reached", not_reached(found)),
     }
 
 
