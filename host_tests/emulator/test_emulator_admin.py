@@ -11,15 +11,13 @@ import time
 
 import httpx
 import pytest
-from emulator_client import auth_fields, authenticate, encode_auth, encode_publish, exchange
+from emulator_client import DEV1, auth_fields, authenticate, encode_auth, encode_publish, exchange
 from emulator_process import EmulatorProcess
 
 from tools.emulator.changes import Changes
 from tools.emulator.queries import Queries
 from tools.emulator.store import Store
 from tools.terminal.failures import CommandError
-
-DEV1 = ("pk1", "dev1", "secret1")
 
 
 @pytest.fixture(scope="module")

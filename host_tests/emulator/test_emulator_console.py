@@ -11,28 +11,15 @@ import urllib.request
 
 import pytest
 from emulator_client import (
+    DEV1,
+    OTHER,
+    TOPIC,
     auth_fields,
     authenticate,
     encode_auth,
     encode_publish,
     exchange,
 )
-from emulator_process import EmulatorProcess
-
-DEV1 = ("pk1", "dev1", "secret1")  # the device of the SDKs' requests
-OTHER = ("a1B2c3D4e5F", "other.device@1:x-y", "0123456789abcdef0123456789abcdef")
-TOPIC = "/pk1/dev1/user/update"
-
-
-@pytest.fixture(scope="module")
-def emulator():
-    with EmulatorProcess([DEV1, OTHER]) as process:
-        yield process
-
-
-@pytest.fixture
-def token(emulator):
-    return authenticate(emulator, DEV1)
 
 
 def test_counters_tell_what_each_device_did(emulator):

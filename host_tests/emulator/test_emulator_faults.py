@@ -8,6 +8,8 @@ import time
 
 import pytest
 from emulator_client import (
+    DEV1,
+    TOPIC,
     RawClient,
     Reply,
     auth_fields,
@@ -20,9 +22,7 @@ from emulator_client import (
 )
 from emulator_process import EmulatorProcess
 
-DEV1 = ("pk1", "dev1", "secret1")
 DEV2 = ("pk1", "dev2", "secret2")
-TOPIC = "/pk1/dev1/user/update"
 AUTH = encode_auth(auth_fields(DEV1))
 
 

@@ -17,6 +17,8 @@ from pathlib import Path
 
 import pytest
 from emulator_client import (
+    DEV1,
+    TOPIC,
     RawClient,
     auth_fields,
     authenticate,
@@ -27,8 +29,6 @@ from emulator_client import (
 )
 from emulator_process import EmulatorProcess
 
-DEV1 = ("pk1", "dev1", "secret1")
-TOPIC = "/pk1/dev1/user/update"
 IDLE = int(os.environ.get("LINKPOST_IDLE", "120"))
 KILLS = int(os.environ.get("LINKPOST_KILLS", "4"))
 _linux = pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")

@@ -17,6 +17,8 @@ import pytest
 import trustme
 from cryptography import x509
 from emulator_client import (
+    DEV1,
+    TOPIC,
     RawClient,
     auth_fields,
     authenticate,
@@ -31,8 +33,6 @@ from tools import cli
 from tools.emulator import certs, default_paths
 
 ROOT = Path(__file__).parent.parent.parent
-DEV1 = ("pk1", "dev1", "secret1")
-TOPIC = "/pk1/dev1/user/update"
 _posix = pytest.mark.skipif(os.name != "posix", reason="POSIX signals and file modes")
 
 

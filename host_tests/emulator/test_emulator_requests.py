@@ -7,6 +7,9 @@ import time
 
 import pytest
 from emulator_client import (
+    DEV1,
+    OTHER,
+    TOPIC,
     auth_fields,
     authenticate,
     encode_auth,
@@ -15,24 +18,9 @@ from emulator_client import (
     exchange,
     sign,
 )
-from emulator_process import EmulatorProcess
 
-DEV1 = ("pk1", "dev1", "secret1")  # the device of the SDKs' requests
-OTHER = ("a1B2c3D4e5F", "other.device@1:x-y", "0123456789abcdef0123456789abcdef")
-TOPIC = "/pk1/dev1/user/update"
 SIGNED = auth_fields(DEV1)
 NOW_MS = time.time_ns() // 1_000_000
-
-
-@pytest.fixture(scope="module")
-def emulator():
-    with EmulatorProcess([DEV1, OTHER]) as process:
-        yield process
-
-
-@pytest.fixture
-def token(emulator):
-    return authenticate(emulator, DEV1)
 
 
 def test_linksdk_requests_byte_by_byte_are_accepted(emulator):

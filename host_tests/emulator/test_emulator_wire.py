@@ -10,9 +10,11 @@ import time
 
 import pytest
 from emulator_client import (
+    DEV1,
+    OTHER,
+    TOPIC,
     RawClient,
     auth_fields,
-    authenticate,
     client_context,
     encode_auth,
     encode_publish,
@@ -23,9 +25,6 @@ from emulator_process import EmulatorProcess
 
 from tools.emulator.tls_stream import TLSStream
 
-DEV1 = ("pk1", "dev1", "secret1")  # the device of the SDKs' requests
-OTHER = ("a1B2c3D4e5F", "other.device@1:x-y", "0123456789abcdef0123456789abcdef")
-TOPIC = "/pk1/dev1/user/update"
 SIGNED = auth_fields(DEV1)
 
 
@@ -33,11 +32,6 @@ SIGNED = auth_fields(DEV1)
 def emulator():
     with EmulatorProcess([DEV1, OTHER], ["--request-timeout", "2"]) as process:
         yield process
-
-
-@pytest.fixture
-def token(emulator):
-    return authenticate(emulator, DEV1)
 
 
 def test_request_one_byte_per_record_is_accepted(emulator, token):

@@ -9,6 +9,10 @@ import socket
 import ssl
 from dataclasses import dataclass
 
+# The device of the SDKs' requests, one with every character that a name may have, and a topic.
+DEV1 = ("pk1", "dev1", "secret1")
+OTHER = ("a1B2c3D4e5F", "other.device@1:x-y", "0123456789abcdef0123456789abcdef")
+TOPIC = "/pk1/dev1/user/update"
 _TIMEOUT_S = 20.0
 
 

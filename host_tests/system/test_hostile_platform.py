@@ -14,23 +14,12 @@ import time
 from pathlib import Path
 
 import pytest
-from hostile_platform import HEAP_BYTES, Bench, board_in, check, config_for, running
+from hostile_platform import HEAP_BYTES, Bench, board_in, check, config_for
 from hostile_records import RECORDS
 from hostile_scenarios import SCENARIOS, SHORTEST, STALL_MS, TO_CLOSE, Scenario, and_closes, ends
 from tls_server import Connection, Gone, reply
 
 SILENT = Path(__file__).parent / "silent_names.py"
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("hostile")
-
-
-@pytest.fixture(scope="module")
-def platform(folder):
-    with running(folder) as platform:
-        yield platform
 
 
 @pytest.fixture(scope="module")

@@ -8,18 +8,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hostile_platform import DN, PK, board_in, config_for, running
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("hostile")
-
-
-@pytest.fixture(scope="module")
-def platform(folder):
-    with running(folder) as platform:
-        yield platform
+from hostile_platform import DN, PK, board_in, config_for
 
 
 @pytest.fixture(scope="module")

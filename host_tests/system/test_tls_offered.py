@@ -17,24 +17,12 @@ import time
 
 import pytest
 from tls_hello import SIGNALS, TLS_1_2, known_suites, parse_client_hello, server_hello
-from tls_server import Authority, Connection, Peer, answer_all
+from tls_server import Connection, Peer, answer_all
 from transport_driver import RUNTIMES, both_runtimes, drive, result_of, start_micropython
 
 _WAIT_S = 60
 _GOOD_SUITE = 0xC02B  # ECDHE-ECDSA-AES128-GCM-SHA256
 _BAD_WORDS = ("NULL", "EXP", "RC4", "RC2", "DES", "ADH", "AECDH", "ANON", "MD5", "PSK", "SRP")
-
-
-@pytest.fixture(scope="module")
-def authority() -> Authority:
-    return Authority()
-
-
-@pytest.fixture(scope="module")
-def anchor(authority, tmp_path_factory):
-    path = tmp_path_factory.mktemp("certs") / "ca.der"
-    path.write_bytes(authority.der)
-    return path
 
 
 class Listener:

@@ -12,19 +12,6 @@ DAY = datetime.timedelta(days=1)
 
 
 @pytest.fixture(scope="module")
-def authority() -> Authority:
-    return Authority()
-
-
-@pytest.fixture(scope="module")
-def anchor(authority, tmp_path_factory):
-    """Return the path of the trusted CA's certificate, in DER."""
-    path = tmp_path_factory.mktemp("certs") / "ca.der"
-    path.write_bytes(authority.der)
-    return path
-
-
-@pytest.fixture(scope="module")
 def strangers(tmp_path_factory):
     """Return the paths of three CAs that vouch for nobody here."""
     folder = tmp_path_factory.mktemp("strangers")

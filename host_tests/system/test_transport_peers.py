@@ -7,7 +7,6 @@ import time
 
 import pytest
 from tls_server import (
-    Authority,
     Connection,
     Peer,
     answer_all,
@@ -39,15 +38,8 @@ MAX_PAYLOAD = 131072  # the vendor's limit
 
 
 @pytest.fixture(scope="module")
-def authority() -> Authority:
-    return Authority()
-
-
-@pytest.fixture(scope="module")
-def anchors(authority, tmp_path_factory):
-    path = tmp_path_factory.mktemp("certs") / "ca.der"
-    path.write_bytes(authority.der)
-    return [path]
+def anchors(anchor):
+    return [anchor]
 
 
 # -- connections that never come to be ------------------------------------------------------------
