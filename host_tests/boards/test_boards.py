@@ -87,10 +87,10 @@ def test_readme_of_a_board_has_wiring_boot_loader_and_what_was_tried(name):
     [
         ('chip = "esp32"', "chip = 3", "chip must be of type str"),
         ('chip = "esp32"', "", "chip is missing"),
-        ('title = "', 'titel = "', "titel is no key"),
+        ('title = "', 'titel = "', "titel is not a known key"),
         ('port = "esp32"', 'port = "esp8266"', "port must be one of"),
         ("offset = 0x1000", "offset = true", "firmware.offset must be of type int"),
-        ("[flash]", "[flush]", "flush is no key"),
+        ("[flash]", "[flush]", "flush is not a known key"),
         ("read_size = 32", "read_size = 0", "read_size"),
         ("file_system_start = 0x200000", "file_system_start = 0x200001", "whole blocks"),
         ("file_system_start = 0x200000", "file_system_start = 0x900000", "lie in the flash"),

@@ -68,3 +68,54 @@ def test_what_a_file_cites_is_in_the_project(path):
 )
 def test_citation_of_what_is_not_there_is_seen(text, wrong):
     assert wrong_citations(text) == wrong
+
+
+# Files that are the reader's, or lie on a board.
+_THE_READERS = {
+    "build/chip/passed.json",
+    "firmware/linkpost/sensors/bh1750.py",
+    "host_tests/portable/test_sensor_bh1750.py",
+    "program.py",
+    "free.py",
+    "user/free.py",
+    "user/NAME.py",
+    "main.old.py",
+    "boot.py",
+    "/boot.py",
+    "/chip/boot.py",
+    "config.json",
+    "template.json",
+    "deployed.json",
+    "SCRIPT.py",
+    "manifest.json",
+}
+_PATH = re.compile(r"`((?:[\w.*-]+/)*[\w.*-]+\.(?:py|mjs|json|toml|ini|md|der|css))`")
+
+
+def missing_files(text: str, tree: str) -> list[str]:
+    """Return the files that a page names, whole or by their end, and that are not in the tree."""
+    missing = []
+    for name in _PATH.findall(text):
+        pattern = re.escape(name).replace("NAME", r"\w+").replace("X_Y_Z", r"[\d_]+")
+        pattern = pattern.replace(r"\*", r"[^/\n]*")
+        there = re.search(rf"(?:^|/){pattern}$", tree, re.MULTILINE)
+        if not there and name not in _THE_READERS:
+            missing.append(name)
+    return missing
+
+
+def tree() -> str:
+    """Return every path of the tree, one a line."""
+    paths = [path for room in _ROOMS for path in (ROOT / room).rglob("*")] + [*ROOT.iterdir()]
+    return "\n".join(str(path.relative_to(ROOT)) for path in paths)
+
+
+@pytest.mark.parametrize("page", markdown.pages(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_that_a_page_names_are_in_the_tree(page):
+    if page.name != "CHANGELOG.md":  # it names what was, too
+        assert missing_files(page.read_text(), tree()) == []
+
+
+def test_file_that_is_not_there_is_seen():
+    shown = "`outbox.py` `storage/outbox.py` `storage/outbx.py` `net/outbox.py` `flash_X_Y_Z.py`"
+    assert missing_files(shown, tree()) == ["storage/outbx.py", "net/outbox.py"]
