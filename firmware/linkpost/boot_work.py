@@ -6,6 +6,7 @@ is written for it. After a loss of power it is all zeros, which is the right sta
 has no more.
 """
 
+import gc
 import os
 import struct
 import sys
@@ -83,9 +84,11 @@ def begin(port, log) -> bool:
 
 def prove(port, accepted) -> None:
     """Note that this boot is healthy, and where a report was accepted, that it has memory."""
-    if accepted:
-        # For `linkpost status`: what is left for the user's own code.
-        port.free_at_rest = port.heap()["free"]
+    if accepted and hasattr(gc, "mem_free"):  # CPython has none
+        gc.collect()
+        # For `linkpost status`: what is left for the user's own code. On esp32 mem_free counts the
+        # largest block beside the heap, by which that could grow.
+        port.free_at_rest = gc.mem_free() - (port.tls_memory()[1] or 0)
     retained = Retained(port)
     retained.crashes = 0
     if accepted:

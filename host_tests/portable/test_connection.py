@@ -14,7 +14,7 @@ from linkpost.errors import (
     StorageError,
     TLSError,
 )
-from linkpost.net import connecting, streaming
+from linkpost.net import connecting, streaming, trust
 from linkpost.net import connection as module
 from linkpost.net.connection import Connection, Gate
 from linkpost.protocol.reply import read
@@ -112,14 +112,14 @@ class World:
         self.connection = None
 
     def __enter__(self):
-        self._saved = (connecting.socket, connecting.select, connecting.tls)
+        self._saved = (connecting.socket, connecting.select, trust.tls)
         connecting.socket = FakeSocketModule(self)
         connecting.select = FakeSelect(self)
-        connecting.tls = FakeTLSModule(self)
+        trust.tls = FakeTLSModule(self)
         return self
 
     def __exit__(self, *_):
-        connecting.socket, connecting.select, connecting.tls = self._saved
+        connecting.socket, connecting.select, trust.tls = self._saved
 
     def made(self):
         self.connection = Connection("localhost", 443, self.port, lambda: self)
@@ -573,13 +573,13 @@ def test_loaded_root_counts_as_memory_that_is_there():
     with World() as world:
         connection = world.made()
         world.port.memory = (58_000, 30_000)
-        make = connecting.make_context
+        make = trust.make_context
 
         def takes_memory(der):
             world.port.memory = (54_000, 30_000)
             return make(der)
 
-        connecting.make_context = takes_memory
+        trust.make_context = takes_memory
         try:
             for _ in range(2):
                 world.reads = [REPLY]
@@ -587,7 +587,7 @@ def test_loaded_root_counts_as_memory_that_is_there():
                 assert connection.tight is None
                 connection.close()
         finally:
-            connecting.make_context = make
+            trust.make_context = make
         world.port.memory = (51_999, 30_000)
         world.reads = [REPLY]
         world.ask(connection)
@@ -690,7 +690,7 @@ def test_anchor_that_is_whole_and_refused_where_memory_is_little_is_memory():
                 def load_verify_locations(self, der):
                     raise ValueError("invalid cert")
 
-            connecting.tls.SSLContext = lambda protocol, world=world: Context(world)
+            trust.tls.SSLContext = lambda protocol, world=world: Context(world)
             error = raised(world.ask, world.made())
             assert error.reason == reason, (memory, der, error)
 
@@ -712,20 +712,20 @@ def test_out_of_memory_while_an_error_is_explained_is_memory():
     ):
         with World() as world:
             setattr(world, place, what)
-            module.load = connecting.load = nothing_loads
+            module.load = connecting.load = trust.load = nothing_loads
             try:
                 error = raised(world.ask, world.made())
             finally:
-                module.load = connecting.load = loader.load
+                module.load = connecting.load = trust.load = loader.load
             assert is_memory(error), (place, error)
             assert world.all_closed()
     with World() as world:
         world.ready = False
-        module.load = connecting.load = nothing_loads
+        module.load = connecting.load = trust.load = nothing_loads
         try:
             assert is_memory(raised(world.ask, world.made()))
         finally:
-            module.load = connecting.load = loader.load
+            module.load = connecting.load = trust.load = loader.load
 
 
 # -- send -----------------------------------------------------------------------------------------

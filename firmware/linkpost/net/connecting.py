@@ -1,15 +1,13 @@
-"""What comes before a handshake: the root, a look at memory, the name, and TCP.
+"""What comes before a handshake: a look at memory, the name, and TCP.
 
 Loaded at each connect (`loader`), and gone before the handshake: a kept connection needs none of
-it. The TLS context is made here, the one place that says whom to trust. There is no way to verify
-less.
+it.
 """
 
 import errno
 import select
 import socket
 
-import tls
 from micropython import const
 
 from ..loader import load
@@ -33,16 +31,12 @@ _GOOD_BLOCK = const(24_000)
 _GOOD_FREE = const(56_000)
 
 
-def connect(connection, untrusted):
+def connect(connection):
     """Yield until TCP stands; the name is resolved first, which blocks.
 
-    Args: untrusted, why another root is to be tried, or None.
     Raises: DNSError, NetworkError, TLSError.
     """
     connection.be_quiet()
-    if connection.context is None or untrusted is not None:
-        load_root(connection, untrusted)
-        connection.be_quiet()  # without the root's bytes: mbedTLS has its own copy
     _look_at_memory(connection)
     error = None
     # A name may have an IPv6 address where only IPv4 is served, and the other way round.
@@ -99,43 +93,3 @@ def _look_at_memory(connection):
         raise load("net.failures").no_memory(connection.host, None, memory)
     if free < _GOOD_FREE or (block is not None and block < _GOOD_BLOCK):
         connection.tight = memory
-
-
-def make_context(der: bytes):
-    """Return an `SSLContext` that accepts only a peer vouched for by that root.
-
-    Args: one certificate, DER; it may be dropped afterwards, mbedTLS has its own copy.
-    Raises: ValueError, OSError where it is no certificate or memory ran out: mbedTLS says the
-    same of both. Memory: 3 to 5 KB, on rp2 of the heap.
-    """
-    context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
-    context.verify_mode = tls.CERT_REQUIRED  # type: ignore[attr-defined]
-    context.load_verify_locations(der)
-    return context
-
-
-def load_root(connection, error) -> None:
-    """Give the connection a context with its root `connection.root`, or the next that can be used.
-
-    Raises: `error`, where it is not None and there is no other; TLSError for the last that cannot
-    be used, out of memory at once. The next time then begins with the first again.
-    """
-    connection.context = None
-    connection.context_bytes = 0
-    before = connection.port.tls_memory()
-    while True:
-        anchor = connection.anchors().read(connection.root)
-        if anchor is None:
-            connection.root = 0
-            raise error or load("net.failures").no_anchor()
-        try:
-            connection.context = make_context(anchor[1])
-        except (OSError, ValueError) as raised:
-            error = load("net.failures").bad_anchor(anchor, raised, connection.host, before)
-            if error.reason == "memory":
-                raise error
-            connection.root += 1
-            continue
-        connection.root_name = anchor[0]
-        connection.context_bytes = max(0, before[0] - connection.port.tls_memory()[0])
-        return

@@ -94,7 +94,7 @@ class Connection:
     kept      it has carried a request, and can carry another
     answered  a byte of the reply to what was sent last has come
     context   the TLS context with one root, or None; root, which of them in the order of trying,
-              root_name and context_bytes, what it took, belong to it (`connecting`)
+              root_name and context_bytes, what it took, belong to it (`trust`)
     tight     (free bytes, largest block or None) before the handshake, where that is less than
               comfortable; else None
     Memory: 250 bytes and the context's 3 to 5 KB; mbedTLS' 23 KB, and 10 more in the handshake.
@@ -118,7 +118,9 @@ class Connection:
         Raises: DNSError, NetworkError, TLSError.
         """
         try:
-            yield from load("net.connecting").connect(self, untrusted)
+            if self.context is None or untrusted is not None:
+                load("net.trust").load_root(self, untrusted)
+            yield from load("net.connecting").connect(self)
             self._gate = Gate(self.socket)
             # Of CPython's sockets the gate can make no stream; OpenSSL refuses floods itself.
             below = self._gate if hasattr(self.socket, "readinto") else self.socket
