@@ -2,7 +2,7 @@
 
 A module stays in heap for as long as `sys.modules` has it, at about twice the size of its `.mpy`.
 What a board does once (check its config), once a day (ask for the time), once a week (sign) or
-when something fails (find words for it) need not be there in between. A loaded module is in no
+when something fails (make an error's text) need not be there in between. A loaded module is in no
 table: when the caller drops it, its heap is free again.
 
 Rules:

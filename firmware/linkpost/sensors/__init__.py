@@ -1,7 +1,7 @@
 """Sensors: one file per kind, and what turns their values into a reading.
 
-A sensor is any object with `read() -> {"name": number | string | bool}` that raises SensorError
-with words. It may have `kind`, the word it is called in an error entry when it has no name.
+A sensor is any object with `read() -> {"name": number | string | bool}` that raises a SensorError
+that says why. It may have `kind`, what it is called in an error entry when it has no name.
 
 The config's `name` prefixes the values: `{"type": "dht22", "name": "room", ...}` gives
 `room_temperature` and `room_humidity`; without a name they are `temperature` and `humidity`.
@@ -51,7 +51,7 @@ def _why(error):
         if isinstance(error, OSError):
             return "I/O error %s" % (error.args[0] if error.args else "")
         return "%s: %s" % (type(error).__name__, error)
-    except Exception:  # no memory for the words, or an error of a person's own that fails at them
+    except Exception:  # no memory for the text, or an error of a person's own whose text fails
         return type(error).__name__
 
 

@@ -258,7 +258,8 @@ class Outbox:
         """Keep the oldest waiting reading apart: the platform refuses it for its own sake.
 
         About 60 are kept, the oldest go first; `quarantined` counts all, also where there was no
-        room to keep one. A reason, the platform's code and words, is kept among the values, as "".
+        room to keep one. A reason, the platform's code and message, is kept among the values, as
+        "".
         Raises: ValueError where seq waits but is not the oldest.
         """
         load("storage.quarantine").quarantine(self, seq, reason)
