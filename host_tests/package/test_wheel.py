@@ -9,6 +9,7 @@ versions of requirements.txt.
 from __future__ import annotations
 
 import csv
+import email
 import importlib.metadata
 import io
 import json
@@ -107,13 +108,16 @@ def test_source_archive_makes_the_same_wheel(built, tmp_path):
 # -- installed --------------------------------------------------------------------------------
 
 
-def needed() -> set[str]:
-    """Return the distributions here that `linkpost[micropython]` asks for, and they in turn."""
+def needed(path: Path) -> set[str]:
+    """Return the distributions here that the wheel asks for, and they in turn."""
+    (metadata,) = (data for name, data in content(path).items() if name.endswith("/METADATA"))
+    of_the_wheel = email.message_from_bytes(metadata).get_all("Requires-Dist")
     found: set[str] = set()
     left = [Requirement("linkpost[micropython]")]
     while left:
         wanted = left.pop()
-        for text in importlib.metadata.requires(wanted.name) or ():
+        asked = importlib.metadata.requires(wanted.name) or () if found else of_the_wheel
+        for text in asked:
             one = Requirement(text)
             extras = wanted.extras or {""}
             if one.marker is None or any(one.marker.evaluate({"extra": e}) for e in extras):
@@ -124,10 +128,10 @@ def needed() -> set[str]:
     return {key.partition("[")[0] for key in found}
 
 
-def link_what_is_needed(folder: Path) -> None:
-    """Link what those distributions have at the top of site-packages into a folder."""
+def link_what_is_needed(folder: Path, path: Path) -> None:
+    """Link into a folder what the distributions that a wheel needs have in site-packages."""
     folder.mkdir()
-    for name in needed():
+    for name in needed(path):
         distribution = importlib.metadata.distribution(name)
         tops = {path.parts[0] for path in distribution.files or ()} - {"..", "__pycache__"}
         for top in tops:
@@ -153,7 +157,7 @@ class Installed:
             pip = [self.environment / "bin" / "python", "-m", "pip"]
             what = [f"{path}[micropython]", "-c", folder / "pins.txt"]
         else:
-            link_what_is_needed(folder / "links")
+            link_what_is_needed(folder / "links", path)
             (self.site / "links.pth").write_text(f"{folder / 'links'}\n")
             pip = [sys.executable, "-m", "pip", "--python", self.environment]
             what = [path, "--no-deps", "--no-index"]
