@@ -128,19 +128,19 @@ def start_of(*lines: str, own_main=False, boot_s=30.0, **changes) -> watch.Start
 def test_start_of_a_board_is_its_first_report(lines, changes, exit_code, report, words):
     start = start_of(*lines, **changes)
     assert (start.exit_code, start.report) == (exit_code, report), start
-    assert words in start.words
+    assert words in start.message
 
 
 def test_own_main_that_ends_by_itself_is_told_by_its_last_lines():
     start = start_of("measured 21.5", "done", BANNER, ">>> ", own_main=True)
     assert start.exit_code == failures.DONE
-    assert start.words == "your main.py ran to its end; its last output: measured 21.5 | done"
+    assert start.message == "your main.py ran to its end; its last output: measured 21.5 | done"
     assert not start.runs
     start = start_of(ACCEPTED, BANNER, own_main=True)
     assert (start.exit_code, start.report) == (failures.DONE, "accepted")
     start = start_of("measured", *TRACEBACK, BANNER, own_main=True)
     assert start.exit_code == 1
-    assert "ValueError: no such pin" in start.words
+    assert "ValueError: no such pin" in start.message
     start = start_of("measured 21.5", own_main=True)
     assert (start.exit_code, start.runs, start.report) == (failures.DONE, True, None)
     assert start_of(own_main=True).exit_code == failures.TIMEOUT

@@ -12,7 +12,7 @@ from tools.deploy.boot import FirstLines
 from tools.deploy.plan import EDITED, NONE, OTHER, OURS
 from tools.firmware import deploy_record
 from tools.terminal.failures import CommandError
-from tools.usb import heap_words
+from tools.usb import heap_text
 from tools.usb.identity import Identity, from_answer
 
 CONFIG = (
@@ -131,4 +131,4 @@ def test_memory_that_the_boot_logged_is_known():
     lines = FirstLines()
     lines.take("1.000 I app heap total=81920 free=38000 idf_free=56000 idf_largest=24000")
     assert lines.heap == {"total": 81920, "free": 38000, "idf_free": 56000, "idf_largest": 24000}
-    assert heap_words.left(lines.heap, lines.heap["free"]) == "may take about 27 KB beside the app"
+    assert heap_text.left(lines.heap, lines.heap["free"]) == "may take about 27 KB beside the app"

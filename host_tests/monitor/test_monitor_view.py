@@ -11,7 +11,7 @@ from rich.cells import cell_len
 
 from tools.monitor.log_line import LogLine, parse_log_line
 from tools.monitor.view import Listener, as_json, as_text
-from tools.terminal.time_words import duration
+from tools.terminal.durations import duration
 
 ACCEPTED = "12.345 I send accepted seq=17 ms=412 id=1882625801104255323"
 FAILED = (

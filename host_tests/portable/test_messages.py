@@ -9,7 +9,7 @@ from linkpost.protocol import refusals
 from test_link import World
 
 
-def tls_words(sentence):
+def tls_messages(sentence):
     error = failures.tls_error(ValueError("\n%s\n" % sentence), "iot.example", False, 0)
     return str(error)
 
@@ -25,7 +25,7 @@ def test_authentication_refused_has_the_order_of_checks():
 
 
 def test_unknown_anchor_names_the_two_commands():
-    words = tls_words("The certificate is not correctly signed by the trusted CA")
+    words = tls_messages("The certificate is not correctly signed by the trusted CA")
     assert words == (
         "iot.example: the certificate is not signed by a root on this board. "
         "Run: linkpost certs --check. Emulator? linkpost deploy --ca ca.pem"
@@ -38,7 +38,7 @@ def test_certificate_of_another_time_shows_the_boards_date():
         "The certificate validity starts in the future",
         "The certificate validity has expired",
     ):
-        words = tls_words(sentence)
+        words = tls_messages(sentence)
         assert "by the board's clock, which shows 1970-01-01 (UTC)" in words
         assert words.endswith("NTP needs UDP 123 open")
 

@@ -114,7 +114,7 @@ def _look_at_board(port: str, update: bool) -> dict[str, Any]:
     names = {root.file for root in ROOTS}
     return {
         "anchors": {root.file: roots.compare(hashes.get(root.file), root) for root in ROOTS},
-        # The emulator's, or whatever CA a person trusts beside the platform's.
+        # The emulator's, or whatever CA the user trusts beside the platform's.
         "others": sorted(hashes.keys() - names),
     }
 

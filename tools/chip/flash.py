@@ -81,7 +81,7 @@ def make_from_image(path: Path, name: str, uf2: bytes) -> None:
 
 
 def mend(path: Path) -> None:
-    """Put the stand-ins back where a program or a person has written over them."""
+    """Put the stand-ins back where a program or somebody has written over them."""
     content = _file_system_on(path)
     mended = file_system(content, None)
     if mended != content:

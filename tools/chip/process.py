@@ -1,4 +1,4 @@
-"""The emulator's process: what it tells, and what it is told."""
+"""The emulator's process: its events and its orders."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from .process import ChipProcess
 # After Ctrl-C, for what the board does in one piece; then its power is cut.
 _STOP_S = 30.0
 _PROMPT = ">>> "
-# How often the chip time is told.
+# How often the chip time is printed.
 _TELL_S = 15.0
 
 

@@ -22,7 +22,7 @@ _LOOK_S = 0.02
 class ChipOnPort:
     """One board with power; `run` in one thread, `stop` and `press_reset` from any.
 
-    At each reset its flash is looked at: where a program or a person has written a boot.py of
+    At each reset its flash is looked at: where a program or somebody has written a boot.py of
     their own over ours, theirs is kept and ours put back, so the next life has its network.
     Args: note: is given a line for each thing that happens to the board. heard: is given what it
     prints, also what the port loses.
@@ -48,7 +48,7 @@ class ChipOnPort:
         self._board: ChipProcess | None = None
         self._chip_ms = 0.0
         self._operations = 0
-        self.operations_at_reset = 0  # of the flash, where they are told
+        self.operations_at_reset = 0  # of the flash, where they are reported
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._reader, False)
 

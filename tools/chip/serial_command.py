@@ -41,7 +41,7 @@ def serial(
     """MicroPython's own Pico W build on a serial port: provision, deploy, status, mpremote.
 
     Runs until Ctrl-C, no faster than a board does. The first line on standard output is the
-    port's name; resets are told on standard error. The signal SIGUSR1 presses its reset button.
+    port's name; resets are printed on standard error. The signal SIGUSR1 presses its reset button.
 
     \b
     Example: linkpost board chip serial --flash pico.flash --link /tmp/pico

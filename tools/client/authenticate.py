@@ -9,7 +9,7 @@ from .. import firmware
 from ..firmware import board_files
 from ..terminal import failures
 from ..terminal.failures import CommandError
-from .tls_words import explain
+from .tls_messages import explain
 
 _DEADLINE_MS = 30_000
 
@@ -18,7 +18,7 @@ def authenticate(config: dict[str, Any], ca: Path | None) -> None:
     """Prove endpoint and triple with `POST /auth`; return where the platform gave a token.
 
     Args: config: as in config.json; ca: a PEM file of further root certificates.
-    Raises: CommandError with the firmware's words, and the exit code for its error.
+    Raises: CommandError with the firmware's message, and the exit code for its error.
     """
     roots = board_files.root_certificates(ca)
     firmware.enable_imports()

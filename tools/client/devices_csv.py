@@ -42,7 +42,7 @@ class Triple:
 
 
 def check_triple(triple: Triple) -> str:
-    """Return what is wrong with the triple, in words that hold no secret; "" when it is good.
+    """Return what is wrong with the triple, without any secret; "" when it is good.
 
     The rules are the platform's (docs/protocol.md, "Names") and the same as those of config.json.
     """

@@ -109,7 +109,7 @@ def _let_one_be_refused(platform: str, ca: Path) -> None:
 
 
 def _open_page(console: str) -> None:
-    """Open the page where a person sits before a graphical desktop; its address is printed."""
+    """Open the page where there is a graphical desktop; its address is printed."""
     if not sys.stdout.isatty() or "SSH_CONNECTION" in os.environ:
         return
     graphical = os.name == "nt" or sys.platform == "darwin"
@@ -180,7 +180,7 @@ def _write_config(folder: Path, endpoint: str, secret: str) -> Path:
 
 
 def _show_trouble(line: str) -> None:
-    """Print what of the board's log a person has to know: warnings, errors and tracebacks."""
+    """Print what matters of the board's log: warnings, errors and tracebacks."""
     words = line.split(" ", 2)
     if len(words) < 2 or words[1] not in ("D", "I"):
         print(f"board log: {line}", file=sys.stderr, flush=True)

@@ -7,7 +7,7 @@ Rules, true at every byte at which it may be cut (power, cable, Ctrl-C, kill):
   2. What is on the board counts, not what we believe to have written: its hashes say what to copy,
      and are compared again before main.py comes. So deploying again repairs whatever was left.
   3. Only main.py and the folders of OWNED_FOLDERS are ours. Config, token, outbox and the
-     person's own files are not touched, nor a main.py that the person edited.
+     user's own files are not touched, nor a main.py that the user edited.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ..firmware.config_check import CHECKED, CONFIG
 from ..terminal import failures, next_step
 from ..terminal.counting import count
 from ..terminal.failures import CommandError
-from ..usb import heap_words, options
+from ..usb import heap_text, options
 from ..usb.board import BoardLost, Identity, OnBoardError, UsbBoard
 from . import plan as deploy_plan
 from .plan import EDITED, KEPT, MAIN, NONE, OTHER, OURS, Plan, is_kept_ca
@@ -96,12 +96,12 @@ def deploy(
     if as_json:
         print(json.dumps({**done, "runs": start.runs, "report": start.report, "heap": start.heap}))
     if start.exit_code != failures.DONE:
-        raise CommandError(f"all files are copied, but {start.words}", start.exit_code)
+        raise CommandError(f"all files are copied, but {start.message}", start.exit_code)
     if not as_json:
         print(_summary(done, start))
         if "free" in start.heap:
-            print(f"memory: {heap_words.heap(start.heap)}, with the app")
-            print(f"your own code {heap_words.left(start.heap, start.heap['free'])}")
+            print(f"memory: {heap_text.heap(start.heap)}, with the app")
+            print(f"your own code {heap_text.left(start.heap, start.heap['free'])}")
     return failures.DONE
 
 
@@ -320,7 +320,7 @@ def _summary(done: dict[str, Any], start: Start) -> str:
         parts.append(f"{len(done['removed']):,} removed")
     if done["kept_main"]:
         parts.append("your own main.py kept (--replace-main replaces it)")
-    return f"linkpost {done['version']} is on {done['port']}: {', '.join(parts)}; {start.words}"
+    return f"linkpost {done['version']} is on {done['port']}: {', '.join(parts)}; {start.message}"
 
 
 def _note(line: str) -> None:

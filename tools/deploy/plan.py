@@ -48,7 +48,7 @@ def plan(files: dict[str, bytes], on_board: dict[str, str], *, keeps_main: bool)
     Args:
         files: what it should have, from `files_for`.
         on_board: SHA-256 by path of what it has: main.py and the folders that we own.
-        keeps_main: the person's main.py stays.
+        keeps_main: the user's own main.py stays.
     """
     differ = {path for path, data in files.items() if on_board.get(path) != sha256(data)}
     if keeps_main:

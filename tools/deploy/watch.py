@@ -14,8 +14,8 @@ from typing import Any
 
 from .. import firmware
 from ..terminal import next_step
+from ..terminal.durations import duration
 from ..terminal.failures import DONE, TIMEOUT
-from ..terminal.time_words import duration
 from ..usb.board import UsbBoard
 from .boot import FirstLines
 
@@ -24,9 +24,9 @@ ACCEPTED, FAILED, DUE, NONE = "accepted", "failed", "due", None
 
 @dataclass(frozen=True)
 class Start:
-    """How a board started. `words` say it; `report` is "accepted", "failed", "due" or None."""
+    """How a board started; `report` is "accepted", "failed", "due" or None."""
 
-    words: str
+    message: str
     exit_code: int = DONE
     runs: bool = False
     report: str | None = NONE
@@ -36,7 +36,7 @@ class Start:
 def watch(board: UsbBoard, boot_s: float, config: dict[str, Any], own_main: bool) -> Start:
     """Restart the board and follow its lines, which go to standard error.
 
-    Args: boot_s: how long, at most; 0: not at all. own_main: main.py is the person's.
+    Args: boot_s: how long, at most; 0: not at all. own_main: main.py is the user's.
     """
     if not boot_s:
         board.leave_running()
@@ -78,29 +78,29 @@ def judge(
         return _ended(first, own_main)
     if first.accepted:
         seq = first.accepted.fields.get("seq")
-        words = f"it runs, and its first report was accepted, seq={seq}"
-        return Start(words, DONE, True, ACCEPTED)
+        message = f"it runs, and its first report was accepted, seq={seq}"
+        return Start(message, DONE, True, ACCEPTED)
     if first.send_failure:
-        words = f"the first report failed: {first.send_failure}"
+        message = f"the first report failed: {first.send_failure}"
         kept = "; readings are kept, and the board retries"
-        return Start(words + kept, first.send_exit_code, first.runs, FAILED)
+        return Start(message + kept, first.send_exit_code, first.runs, FAILED)
     due_ms = _due_later_ms(config, boot_s)
     if first.stored and due_ms:
         due = duration(max(due_ms, first.sleeps_ms or 0))
-        words = f"it runs: a reading is stored, and the first report is due within {due}"
-        return Start(words, DONE, True, DUE)
+        message = f"it runs: a reading is stored, and the first report is due within {due}"
+        return Start(message, DONE, True, DUE)
     if own_main and has_said:
-        words = f"your main.py runs; no report was seen in {boot_s:g} s. {monitor}"
-        return Start(words, DONE, True, NONE)
+        message = f"your main.py runs; no report was seen in {boot_s:g} s. {monitor}"
+        return Start(message, DONE, True, NONE)
     if first.runs:
         said = first.said[-1] if first.said else ""
-        words = (
+        message = (
             f"no report was accepted or failed in {boot_s:g} s; its last output: {said}. {monitor}"
         )
-        return Start(words, TIMEOUT, True, NONE)
+        return Start(message, TIMEOUT, True, NONE)
     if has_said:
-        words = f"the app did not start in {boot_s:g} s. {monitor}"
-        return Start(words, TIMEOUT)
+        message = f"the app did not start in {boot_s:g} s. {monitor}"
+        return Start(message, TIMEOUT)
     return Start(f"the board printed nothing for {boot_s:g} s. {monitor}", TIMEOUT)
 
 

@@ -29,7 +29,7 @@ class RequestRecord:
     request: Request = field(repr=False)
     device: Device | None
     code: int | None  # None: no reply of the platform
-    reason: str | None  # why it was refused, in words without a secret
+    reason: str | None  # why it was refused, without a secret
     fault: str | None
     reply: bytes = field(repr=False)  # masked
     secret: str = field(default="", repr=False)  # of the device that it names, to be masked

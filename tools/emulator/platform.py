@@ -51,7 +51,7 @@ class Platform:
         now_s: Callable[[], float] = time.monotonic,
         changed: Callable[[str | None], None] = lambda device: None,
     ):
-        """`changed` is told of each request that was kept, with its device's key."""
+        """`changed` is called for each stored request, with its device's key."""
         self._store = store
         self._policy = policy
         self._now_ms = now_ms
@@ -67,7 +67,7 @@ class Platform:
         products: tuple[tuple[str, str], ...] = (),
         names: list[tuple[str, str]] | None = None,
     ) -> None:
-        """Register what a person gave, and forget tokens that expired long ago.
+        """Register what was given, and forget tokens that expired long ago.
 
         Args: products: key and secret of each; names: product key and name of devices that get
         their secret by registration, and keep the one they have.
@@ -265,7 +265,7 @@ class Platform:
             return _refuse(rules.TOKEN_EXPIRED, f"the token expired {ago_s} s ago")
         topics = self._policy.topics
         if not rules.may_publish(request.topic, device.product_key, device.device_name, topics):
-            allowed = rules.allowed_words(topics, device.product_key, device.device_name)
+            allowed = rules.describe_allowed(topics, device.product_key, device.device_name)
             return _refuse(
                 rules.PUBLISH_FAILED,
                 f"{device.key} may not publish to {request.topic[:200]!r}; it may to {allowed}",

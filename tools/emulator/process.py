@@ -79,7 +79,7 @@ class RunningEmulator:
         with self.log.open("ab") as log:
             self._process = runtimes.start_child(
                 command,
-                # Who runs it asks without a password, whatever a person has set for their own.
+                # Who runs it asks without a password, whatever the user has set for their own.
                 {name: value for name, value in os.environ.items() if name != _PASSWORD_VARIABLE},
                 cwd=Path(__file__).parent.parent.parent,
                 stdout=log,

@@ -36,7 +36,7 @@ class DeviceRow:
     enabled: bool
     last_seen_ms: int | None  # of any request that named it
     last_code: int | None  # of its last reply
-    last_reason: str | None  # why that was refused, in words
+    last_reason: str | None  # why that was refused
     token_issued_ms: int | None  # of the newest token that is still valid
     token_expires_ms: int | None
     authentications: int  # tokens issued
@@ -81,7 +81,7 @@ class MessageRow:
     time_ms: int
     code: int | None
     fault: str | None  # the kind that happened to it
-    reason: str | None  # why it was refused, in words
+    reason: str | None  # why it was refused
     size: int  # bytes of the payload
     payload: bytes  # the first PREVIEW_BYTES of it, in a list
 

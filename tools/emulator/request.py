@@ -21,7 +21,7 @@ class Request:
     headers: dict[str, str] = field(repr=False)
     body: bytes | None = field(repr=False)
     raw_head: bytes = field(default=b"", repr=False)  # as it was on the wire
-    flaw: str = ""  # why there is no body, in words
+    flaw: str = ""  # why there is no body
 
     @property
     def path(self) -> str:
@@ -51,7 +51,7 @@ class Answer:
     code: int | None = None
     info: dict[str, object] | None = field(default=None, repr=False)
     data: dict[str, str] | None = field(default=None, repr=False)
-    reason: str | None = None  # why it is a refusal, in words; not sent
+    reason: str | None = None  # why it is a refusal; not sent
 
     @property
     def given_out(self) -> str | None:

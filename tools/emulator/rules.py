@@ -214,7 +214,7 @@ def explain_signature(auth: AuthFields, secret: str) -> str:
 
 
 def _mistaken_contents(fields: dict[str, str]) -> dict[str, bytes]:
-    """What clients sign by mistake, with the words for it."""
+    """What clients sign by mistake, by its description."""
     signed = [name for name in fields if name not in _UNSIGNED]
     unsigned = [name for name in fields if name != "sign"]
     return {
@@ -276,8 +276,8 @@ def _matches(levels: list[str], pattern: list[str]) -> bool:
     )
 
 
-def allowed_words(allowed: tuple[str, ...], product_key: str, device_name: str) -> str:
-    """Return what that device may publish to, for a person."""
+def describe_allowed(allowed: tuple[str, ...], product_key: str, device_name: str) -> str:
+    """Return the topics that the device may publish to, for people."""
     names = [name.format(product_key=product_key, device_name=device_name) for name in allowed]
     if allowed == DEFAULT_TOPICS:
         return f"{names[0]} and to the system's topics (docs/protocol.md)"

@@ -1,4 +1,4 @@
-"""`linkpost factory`: a person plugs in one board after another, and each becomes a device."""
+"""`linkpost factory`: board after board is plugged in, and each becomes a device."""
 
 from __future__ import annotations
 

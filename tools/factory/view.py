@@ -1,4 +1,4 @@
-"""What the person at the factory's bench sees: a bar per port on a terminal, else plain lines."""
+"""What `linkpost factory` shows: a bar per port on a terminal, else plain lines."""
 
 from __future__ import annotations
 

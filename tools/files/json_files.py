@@ -1,4 +1,4 @@
-"""Read a JSON file that a person gave with an option."""
+"""Read a JSON file that an option names."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..terminal.failures import CommandError
 def read_object(path: Path, option: str) -> tuple[bytes, dict[str, Any]]:
     """Return the file in UTF-8 without a mark, and the one JSON object in it.
 
-    Args: option, what the person gave it with ("--config"), for the words of an error.
+    Args: option, its name ("--config"), for error messages.
     Raises: CommandError.
     """
     try:

@@ -58,7 +58,7 @@ def files_for(
         native_digests: the board's hashlib has md5 and sha1, so ours are left out.
         byte_code: .mpy files; else the sources, for CPython.
         ca: a PEM file of further root certificates.
-        with_aio: `linkpost.aio` too, which the app does not use and a person's program may: every
+        with_aio: `linkpost.aio` too, which the app does not use and a user's program may: every
             board gets it; what is measured of the app is without it.
     Raises: CommandError for a CA file that is missing or holds no certificate.
     """

@@ -138,7 +138,7 @@ class _BoardPort:
 
 
 def _spans(numbers: Collection[int]) -> str:
-    """Return numbers as a person lists them: "0 to 22, 26 to 28"."""
+    """Return numbers as text: "0 to 22, 26 to 28"."""
     spans: list[list[int]] = []
     for number in sorted(numbers):
         if spans and number == spans[-1][1] + 1:
@@ -164,7 +164,7 @@ def _check_sensors(
                 raise ConfigError(
                     f"sensors[{number}]", f"user/{name}.py is not included: put it in --user DIR"
                 )
-            spec = {"type": "simulated"}  # a person's own code is not run here
+            spec = {"type": "simulated"}  # a user's own code is not run here
         ours.append(spec)
     with _chip(port):
         i2c.buses.clear()

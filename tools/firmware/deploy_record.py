@@ -1,7 +1,7 @@
 """What a board carries about its own deployment, so that nothing of it has to be imported.
 
 Importing linkpost to ask for its version would hang the board where a file is cut short. And the
-hash tells a main.py that we brought from one that the person edited since.
+hash tells a main.py that we brought from one that the user edited since.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ class Files(Protocol):
 class Reading:
     """One reading; `unix_ms` is None where the board's clock was not right.
 
-    `refusal` is the platform's code and words, of a quarantined one; None where not known.
+    `refusal` is the platform's code and message, of a quarantined one; None where not known.
     """
 
     seq: int

@@ -13,7 +13,7 @@ What is shortened, and how it is known that nobody asks for it:
   2. Private attributes and methods (`self._left`): asked of `self` only, throughout the firmware,
      and set by the class or by one that it inherits from. Modules whose classes inherit from each
      other share one set of short names, so that no attribute hides another. Not those of sensors:
-     a person's own sensor may inherit from them.
+     a user's own sensor may inherit from them.
   3. Arguments, but for those of public functions that people call, and for names that any call
      uses as a keyword.
 A short name is in its module for one thing only. Everything else keeps its name: whatever is

@@ -1,4 +1,4 @@
-"""What a person gives along with --user: sensors of their own, and a main.py.
+"""What --user gives: the user's own sensors, and a main.py.
 
 soil.py           /user/soil.py on the board: {"type": "user.soil"} in the config
 parts/filter.py   /user/parts/filter.py, for the sensors to import

@@ -54,7 +54,7 @@ def firmware_for(board: Board, progress: Progress = lambda done, total: None) ->
 
 
 def firmware_from(path: Path) -> tuple[str, bytes]:
-    """Return (file name, content) of a firmware that the person gives. Raises: CommandError."""
+    """Return (file name, content) of a firmware that the user gives. Raises: CommandError."""
     try:
         return path.name, path.read_bytes()
     except OSError as error:
@@ -62,7 +62,7 @@ def firmware_from(path: Path) -> tuple[str, bytes]:
 
 
 def cache_dir() -> Path:
-    """Return the folder of downloads, in the person's own cache."""
+    """Return the folder of downloads, in the user's own cache."""
     return Path(platformdirs.user_cache_dir("linkpost", appauthor=False)) / "firmware"
 
 

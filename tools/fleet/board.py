@@ -39,7 +39,7 @@ class _Reading:
 
 
 class Board:
-    """Reports until it is told to stop, then sends what waits.
+    """Reports until it has to stop, then sends its waiting readings.
 
     Args: number, from 0; key, "ProductKey/DeviceName"; config, its checked Config; publisher;
     interval_s; counters, shared.
@@ -84,7 +84,7 @@ class Board:
                 await asyncio.sleep(0)
 
     async def drain(self) -> None:
-        """Send what waits, unless the peer refuses it again and again."""
+        """Send the waiting readings, unless the peer refuses them again and again."""
         try:
             for tries_left in reversed(range(_DRAIN_TRIES)):
                 error = await self._send()
@@ -108,7 +108,7 @@ class Board:
             self._counters.dropped += 1
 
     async def _send(self) -> LinkpostError | None:
-        """Send what waits, the oldest first; return what stopped it."""
+        """Send the waiting readings, the oldest first; return what stopped it."""
         counters = self._counters
         while self.waiting:
             reading = self.waiting[0]

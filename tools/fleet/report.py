@@ -1,4 +1,4 @@
-"""What a person sees of a run: live on a terminal, a line every few seconds elsewhere."""
+"""Progress and result of a run: live on a terminal, a line every few seconds elsewhere."""
 
 from __future__ import annotations
 

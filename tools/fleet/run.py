@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from .board import Board, Counters
 from .console import Console
 
-_DRAIN_S = 15.0  # for what waits, when the time is over
+_DRAIN_S = 15.0  # for waiting readings, when the time is over
 _SHOW_S = 0.5
 
 
@@ -59,7 +59,7 @@ class Fleet:
     def run(
         self, interval_s: float, duration_s: float | None, show: Callable[[Numbers], None]
     ) -> bool:
-        """Run for that long, then send what waits; return whether Ctrl-C ended it before.
+        """Run for that long, then send waiting readings; return whether Ctrl-C ended it before.
 
         Args: show is called about twice a second.
         """

@@ -74,7 +74,7 @@ def layout_of(
 
 
 def _version_of(name: str) -> tuple[int, ...]:
-    # Of a file that does not tell, nothing is taken for granted: our digests go along.
+    # Where the file does not show it, our digests are included.
     found = re.search(r"v(\d+)\.(\d+)", name)
     return (int(found.group(1)), int(found.group(2))) if found else (0, 0)
 
@@ -107,7 +107,7 @@ def base_image(
         ca=ca,
         with_aio=True,
     )
-    # deployed.json keeps the hash of ours: a deploy later sees that main.py is the person's.
+    # deployed.json keeps the hash of ours: a deploy later sees that main.py is the user's.
     files |= {MAIN: user.main or files[MAIN], **user.files}
     return _build(layout, files, None)
 

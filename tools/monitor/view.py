@@ -11,13 +11,13 @@ from datetime import UTC, datetime
 from rich.text import Text
 
 from ..firmware.long_names import with_long_name
-from ..terminal.time_words import duration
+from ..terminal.durations import duration
 from .log_line import LogLine, parse_log_line
 
 # What stands before a line's own words: time of day, level, area.
 _INDENT = len("09:41:07 I sensor ")
 _STYLES = {"D": "dim", "I": "", "W": "yellow", "E": "bold red"}
-# The phrases by which a person sees that all is well.
+# Phrases of success, in green.
 _GOOD = ("accepted", "up", "set by NTP", "set by the platform", "started")
 _LONG_MS = 10_000  # from here on a time is also shown in words
 _TRACEBACK = "Traceback (most recent call last)"
@@ -87,7 +87,7 @@ def as_json(heard: Heard) -> str:
 
 
 def as_text(heard: Heard, width: int | None = None) -> Text:
-    """Return the lines that a person sees, in colours; wrapped where `width` is given.
+    """Return the lines for people, in colours; wrapped where `width` is given.
 
     What is no log line stays as it is.
     """

@@ -66,7 +66,7 @@ def _sensors(text: str) -> Any:
 
 
 def show_sensors(sensors: Any) -> str:
-    """Return sensors as a person may type them; what has no such form stays JSON."""
+    """Return sensors as they may be typed; what has no such form stays JSON."""
     parts = []
     for sensor in sensors:
         words = [str(sensor.get("type"))]

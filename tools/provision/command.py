@@ -327,7 +327,7 @@ def _free_for_files(board: UsbBoard, who: Identity, files: dict[str, bytes]) -> 
 
 
 def _absent_sensors(board: UsbBoard, config: dict[str, Any]) -> list[str]:
-    """Return the files of a person's own sensors that this config names and the board lacks."""
+    """Return the files of the user's own sensors that this config names and the board lacks."""
     firmware.enable_imports()
     from linkpost.sensor_types import USER
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from .. import firmware
 from ..client.authenticate import MemoryRoots
-from ..client.tls_words import explain
+from ..client.tls_messages import explain
 from ..firmware import board_files
 from ..terminal import failures
 from ..terminal.failures import CommandError
@@ -41,7 +41,7 @@ _WORDS_MAX = 120
 
 
 class Refused(Exception):
-    """The platform gives no secret for this name; the text is its words and code."""
+    """The platform gives no secret for this name; the text is its message and code."""
 
     def __init__(self, code: int, message: str):
         super().__init__(f"{message} ({code})")

@@ -37,7 +37,7 @@ class Registering:
     """The secrets of a list's names: from the list where they are, else from the platform.
 
     Args: again: names in the list whose secret was not received are asked for again, because the
-    person has reset those devices; pause: waits that many seconds; note: is told of each pause.
+    user has reset those devices; pause: waits that many seconds; note: shows each pause.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class Registering:
         except CommandError:
             self._listed.take_back(name)
             raise
-        except BaseException:  # a person stops it: nothing was given out before it was asked for
+        except BaseException:  # Ctrl-C: nothing was given out before it was asked for
             if not self._registrar.has_sent:
                 self._listed.take_back(name)
             raise

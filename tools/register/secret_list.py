@@ -10,7 +10,7 @@ Rules
   1. A row is reserved at its full length, and on the disk, before the platform is asked.
   2. The secret overwrites the reserved cell, in place: that needs no room.
   3. A reserved row that is found at opening stands for a secret that may have been given out and
-     was lost. It is never asked for again, unless the person says that the device was reset.
+     was lost. It is never asked for again, unless --again says that the device was reset.
   4. A line cut short at the end of the file is a reservation that was not finished: nothing was
      asked for yet, and it is dropped.
 """

@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from .. import firmware
-from ..client.tls_words import explain
+from ..client.tls_messages import explain
 from ..firmware.board_files import load_config, root_certificates
 from ..terminal import failures
 from ..virtual_board import runtimes

@@ -17,7 +17,7 @@ from typing import Any
 from .. import firmware
 from ..client.authenticate import MemoryRoots, NoTokens
 from ..client.growing_pause import growing_pause
-from ..client.tls_words import explain
+from ..client.tls_messages import explain
 from ..files import locked_file
 from ..firmware import board_files
 from ..firmware.outbox_copy import Reading
@@ -94,7 +94,7 @@ def _standing(sent: Sent, total: int) -> str:
 class Sent:
     """The progress file; use it in a `with` block.
 
-    Attributes: seqs, those that are done; refused, the platform's words by seq, of them.
+    Attributes: seqs, those that are done; refused, the platform's message by seq, of them.
     Raises: CommandError where it is of other readings, in use, or cannot be written.
     """
 

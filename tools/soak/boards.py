@@ -17,7 +17,7 @@ from .journal import Journal
 PRODUCT_KEY = "a1LinkpostS"
 # A cut at a flash operation that does not come (the board waits) becomes a kill at this age.
 _CUT_AT_PATIENCE_S = 10.0
-# While all that waits is sent, nothing new is to come.
+# While waiting readings are sent, no new ones may come.
 _DRAIN = {"interval_s": 3600, "send_s": 0.2, "sleep": "none"}
 
 
@@ -99,7 +99,7 @@ class Board(threading.Thread):
         self._put_files({})
 
     def drain(self) -> None:
-        """Cut the power a last time, and let the board send what waits."""
+        """Cut the power a last time, and let the board send its waiting readings."""
         with self._lock:
             self._draining.set()
             if self._supervisor is not None:

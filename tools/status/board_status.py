@@ -59,7 +59,7 @@ class BoardStatus:
 
 
 def ask_status(board: UsbBoard, who: Identity) -> BoardStatus:
-    """Return how the board is. Its program is stopped.
+    """Return the board's status. Its program is stopped.
 
     The firmware is imported there only after a complete deploy: an incomplete one may hang it.
     """

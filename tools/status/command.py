@@ -15,8 +15,8 @@ from ..monitor.view import without_level
 from ..outbox.command import summary
 from ..provision.answers import masked
 from ..terminal import failures
-from ..terminal.time_words import duration
-from ..usb import heap_words, options
+from ..terminal.durations import duration
+from ..usb import heap_text, options
 from ..usb.identity import Identity
 from ..usb.paused_board import paused_board
 from .board_status import BoardStatus, ask_status
@@ -115,15 +115,15 @@ def rows(
     is_held: bool,
     now_ms: float,
 ) -> list[tuple[str, str]]:
-    """Return what a person reads: (label, text) of each row. Args: now_ms, by this computer."""
+    """Return (label, text) of each row, for people. Args: now_ms, by this computer."""
     device = _device(config)
     shown = [
         ("board", str(who)),
         ("linkpost", _version(who, found, is_held)),
         ("device", f"{device} at {config.get('endpoint')}" if device else "no config.json yet"),
-        ("heap", f"{heap_words.heap(found.heap)}, while the app is stopped"),
-        ("IDF heap", heap_words.idf_heap(found.heap)),
-        ("your code", heap_words.left(found.heap, found.free_at_rest)),
+        ("heap", f"{heap_text.heap(found.heap)}, while the app is stopped"),
+        ("IDF heap", heap_text.idf_heap(found.heap)),
+        ("your code", heap_text.left(found.heap, found.free_at_rest)),
         ("flash", f"{who.free_bytes // 1024:,} KB free of {who.total_bytes // 1024:,} KB"),
         ("outbox", summary(outbox)),
         ("outbox id", f"{outbox.stream} next_seq={outbox.next_seq}" if outbox.stream else "none"),
@@ -151,7 +151,7 @@ def _version(who: Identity, found: BoardStatus, is_held: bool) -> str:
 
 
 def _trouble(found: BoardStatus) -> str:
-    """Return the newest line of the log that warned, in words."""
+    """Return the newest warning of the log."""
     if not found.ran or found.uptime_ms is None:
         return "not known: the app was not running"
     if not found.trouble:

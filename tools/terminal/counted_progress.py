@@ -16,7 +16,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from .time_words import duration
+from .durations import duration
 
 _LINE_S = 10.0
 

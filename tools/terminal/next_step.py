@@ -1,4 +1,4 @@
-"""The command that a person is told to run next, with the options that belong to this board."""
+"""The command to run next, with the options that belong to this board."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ def paused_board(port: str | None, wait_s: float) -> Iterator[UsbBoard]:
     """Stop the board on `port` (None: the one there is); at the end of the block let it run again.
 
     A program cannot go on where it was stopped: the board is reset, as its button does. One that
-    has nothing to run, or is held, is left at its REPL. Both are told on standard error.
+    has nothing to run, or is held, is left at its REPL. Both are printed on standard error.
 
     Raises: CommandError with exit code 7 where there is no board, or no answer in `wait_s`.
     """

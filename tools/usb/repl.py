@@ -58,7 +58,7 @@ class UsbRepl:
     Args:
         port: the serial port's name, or a URL of pyserial.
         wait_s: how long to wait for a port that is not there, and for an answer.
-        note: is given lines for the person ("waiting for ...").
+        note: is called with lines for the user ("waiting for ...").
     Raises: CommandError with exit code 7, at any call; its subclass BoardLost where the
         connection broke, after which `reconnect` may help.
     """

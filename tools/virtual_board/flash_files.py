@@ -14,7 +14,7 @@ def flash_files(flash: Path) -> Files:
     """Return the files of that dump, image or folder; only read.
 
     A dump is of the whole flash or of the file system alone; where several are found in it, it is
-    the one with an outbox. One that is cut short is told on standard error.
+    the one with an outbox. One that is cut short is reported on standard error.
     Raises: CommandError for what is none.
     """
     if flash.is_dir():

@@ -40,8 +40,8 @@ def serial(
 ) -> int:
     """A board on a serial port: real MicroPython with its REPL, for mpremote and deploy.
 
-    Runs until Ctrl-C. The first line on standard output is the port's name; what happens to the
-    board (resets, sleep) is told on standard error. The signal SIGUSR1 presses its reset button.
+    Runs until Ctrl-C. The first line on standard output is the port's name; resets
+    and sleep are printed on standard error. The signal SIGUSR1 presses its reset button.
     What the board stands for: `sys.platform` is the desktop's, so the tools give it the files of
     a host, with native digests.
 

@@ -10,7 +10,7 @@ from ..queries import Series
 from . import formatting
 
 POINTS = 2000  # all values together
-_FIRST = 4  # shown before the person chooses
+_FIRST = 4  # shown by default
 _HEIGHT = 120  # px of one value's chart
 _GAP = 44
 _TOP = 30

@@ -26,7 +26,7 @@ class Pager:
             self._position = ui.label().classes("muted")
 
     async def show(self) -> None:
-        """Show the page that the person is at again: the newest one moves on, others stay."""
+        """Show the current page again: the newest one moves on, others stay."""
         self._next = await self._show_page(self._starts[-1])
         at = len(self._starts)
         self._newer.set_enabled(at > 1)

@@ -1,4 +1,4 @@
-"""A board's memory in words: what there is, and what is left for a person's own code.
+"""A board's memory as text: what there is, and what is left for the user's own code.
 
 The figures are those of the firmware's `Port.heap`: total, free and largest of MicroPython's heap,
 on an ESP32 idf_free and idf_largest of the heap that Wi-Fi, sockets and TLS live in.
@@ -29,7 +29,7 @@ def idf_heap(found: Mapping[str, int]) -> str:
 
 
 def left(found: Mapping[str, int], free_at_rest: int | None) -> str:
-    """Return what a person's own code may take of the heap beside the app.
+    """Return what the user's own code may take of the heap beside the app.
 
     Args: free_at_rest: bytes free once the app has reported; None: that is not known.
     """

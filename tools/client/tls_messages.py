@@ -1,6 +1,6 @@
-"""The firmware's words for a TLS peer that cannot be verified, where this computer is the client.
+"""The firmware's messages on a peer that cannot be verified, where this computer is the client.
 
-They speak of a board: its clock, its roots. Here both are this computer's.
+They name a board's clock and roots. Here both are this computer's.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ def explain(message: str, reason: str | None, ca: Path | None) -> str:
     Args: message and reason of the firmware's error, None where it has none; ca: what was given.
     """
     if reason in ("expired", "not yet valid"):
-        words = message.replace("the board's clock", "this computer's clock")
-        return f"{words}. Is that clock wrong? Set it"
+        text = message.replace("the board's clock", "this computer's clock")
+        return f"{text}. Is that clock wrong? Set it"
     if reason == "untrusted" and ca is None:
         return f"{message} (an emulator's CA, or a proxy's, is given with --ca)"
     return message

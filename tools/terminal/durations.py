@@ -12,13 +12,13 @@ def duration(ms: int) -> str:
     if ms < 10_000 and ms % 1000:
         return f"{ms / 1000:.1f} s"
     left = round(ms / 1000)
-    words = []
+    parts = []
     for unit, seconds in _UNITS:
         count, left = divmod(left, seconds)
         if count:
-            words.append(f"{count} {unit}{'s' if unit == 'day' and count > 1 else ''}")
-        elif words:
+            parts.append(f"{count} {unit}{'s' if unit == 'day' and count > 1 else ''}")
+        elif parts:
             break  # the next smaller unit only
-        if len(words) == 2:
+        if len(parts) == 2:
             break
-    return " ".join(words)
+    return " ".join(parts)
