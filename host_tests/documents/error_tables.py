@@ -154,14 +154,15 @@ def tls_table() -> str:
         "handshake": str(net_failures.tls_error(OSError(-30592, "ERROR"), "HOST", False, 0)),
     }
     for reason, action in _TLS_NEXT.items():
-        text = own.get(reason) or f"HOST: the certificate {net_failures._WORDS[reason]}"
+        certificate = net_failures._CERTIFICATE_TEXTS.get(reason)
+        text = own.get(reason) or f"HOST: the certificate {certificate}"
         lines.append(_row(reason, f"`{text}`", action))
     return "\n".join(lines)
 
 
 def reply_list() -> str:
     """Return what a ProtocolError may say of a reply's head and body."""
-    return "\n".join(f"* {text}" for text in reply_faults._WORDS)
+    return "\n".join(f"* {text}" for text in reply_faults._TEXTS)
 
 
 def parts() -> dict[str, str]:

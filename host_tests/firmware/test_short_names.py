@@ -293,4 +293,4 @@ def _set_by_itself(path) -> set[str]:
 
 
 def test_tests_ask_for_private_names():
-    assert "_gate" in names_asked_for()
+    assert "_read_gate" in names_asked_for()

@@ -84,7 +84,7 @@ def json_reply(data: bytes) -> None:
         found = reply.message_id(tree)
         assert found is None or 1 <= len(found) <= 64
         assert found is None or found.replace("-", "0").isalnum()
-    refusals.words(tree).encode()
+    refusals.platform_message(tree).encode()
     with contextlib.suppress(LinkpostError):
         assert len(refusals.token_of(tree, "secret")) <= refusals.TOKEN_MAX
 

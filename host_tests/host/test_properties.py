@@ -7,7 +7,7 @@ import json
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from linkpost.errors import LinkpostError, ProtocolError
-from linkpost.protocol.refusals import token_of, words
+from linkpost.protocol.refusals import platform_message, token_of
 from linkpost.protocol.reply import message_id as id_of
 from linkpost.protocol.reply import parse, read
 from linkpost.storage.tokens import TokenStore
@@ -158,8 +158,8 @@ def test_answer_reads_what_json_wrote(code, message, message_id, more, as_text, 
     assert tree["code"] == code
     assert id_of(tree) == (None if message_id is None else str(message_id))
     if not any("\ud800" <= c <= "\udfff" or c == "\ufffd" for c in message):
-        assert words(tree) == message
-    words(tree).encode()
+        assert platform_message(tree) == message
+    platform_message(tree).encode()
 
 
 @settings(max_examples=500)
@@ -173,7 +173,7 @@ def test_answer_any_bytes_end_in_an_answer_or_a_protocol_error(data):
     try:
         tree = parse(data)
         assert type(tree["code"]) is int
-        assert isinstance(words(tree), str)
+        assert isinstance(platform_message(tree), str)
         id_of(tree)
         assert 1 <= len(token_of(tree, "secret")) <= 512
     except LinkpostError:

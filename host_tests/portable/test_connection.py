@@ -16,7 +16,7 @@ from linkpost.errors import (
 )
 from linkpost.net import connecting, streaming, trust
 from linkpost.net import connection as module
-from linkpost.net.connection import Connection, Gate
+from linkpost.net.connection import Connection, ReadGate
 from linkpost.protocol.reply import read
 
 HEAD = b"POST /x HTTP/1.1\r\nContent-Length: 0\r\n\r\n"
@@ -303,7 +303,7 @@ class FakeTLS:
     def readinto(self, buffer, size=None):
         assert not self._failed, "a TLS object was used after an error"
         if not self._record:
-            if self._world.connection._gate.left == 0:
+            if self._world.connection._read_gate.left == 0:
                 return None  # as mbedTLS, which asks the gate
             what = self._world.reads.pop(0) if self._world.reads else None
             if isinstance(what, BaseException):
@@ -923,7 +923,7 @@ def test_interrupt_below_tls_comes_out_as_itself():
         connection = connected(world)
         world.writes = [os_error(errno.EIO)]
         interrupt = KeyboardInterrupt()
-        connection._gate.raised = interrupt
+        connection._read_gate.raised = interrupt
         assert raised(world.ask, connection) is interrupt
         assert world.all_closed()
 
@@ -964,7 +964,7 @@ def test_alive_interrupted_closes():
     with World() as world:
         connection = world.opened()
         world.reads = [os_error(errno.EIO)]
-        connection._gate.raised = KeyboardInterrupt()  # below TLS
+        connection._read_gate.raised = KeyboardInterrupt()  # below TLS
         assert is_exactly(raised(connection.alive), KeyboardInterrupt)
         assert world.all_closed()
 
@@ -1076,7 +1076,7 @@ class ScriptedSocket:
 
 
 def test_gate_reads_its_share_and_no_more():
-    gate = Gate(ScriptedSocket())
+    gate = ReadGate(ScriptedSocket())
     buffer = bytearray(5)
     assert gate.readinto(buffer) is None  # shut at first
     for _ in range(3):
@@ -1090,22 +1090,22 @@ def test_gate_reads_its_share_and_no_more():
 
 
 def test_gate_never_holds_writing_back():
-    gate = Gate(ScriptedSocket())
+    gate = ReadGate(ScriptedSocket())
     for _ in range(100):
         assert gate.write(b"x") == 1
 
 
 def test_gate_passes_what_the_socket_says():
-    gate = Gate(ScriptedSocket([None, 0, 3]))
+    gate = ReadGate(ScriptedSocket([None, 0, 3]))
     gate.left = 16
     assert [gate.readinto(bytearray(5)) for _ in range(3)] == [None, 0, 3]
-    gate = Gate(ScriptedSocket([None, 3]))
+    gate = ReadGate(ScriptedSocket([None, 3]))
     assert [gate.write(b"12345") for _ in range(2)] == [None, 3]
 
 
 def test_gate_gives_an_error_of_the_socket_back_as_its_number():
     for call in ("readinto", "write"):
-        gate = Gate(ScriptedSocket([OSError(errno.ECONNRESET, "x")]))
+        gate = ReadGate(ScriptedSocket([OSError(errno.ECONNRESET, "x")]))
         gate.left = 16
         assert getattr(gate, call)(bytearray(1)) == -errno.ECONNRESET
         assert gate.raised is None
@@ -1114,7 +1114,7 @@ def test_gate_gives_an_error_of_the_socket_back_as_its_number():
 def test_gate_keeps_anything_else_and_raises_it_not_through_mbedtls():
     for error in (KeyboardInterrupt(), MemoryError(), OSError("no number")):
         for call in ("readinto", "write"):
-            gate = Gate(ScriptedSocket([error]))
+            gate = ReadGate(ScriptedSocket([error]))
             gate.left = 16
             assert getattr(gate, call)(bytearray(1)) == -errno.EIO
             assert gate.raised is error

@@ -16,7 +16,7 @@ from linkpost.errors import (
     TLSError,
     TokenError,
 )
-from linkpost.protocol.refusals import words
+from linkpost.protocol.refusals import platform_message
 
 SECRET = "0123456789abcdef0123456789abWXYZ"
 TOPIC = "/pk1/dev1/user/update"
@@ -414,4 +414,4 @@ def test_words_that_are_no_text_leave_the_code_to_decide():
 
 def test_words_are_empty_where_there_are_none():
     for tree in ({}, {"message": None}, {"message": 5}, {"message": ["a"]}):
-        assert words(tree) == ""
+        assert platform_message(tree) == ""

@@ -11,10 +11,11 @@ Rules:
      are tried in turn. Not one byte of a request goes to a peer that no root vouches for.
   2. Whatever is raised closes the connection. A TLS object is never used again after an error:
      mbedTLS keeps the error, not what was lost with it.
-  3. mbedTLS reads through a gate, and goes on inside one call for as long as there is something.
-     The gate gives it a share: 21 MB of warnings, which it ignores, held one call for 7 s. And it
-     is open for the first byte of a record only, the rest is read with the gate shut: so a short
-     read means the end of that record, never that a close_notify behind it was swallowed.
+  3. mbedTLS reads through a read gate, and goes on inside one call for as long as there is
+     something. The gate gives it a share: 21 MB of warnings, which it ignores, held one call for
+     7 s. And it is open for the first byte of a record only, the rest is read with the gate shut:
+     so a short read means the end of that record, never that a close_notify behind it was
+     swallowed.
   4. MicroPython shows the end of a handshake only by accepting the first byte to send. So the
      handshake runs in the first `send`, which until then waits for the peer: polled for writing,
      the socket was ready 13,899 times in one handshake; for reading, twice.
@@ -47,7 +48,7 @@ _SENT = const(4)
 _READS = const(16)
 
 
-class Gate(io.IOBase):
+class ReadGate(io.IOBase):
     """The socket as mbedTLS sees it; `left` is how many reads it may still do, 0: shut.
 
     Nothing may be raised through mbedTLS' frames, which would not tidy up: an OSError is given
@@ -109,7 +110,7 @@ class Connection:
         self.kept = self.answered = False
         self.tight = self.context = self.root_name = None
         self.context_bytes = self.root = 0
-        self.socket = self.poller = self._tls = self._gate = self._threshold = None
+        self.socket = self.poller = self._tls = self._read_gate = self._threshold = None
 
     def connect(self, untrusted=None):
         """Yield until TCP stands and TLS is set up; the name is resolved first, which blocks.
@@ -121,9 +122,9 @@ class Connection:
             if self.context is None or untrusted is not None:
                 load("net.trust").load_root(self, untrusted)
             yield from load("net.connecting").connect(self)
-            self._gate = Gate(self.socket)
+            self._read_gate = ReadGate(self.socket)
             # Of CPython's sockets the gate can make no stream; OpenSSL refuses floods itself.
-            below = self._gate if hasattr(self.socket, "readinto") else self.socket
+            below = self._read_gate if hasattr(self.socket, "readinto") else self.socket
             self._tls = self.context.wrap_socket(  # type: ignore[attr-defined]
                 below, server_hostname=self.host, do_handshake_on_connect=False
             )
@@ -170,7 +171,7 @@ class Connection:
                     yield 0  # so that a long body does not keep the watchdog waiting
                 at = 0
                 while at < length:
-                    self._gate.left = _READS
+                    self._read_gate.left = _READS
                     try:
                         # The same bytes again after None: mbedTLS may have them in a record.
                         count = self._tls.write(source, at, length - at)
@@ -195,7 +196,7 @@ class Connection:
 
         0: the peer has closed, in its reply. Raises: NetworkError, also where it closed before.
         """
-        gate = self._gate
+        gate = self._read_gate
         self.phase = _SENT
         try:
             while True:
@@ -233,7 +234,7 @@ class Connection:
         if not self.kept:
             return self.phase > _CONNECTING  # to read would begin the handshake
         try:
-            self._gate.left = _READS
+            self._read_gate.left = _READS
             # 0: closed. A byte nobody asked for: out of step with the peer.
             if self._tls.readinto(memoryview(bytearray(1)), 1) is None:
                 return True
@@ -242,7 +243,7 @@ class Connection:
         except BaseException:
             self.close()
             raise
-        raised = self._gate.raised
+        raised = self._read_gate.raised
         self.close()
         if raised is not None:
             raise raised
@@ -258,7 +259,7 @@ class Connection:
     def close_sockets(self) -> None:
         """Close what is open of socket and TLS."""
         pair = self._tls, self.socket
-        self._tls = self._gate = self.socket = self.poller = None
+        self._tls = self._read_gate = self.socket = self.poller = None
         for open_one in pair:
             if open_one is not None:
                 try:
@@ -299,9 +300,9 @@ class Connection:
         return _failure("deadline_error", self.host, phase, ms, self.tight)
 
     def _explained(self, error):
-        # Closed first: the words cost heap, and a failed handshake may have used it up.
+        # Closed first: the text costs heap, and a failed handshake may have used it up.
         phase = self.phase
-        raised = None if self._gate is None else self._gate.raised
+        raised = None if self._read_gate is None else self._read_gate.raised
         self.close()
         if raised is not None and not isinstance(raised, MemoryError):
             return raised
@@ -311,7 +312,7 @@ class Connection:
 
 
 def _failure(name, *arguments):
-    # The words cost heap, of which there may be none: that is an answer too.
+    # The text costs heap, of which there may be none: that is an answer too.
     try:
         return getattr(load("net.failures"), name)(*arguments)
     except MemoryError:

@@ -1,7 +1,7 @@
-"""What sockets and mbedTLS raise, turned into our errors, in words a person can act on.
+"""What sockets and mbedTLS raise, turned into our errors, with texts a person can act on.
 
 Loaded when something fails (`loader`): a board on which all goes well does not pay for the
-words.
+texts.
 """
 
 import errno
@@ -40,7 +40,7 @@ _CERTIFICATE = (
     ("has expired", "expired"),
 )
 
-_WORDS = {
+_CERTIFICATE_TEXTS = {
     "untrusted": "is not signed by a root on this board. Run: linkpost certs --check. "
     "Emulator? linkpost deploy --ca ca.pem",
     "wrong host": "is for another name. Check the endpoint, letter by letter",
@@ -91,9 +91,9 @@ def network_error(error, host: str):
     number = error.errno
     if number == errno.ENOMEM:
         return no_memory(host, number, None)
-    for known, words in _NETWORK:
+    for known, text in _NETWORK:
         if number == known:
-            return NetworkError("%s %s (errno %s)" % (host, words, number), number)
+            return NetworkError("%s %s (errno %s)" % (host, text, number), number)
     return NetworkError("The connection to %s failed: %s" % (host, error), number)
 
 
@@ -161,7 +161,7 @@ def tls_error(error, host: str, handshaken: bool, unix_ms: int, memory=None):
 
     Args: error, OSError, ValueError or MemoryError; handshaken, the connection was in use
     already: then no certificate is in question, and a TLS failure is a broken connection;
-    unix_ms, the board's clock, which the words show where dates matter; memory, as `no_memory`
+    unix_ms, the board's clock, which the text shows where dates matter; memory, as `no_memory`
     has it, where it was short before the handshake: "not trusted" and EIO are then what mbedTLS
     says when an allocation fails.
     """
@@ -205,7 +205,7 @@ def _is_memory(code):
 def _certificate_error(text, host, unix_ms):
     for sign, reason in _CERTIFICATE:
         if sign in text:
-            message = "%s: the certificate %s" % (host, _WORDS[reason])
+            message = "%s: the certificate %s" % (host, _CERTIFICATE_TEXTS[reason])
             if reason in ("not yet valid", "expired"):
                 message += (
                     ", which shows %d-%02d-%02d (UTC). Is it set? NTP needs UDP 123 open"

@@ -1,6 +1,6 @@
-"""What a refusal of the platform is: its code as one of our errors, with words for people.
+"""What a refusal of the platform is: its code as one of our errors, with a text for people.
 
-Loaded when needed (`loader`): words cost heap. This and `Client` know the numbers of the vendor's
+Loaded when needed (`loader`): texts cost heap. This and `Client` know the numbers of the vendor's
 page, tables 3 and 5.
 """
 
@@ -39,9 +39,9 @@ def of_topic(tree: dict, topic: str) -> ServiceError:
     """Return the error of a reply to a message; its code is not 0."""
     code = tree["code"]
     if _TOKEN_EXPIRED <= code <= _TOKEN_UNKNOWN:
-        return TokenError(code, words(tree))
+        return TokenError(code, platform_message(tree))
     if code in (_PARAM_ERROR, _PUBLISH_ERROR):
-        return RejectedError(code, "%s, topic %s" % (words(tree), topic))
+        return RejectedError(code, "%s, topic %s" % (platform_message(tree), topic))
     return _other(code, tree)
 
 
@@ -80,8 +80,8 @@ def _fits_header(text):
 
 def _other(code, tree):
     if code == _TOO_MANY_REQUESTS:
-        return ThrottledError(code, throttled(words(tree)))
-    return ServiceError(code, words(tree))
+        return ThrottledError(code, throttled(platform_message(tree)))
+    return ServiceError(code, platform_message(tree))
 
 
 def refused(device_secret: str) -> str:
@@ -96,17 +96,17 @@ def refused(device_secret: str) -> str:
 
 
 def throttled(message: str) -> str:
-    """Return the platform's words, and how to ask less of it."""
+    """Return the message of the platform, and how to ask less of it."""
     return (
         message + ": too often for this device or instance; raise interval_s or send_s, or set "
         "outbox.batch_bytes"
     )
 
 
-def words(tree: dict) -> str:
-    """Return the platform's words for people, "" where there are none.
+def platform_message(tree: dict) -> str:
+    """Return the message for people that the platform sent, "" where there are none.
 
-    The code decides what happens; words that are no text (another encoding, half of a surrogate
+    The code decides what happens; a message that is no text (another encoding, half of a surrogate
     pair, which no UTF-8 can hold) must not turn a refusal into something else.
     """
     message = tree.get("message")

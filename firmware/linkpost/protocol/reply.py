@@ -14,7 +14,7 @@ Rules (RFC 9112):
      is not written in digits. MicroPython's json takes commas and colons for spaces and keeps the
      last of two, so what it made is counted against the text.
 
-What is rare stands elsewhere and is loaded when it comes: chunks, and the words of refusals.
+What is rare stands elsewhere and is loaded when it comes: chunks, and the texts of refusals.
 """
 
 import json
@@ -36,7 +36,7 @@ _ID_MAX = const(64)  # characters of a message id; the platform's have 19
 _TO_CLOSE = const(-1)
 _CHUNKED = const(-2)
 
-# Refusals; `reply_faults` has the words, in this order.
+# Refusals; `reply_faults` has the texts, in this order.
 _CUT_SHORT = const(0)
 _HEAD_LONG = const(1)
 _NO_CR = const(2)
@@ -186,7 +186,7 @@ def parse(body: bytes) -> dict:
             tree = None
         if isinstance(tree, dict) and _is_as_written(tree, body, parts):
             return tree
-    # Words for a person; or the one thing to mend, which then is parsed as if it had come so.
+    # A text for a person; or the one thing to mend, which then is parsed as if it had come so.
     return parse(load("protocol.reply_faults").mended(body))
 
 

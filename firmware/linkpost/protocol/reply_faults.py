@@ -1,6 +1,6 @@
-"""Why a reply is refused, in words; and what of its JSON can be mended.
+"""Why a reply is refused, as a text; and what of its JSON can be mended.
 
-Loaded when needed (`loader`): words cost heap.
+Loaded when needed (`loader`): texts cost heap.
 """
 
 import json
@@ -11,7 +11,7 @@ _WEIGHT_MAX = 256  # as `reply` has it
 _ID_MAX = 64
 
 # In the order of the numbers in `reply`.
-_WORDS = (
+_TEXTS = (
     "the peer closed in the middle of its reply",
     "the head of the reply is over 4096 bytes",
     "the reply has a line end without CR",
@@ -30,7 +30,7 @@ _WORDS = (
 
 def refusal(number: int) -> ProtocolError:
     """Return the error of that number."""
-    return ProtocolError(_WORDS[number])
+    return ProtocolError(_TEXTS[number])
 
 
 def checked_id(found) -> str:
@@ -51,9 +51,9 @@ def checked_id(found) -> str:
 def mended(body: bytes) -> bytes:
     """Return the body as JSON that can be parsed, where two kinds of fault are all that is wrong.
 
-    They are text that is no UTF-8 (the code decides what happens: words that nobody can read must
-    not turn a refusal into something else) and NaN or an infinity where nobody looks.
-    Raises: ProtocolError, with the words for all else.
+    They are text that is no UTF-8 (the code decides what happens: a message that nobody can read
+    must not turn a refusal into something else) and NaN or an infinity where nobody looks.
+    Raises: ProtocolError, with a text for all else.
     """
     text = body.strip(b" \t\r\n")
     if text[:1] != b"{":
@@ -66,7 +66,7 @@ def mended(body: bytes) -> bytes:
     try:
         str(body, "utf-8")
     except ValueError:
-        # U+FFFD, what readers show for it; by it `refusals` knows that the words are lost.
+        # U+FFFD, what readers show for it; by it `refusals` knows that the message is lost.
         better = b"".join([bytes([b]) if b < 128 else b"\xef\xbf\xbd" for b in body])
     for word in (b"-Infinity", b"Infinity", b"NaN"):
         better = better.replace(word, b"null")
