@@ -106,6 +106,7 @@ def test_name_without_underscore_is_short_where_nobody_can_ask_for_it():
 def test_attributes_of_sensors_stay_for_those_that_inherit():
     text = "class I2CSensor:\n    _a = 1\n    def _read(self):\n        return self._a\n"
     assert shorten(text, "sensors/i2c.py") == text
+    assert "_read" not in shorten(text, "sensors/building.py")
 
 
 def test_attribute_of_a_class_elsewhere_is_hidden_by_none():
@@ -181,6 +182,9 @@ def test_arguments_of_what_people_call_stay():
     assert "given" not in shorten(text, "app.py")
     assert "reports" not in shorten(text, "sender.py")
     assert "reports" in shorten(text, "sensors/dht.py")
+    assert "reports" not in shorten(text, "sensors/building.py")
+    assert "reports" in shorten(text, "ports/rp2.py")
+    assert "reports" not in shorten(text, "ports/rp2_rare.py")
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,8 @@ STAND_INS = "stand_ins/"  # of the emulated chip: of what is C there, whose argu
 # sensor is given; and the sensors, whose arguments are the options of the config.
 _PUBLIC = ("aio.py", "app.py", "boot.py", "client.py", "config.py", "errors.py", "log.py")
 _PUBLIC_ROOMS = ("__init__.py", "ports/", SENSORS, STAND_INS)
+# In these rooms, and yet only for the firmware itself.
+_INNER = ("sensors/building.py",)
 _LOOKS_AT_NAMES = frozenset({"globals", "locals", "vars", "dir", "eval", "exec"})
 
 _Position = tuple[int, int]  # line from 0, byte in it
@@ -191,7 +193,9 @@ class Scan(ast.NodeVisitor):
         for part in (node.returns, *node.decorator_list):
             if part:
                 self.visit(part)
-        has_names = is_public(self.path) and not self.path.startswith(STAND_INS)
+        # What a port has rare is called through `Port.__getattr__`, which takes no keywords.
+        is_rare = self.path.startswith("ports/") and self.path.endswith("rare.py")
+        has_names = is_public(self.path) and not self.path.startswith(STAND_INS) and not is_rare
         if has_names and not is_private(node.name):
             self.public_arguments.update(one.arg for one in _arguments_of(node.args))
 
@@ -264,6 +268,11 @@ def is_private(name: str) -> bool:
     return name.startswith("_") and not name.startswith("__") and name != "_"
 
 
+def may_be_inherited(path: str) -> bool:
+    """Tell whether a person's own classes may inherit from those of that module: sensors."""
+    return path.startswith(SENSORS) and is_public(path)
+
+
 def is_public(path: str) -> bool:
     """Tell whether people ask for what that module of the firmware has, "net/wifi.py" for one."""
-    return path in _PUBLIC or path.startswith(_PUBLIC_ROOMS)
+    return path in _PUBLIC or path.startswith(_PUBLIC_ROOMS) and path not in _INNER

@@ -30,7 +30,7 @@ import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from .name_scan import SENSORS, NotShown, Scan, is_private, is_public
+from .name_scan import NotShown, Scan, is_private, is_public, may_be_inherited
 
 # Names that every MicroPython has in ROM, and that its .mpy files know by number: they cost
 # nothing. For what no traceback shows: arguments and data.
@@ -80,7 +80,7 @@ def shorten(sources: dict[str, bytes], kept: Iterable[str] = ()) -> dict[str, Sh
     for path, scan in scans.items():
         if families[path][0] not in attributes:
             family = [scans[other] for other in families[path]]
-            free = family if not path.startswith(SENSORS) else []
+            free = [] if may_be_inherited(path) else family
             attributes[families[path][0]] = _short_attributes(free, needed)
         variables = _short_variables(scan, needed | asked_by_getattr, keywords)
         own = attributes[families[path][0]]
