@@ -38,7 +38,7 @@ $(VENV)/.ready: requirements.txt pyproject.toml
 	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-demo: setup  ## Emulator and a virtual board that reports into it; REPORTS=5 ends by itself
+demo: setup  ## Emulator and a virtual board that reports to it; REPORTS=5 ends by itself
 	@$(BIN)/linkpost demo
 
 browser:  ## Chromium, for the tests of the console page (Debian and Ubuntu)
@@ -61,7 +61,7 @@ wear: setup  ## What the outbox costs the flash, per reading, on both chips' set
 soak: setup  ## Virtual boards against faults, power cuts and restarts; SOAK_S=600 for ten minutes
 	$(BIN)/python -m tools.soak --seconds $(SOAK_S)
 
-fuzz: setup  ## Fuzz what reads what others wrote; SECONDS=600 for ten minutes a target
+fuzz: setup  ## Fuzz every parser of foreign data; SECONDS=600 for ten minutes a target
 	$(BIN)/python -m host_tests.fuzz.run --seconds $(or $(SECONDS),60) --runs $(or $(RUNS),0)
 
 deploy-cuts: setup  ## A deploy cut at every byte (hours); CUTS=257 for every 257th (minutes)
@@ -104,34 +104,34 @@ port = $(if $(PORT),--port $(PORT))
 emulator: setup  ## The platform on this machine: make emulator OPTIONS="--device PK,DN,SECRET"
 	@$(BIN)/linkpost emulator $(OPTIONS)
 
-send: setup  ## One message: make send OPTIONS="--config config.json --data hello"
+send: setup  ## Publish one message: make send OPTIONS="--config config.json --data hello"
 	@$(BIN)/linkpost send $(OPTIONS)
 
 board: setup  ## A virtual board: make board OPTIONS="run --config config.json --flash board.img"
 	@$(BIN)/linkpost board $(OPTIONS)
 
-boards: setup  ## What is plugged in, and what is supported
+boards: setup  ## Connected and supported boards
 	@$(BIN)/linkpost boards $(OPTIONS)
 
-flash: setup  ## MicroPython onto a board: make flash BOARD=ESP32_GENERIC PORT=...
+flash: setup  ## Install MicroPython on a board: make flash BOARD=ESP32_GENERIC PORT=...
 	@$(BIN)/linkpost flash $(BOARD) $(port) $(OPTIONS)
 
-provision: setup  ## Ask for what the board needs to know, and write its config.json
+provision: setup  ## Ask for the settings, and write a board's config.json
 	@$(BIN)/linkpost provision $(port) $(OPTIONS)
 
-deploy: setup  ## The firmware onto a board: make deploy OPTIONS="--ca ca.pem"
+deploy: setup  ## Install the firmware on a board: make deploy OPTIONS="--ca ca.pem"
 	@$(BIN)/linkpost deploy $(port) $(OPTIONS)
 
 monitor: setup  ## The board's log, live
 	@$(BIN)/linkpost monitor $(port) $(OPTIONS)
 
-status: setup  ## What a board says of itself
+status: setup  ## A board's status
 	@$(BIN)/linkpost status $(port) $(OPTIONS)
 
-outbox: setup  ## The readings that wait on a board
+outbox: setup  ## A board's waiting readings
 	@$(BIN)/linkpost outbox $(port) $(OPTIONS)
 
-register: setup  ## Secrets of a list of names: make register OPTIONS="--product-key PK ..."
+register: setup  ## Get secrets for a list of names: make register OPTIONS="--product-key PK ..."
 	@$(BIN)/linkpost register $(OPTIONS)
 
 image: setup  ## Flash images without a REPL: make image BOARD=... OPTIONS="--csv FILE --out DIR"
@@ -140,10 +140,10 @@ image: setup  ## Flash images without a REPL: make image BOARD=... OPTIONS="--cs
 factory: setup  ## One board after another: make factory BOARD=... OPTIONS="--csv FILE --ledger FILE"
 	@$(BIN)/linkpost factory $(BOARD) $(port) $(OPTIONS)
 
-certs: setup  ## The trust anchors: days left, what is on the board, what the endpoint chains to
+certs: setup  ## Root certificates: days left, copies on the board, the endpoint's chain
 	@$(BIN)/linkpost certs $(port) $(OPTIONS)
 
-fleet: setup  ## Many light boards against an emulator: make fleet OPTIONS="--boards 200"
+fleet: setup  ## Many simulated devices against an emulator: make fleet OPTIONS="--boards 200"
 	@$(BIN)/linkpost fleet $(OPTIONS)
 
 check: setup lint types bench-check  ## Lint and types; import arrows and module sizes are tests of `make test` too
@@ -181,5 +181,5 @@ lock:  ## Pin the newest versions of everything, with hashes (needs uv)
 		--python-version 3.11 --generate-hashes --no-header --no-annotate --upgrade \
 		-o requirements-stubs.txt
 
-clean:  ## Remove what make made
+clean:  ## Remove everything that make has made
 	rm -rf $(VENV) build typings *.egg-info
