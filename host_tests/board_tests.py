@@ -15,6 +15,7 @@ from pathlib import Path
 
 from host_tests.chip import portable_files
 from tools.terminal import failures
+from tools.terminal.failures import CommandError
 from tools.usb import raw_repl
 from tools.usb.board import BoardLost, UsbBoard
 from tools.usb.paused_board import paused_board
@@ -25,6 +26,7 @@ _LIB = f"{_FOLDER}/lib"
 _TEST_S = 90.0
 _LOST_S = 30.0
 _START_S = 10.0
+_RESETS = 4
 _HOLD = "hold"  # docs/flash-format.md
 _CONTRACT = Path(__file__).parent / "contract" / "port_contract.py"
 _MEMORY = """
@@ -74,28 +76,30 @@ def main(arguments: list[str]) -> int:
     with paused_board(port, 30) as board:
         print(board.identify())
         before = board.hashes("")
-        was_held = board.is_held()
+        # A run that was broken off has left its folder, and the board held.
+        left = {path for path in before if path.startswith(f"{_FOLDER}/")}
+        was_held = board.is_held() and not left
         board.hold()
         print(board.run(_MEMORY))
         try:
             # The whole firmware: what is deployed has only what its config uses.
             for name, content in portable_files.firmware_modules().items():
                 board.write(f"{_FOLDER}/{name}", content)
+            _reset(board)
             for path in paths:
                 _run_file(board, path, counts)
-            board.reset()
             contract = board.run(_INSIDE + _CONTRACT.read_text(), _LOST_S)
             print(contract)
-            board.reset()
+            _reset(board)
             print(board.run(_MEMORY))
         finally:
-            board.reset()
+            _reset(board)
             board.run(_REMOVE % _FOLDER, _LOST_S)
             after = board.hashes("")
             if not was_held:
                 board.release()
     changed = {path for path, digest in after.items() if before.get(path) != digest} - {_HOLD}
-    changed |= before.keys() - after.keys()
+    changed |= before.keys() - after.keys() - left - {_HOLD}
     passed, ran = counts.get(portable_files.PASSED, 0), sum(counts.values())
     print(", ".join(f"{count} {what}" for what, count in counts.items()))
     print(f"{passed} of {ran} portable tests passed, {passed / ran:.1%}")
@@ -107,18 +111,16 @@ def _run_file(board: UsbBoard, path: Path, counts: dict[str, int]) -> None:
     began = time.monotonic()
 
     def boot(modules: dict[str, str], tests: list[tuple[str, str]]) -> tuple[bytes, str]:
-        board.reset()
         written = portable_files.test_modules(modules)
         for name, content in written.items():
             board.write(f"{_FOLDER}/{name}", content)
-        board.reset()
         try:
             return _follow(board, _INSIDE + portable_files.script(tests).decode()), ""
         except BoardLost as error:
             board.reconnect()
             return b"", str(error)
         finally:
-            board.reset()
+            _reset(board)
             board.remove(*(f"{_FOLDER}/{name}" for name in written))
 
     outcome = portable_files.outcome_of(path, boot)
@@ -128,6 +130,17 @@ def _run_file(board: UsbBoard, path: Path, counts: dict[str, int]) -> None:
         if what != portable_files.PASSED:
             print(f"{path.name} {name}: {text}")
     print(f"{path.name}: {len(outcome.tests)} tests, {time.monotonic() - began:.0f} s", flush=True)
+
+
+def _reset(board: UsbBoard) -> None:
+    """Reset the board; one that took longer to come back than a board does is waited for."""
+    for _ in range(_RESETS - 1):
+        try:
+            board.reset()
+            return
+        except BoardLost:
+            board.reconnect()
+    board.reset()
 
 
 def _follow(board: UsbBoard, script: str) -> bytes:
@@ -157,4 +170,8 @@ def _follow(board: UsbBoard, script: str) -> bytes:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:] or ["auto"]))
+    try:
+        sys.exit(main(sys.argv[1:] or ["auto"]))
+    except CommandError as failure:
+        print(f"linkpost: {failure}", file=sys.stderr)
+        sys.exit(failure.exit_code)
