@@ -62,6 +62,8 @@ export class Chip {
     this.isResetting = false;
     this.watchdog.onWatchdogTrigger = () => {
       this.isResetting = true;
+      // rp2040js' alarm would be due again at the same moment, for ever.
+      this.watchdog.alarm.enable = false;
     };
     mcu.core.PC = FLASH_START;
     this.runFast = parts.isPlain ? plainRunner(this) : fastRunner(this);
