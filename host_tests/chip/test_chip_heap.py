@@ -2,7 +2,7 @@
 
 import pytest
 
-from host_tests.chip import life
+from host_tests.chip import life, progress
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(3000)]
 
@@ -22,7 +22,7 @@ def test_app_lives_its_whole_life_beside_a_user_s_code_in_a_heap_grown_once(tmp_
 
 def test_app_in_a_plain_esp32_s_heap_says_how_far_it_gets(tmp_path):
     passed, stages, why = life.live(tmp_path, PLAIN)
-    print(f"heap {PLAIN}: {passed} of {stages} stages; {why}")
+    progress.tell(f"heap {PLAIN}: {passed} of {stages} stages; {_end(why)}")
     if passed < stages:
         pytest.xfail(f"{passed} of {stages} stages, then {why}")
 
@@ -30,5 +30,11 @@ def test_app_in_a_plain_esp32_s_heap_says_how_far_it_gets(tmp_path):
 def test_twice_as_much_kept_by_a_user_ends_that_life(tmp_path):
     """The test above can fail."""
     passed, stages, why = life.live(tmp_path, GROWN, more=2 * USER)
-    print(f"heap {GROWN} and {2 * USER} bytes more kept: {passed} of {stages} stages; {why}")
+    progress.tell(
+        f"heap {GROWN} and {2 * USER} bytes more kept: {passed} of {stages} stages; {_end(why)}"
+    )
     assert passed < stages
+
+
+def _end(why):
+    return (why.strip().splitlines() or ["the whole life"])[-1]

@@ -79,7 +79,7 @@ def test_choose_method_auto_takes_the_first_native_digest():
     native = signing.hashlib
     try:
         for hashlib, expected in (
-            (native, "hmacmd5"),
+            (native, "hmacmd5" if hasattr(native, "md5") else "hmacsha1"),
             (_OnlySHA1, "hmacsha1"),
             (_Nothing, "hmacmd5"),
         ):
