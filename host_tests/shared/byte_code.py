@@ -13,7 +13,7 @@ _ASKING = ("portable", "contract", "power", "system")
 
 @functools.cache
 def names_asked_for() -> frozenset[str]:
-    """Return the private names of the firmware that tests on MicroPython ask for."""
+    """Return the names that tests on MicroPython ask for, or may."""
     files = [path for folder in _ASKING for path in (_HERE / folder).glob("*.py")]
     return frozenset().union(*(short_names.asked_for(path.read_bytes()) for path in files))
 
