@@ -26,6 +26,10 @@ def test_assert():
     _deeper(2000)
 
 
+def test_lines():
+    raise ValueError("first\\nsecond")
+
+
 def test_in_the_firmware():
     civil("today")
 
@@ -70,7 +74,8 @@ def output(tmp_path_factory):
     ("test", "line", "error"),
     [
         ("test_assert", 5, "assert "),
-        ("test_in_the_firmware", 13, "TypeError"),
+        ("test_lines", 13, "ValueError: first"),
+        ("test_in_the_firmware", 17, "TypeError"),
         ("test_exits", 0, ""),
     ],
 )
@@ -78,7 +83,7 @@ def test_summary_names_runtime_file_line_and_error(output, runtime, test, line, 
     name = f"{test}[micropython]" if runtime == "micropython" else test
     (shown,) = [row for row in output.splitlines() if f"::{name} - " in row]
     # A process that ended tells no line: it is that of the test.
-    line = line or (16 if runtime == "micropython" else 20)
+    line = line or (20 if runtime == "micropython" else 24)
     assert f" - {runtime}: " in shown and f"test_failing.py:{line}: " in shown, shown
     assert error in shown, shown
 
@@ -89,6 +94,7 @@ def test_micropython_shows_the_source_of_each_step_and_what_was_printed(output):
     assert "test_failing.py:9: in test_assert\n    _deeper(2000)\n" in part
     assert "test_failing.py:5: in _deeper\n    assert civil(0)[0] == year" in part
     assert "micropython_runner" not in output
+    assert '    raise ValueError("first\\nsecond")\nsecond\n' in output
     inside = output.partition("test_in_the_firmware[micropython]")[2].partition("\n____")[0]
     assert "firmware/linkpost/dates.py:" in inside
     assert "the process ended with 3, last it printed: so far" in output

@@ -33,7 +33,7 @@ def explain(output: str, end: str, test_file: Path, test_line: int, root: Path) 
             frames, after = [], []
         else:
             (after if frames else printed).append(line)
-    error = " ".join(line.strip() for line in after if line.strip())
+    error, *more = [line for line in after if line.strip()] or [""]
     here = [frame for frame in frames if frame[0].name == test_file.name]
     line_number = here[-1][1] if here else test_line
     if not error:
@@ -46,6 +46,7 @@ def explain(output: str, end: str, test_file: Path, test_line: int, root: Path) 
         lines.append(f"{shown(path, root)}:{number}: in {function}")
         source = linecache.getline(str(path), number).strip()
         lines += [f"    {source}"] if source else []
+    lines += more
     text = "\n".join(printed).strip()
     return "\n".join(lines + (["printed:", text] if text else []))
 
