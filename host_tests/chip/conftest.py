@@ -38,9 +38,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         needs_files = item.name != _FILES_TEST and not item.get_closest_marker("no_files")
         if (needs_files and not here) or (item.get_closest_marker("long") and not ALL):
             items.remove(item)
-        elif ALL and _record.has(item.nodeid):
+        elif ALL and _record.has(item.nodeid, _own_files(item)):
             item.add_marker(pytest.mark.skip(reason="passed before make test-chip was stopped"))
         files_here.append(item)
+
+
+def _own_files(item: pytest.Item) -> set[Path]:
+    values = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    return {item.path, *(value for value in values if isinstance(value, Path))}
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -53,7 +58,7 @@ def pytest_runtest_call(item: pytest.Item):
     outcome = yield
     wall_s = time.monotonic() - began
     if ALL and outcome.excinfo is None:
-        _record.note(item.nodeid, wall_s)
+        _record.note(item.nodeid, _own_files(item), wall_s)
 
 
 def pytest_terminal_summary(terminalreporter) -> None:

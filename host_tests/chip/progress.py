@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -45,8 +46,9 @@ def begin() -> None:
 
 @dataclass
 class Passed:
-    """What a test took, in ms of chip time and seconds here, and what it told."""
+    """What a test was, took in ms of chip time and seconds here, and told."""
 
+    own: str  # digest of the test's own files
     chip_ms: float
     wall_s: float
     lines: list[str]
@@ -55,7 +57,8 @@ class Passed:
 class Record:
     """The tests that have passed, by id.
 
-    Another firmware, emulator or test makes it void.
+    Another firmware, emulator, or what several tests share makes all of it void; another file of
+    a test's own, that test.
     """
 
     def __init__(self, path: Path):
@@ -67,13 +70,16 @@ class Record:
             if kept["fingerprint"] == self._fingerprint:
                 self._passed = {test: Passed(**one) for test, one in kept["passed"].items()}
 
-    def has(self, test: str) -> bool:
-        """Tell whether it has passed."""
-        return test in self._passed
+    def has(self, test: str, own: Iterable[Path]) -> bool:
+        """Tell whether it has passed, with its own files as they are; if not, forget it."""
+        if test in self._passed and self._passed[test].own == _digest(own):
+            return True
+        self._passed.pop(test, None)
+        return False
 
-    def note(self, test: str, wall_s: float) -> None:
+    def note(self, test: str, own: Iterable[Path], wall_s: float) -> None:
         """Note that it has passed, with what was counted and told since `begin`."""
-        self._passed[test] = Passed(chip_ms, wall_s, list(lines))
+        self._passed[test] = Passed(_digest(own), chip_ms, wall_s, list(lines))
         self._path.parent.mkdir(parents=True, exist_ok=True)
         passed = {name: asdict(one) for name, one in self._passed.items()}
         record = {"fingerprint": self._fingerprint, "passed": passed}
@@ -99,9 +105,13 @@ def _row(chip_ms: float, wall_s: float, what: str) -> str:
 
 
 def _fingerprint() -> str:
+    files = [path for folder in _COUNTS for path in (_ROOT / folder).rglob("*")]
+    return _digest(path for path in files if not path.name.startswith("test_"))
+
+
+def _digest(paths: Iterable[Path]) -> str:
     digest = hashlib.sha256()
-    for folder in _COUNTS:
-        for path in sorted((_ROOT / folder).rglob("*")):
-            if path.is_file() and path.suffix in (".py", ".mjs", ".json", ".der"):
-                digest.update(path.relative_to(_ROOT).as_posix().encode() + path.read_bytes())
+    for path in sorted(paths):
+        if path.is_file() and path.suffix in (".py", ".mjs", ".json", ".der"):
+            digest.update(path.relative_to(_ROOT).as_posix().encode() + path.read_bytes())
     return digest.hexdigest()
