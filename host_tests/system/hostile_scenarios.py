@@ -260,7 +260,7 @@ JSON = [
         "invalid UTF-8 in the words",
         body(b'{"code":40000,"message":"\xff\xfe"}'),
         "ThrottledError",
-        "no text",
+        "not text",
         keeps=True,
     ),
     Scenario("invalid UTF-8 where nobody looks", _info(b'{"x":"\xff\xfe\x80"}'), None),
