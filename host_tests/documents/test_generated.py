@@ -11,6 +11,8 @@ from host_tests.documents import command_pages, error_tables, generated
 from host_tests.documents.markdown import ROOT
 from tools.bench import pages
 from tools.bench.budgets import BUDGETS
+from tools.bench.command import bench
+from tools.bench.figures import Figures
 from tools.terminal import failures
 from tools.terminal.failures import CommandError
 
@@ -27,6 +29,23 @@ def test_table_of_the_desktop_has_every_figure_that_the_benchmark_has():
     shown = {line.split("|")[1].strip() for line in table.splitlines() if line.startswith("| ")}
     assert shown - {"what"} == {budget.what for budget in BUDGETS.values()}
     assert re.search(r"^Measured \d{4}-\d\d-\d\d on .+, linkpost .+\.$", table, re.MULTILINE)
+
+
+def test_table_of_a_whole_run_is_written_and_of_a_part_is_not(tmp_path, monkeypatch):
+    monkeypatch.setattr(pages, "MEASURED", tmp_path / "measured.md")
+    pages.MEASURED.write_text("above\n<!-- made: desktop -->\nold\n<!-- end -->\nbelow\n")
+    found = Figures()
+    found.values = {"heap.client": 31_328, "wire.records": 1}
+    found.theirs = {"wire.records": 23}
+    about = {"date": "2026-11-26", "machine": "x86_64", "version": "0.1.0"}
+    pages.write_desktop_table(found, about)
+    text = pages.MEASURED.read_text()
+    assert "| heap kept: Client built, 32-bit | 31,328 B |  | 20,480 B (not reached) |\n" in text
+    assert "| TLS records of a small report | 1 | 23 | 1 |\n" in text
+    assert text.startswith("above\n") and text.endswith("<!-- end -->\nbelow\n")
+    for option in ("--check", "--chip"):
+        with pytest.raises(CommandError, match="whole run"):
+            bench.main(["--docs", option], standalone_mode=False)
 
 
 def test_part_that_a_page_has_lost_is_told():

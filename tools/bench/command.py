@@ -46,6 +46,8 @@ def bench(check: bool, rounds: int, out: Path, docs: bool, chip: bool, accept: b
     """
     if not (_ROOT / "host_tests").is_dir():
         raise failures.CommandError("the benchmarks need linkpost's source tree; clone it")
+    if docs and (check or chip):
+        raise failures.CommandError("--docs is for a whole run: without --check and --chip")
     if chip:
         from .chip import command
 
