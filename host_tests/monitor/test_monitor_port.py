@@ -86,7 +86,7 @@ def test_monitor_into_a_file_has_no_colours_and_waits_out_deep_sleep(tmp_path):
         serial_board(tmp_path, usb="native", config=config, gone_s=0.05) as board,
         monitor_into(out, "--port", board.port, "--wait", 60) as process,
     ):
-        wait_for(lambda: out.read_text().count("sleeping: for ") >= 2, "second sleep")
+        wait_for(lambda: out.read_text().count("sleeping ms=") >= 2, "second sleep")
         process.send_signal(signal.SIGINT)
         assert process.wait(WAIT_S) == failures.INTERRUPTED
     assert b"\x1b" not in out.read_bytes() + out.with_suffix(".err").read_bytes()

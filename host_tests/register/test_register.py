@@ -257,7 +257,7 @@ FOREIGN = {
 @pytest.mark.parametrize("case", FOREIGN)
 def test_file_that_is_there_and_not_ours_stays_as_it_is(bench, names, case):
     bench.out.write_text(FOREIGN[case])
-    refused(bench.run(names), 2, "already exists")
+    refused(bench.run(names), 2, "is not a list that linkpost register has written")
     assert bench.out.read_text() == FOREIGN[case]
 
 
