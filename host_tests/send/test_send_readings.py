@@ -231,8 +231,8 @@ BAD_LINES = {
     "another device": (lambda lines: [*lines[:5], {**lines[5], "device": "a/b"}], "another"),
     "a seq that comes again": (lambda lines: [*lines, lines[-1]], "not in the order"),
     "a reading as it is on the wire": (lambda lines: [{"seq": 1, "stream": "0" * 8}], "line 1"),
-    "a seq that is none": (lambda lines: [{**lines[0], "seq": "6"}], "line 1 is no reading"),
-    "a number": (lambda lines: [lines[0], 17], "line 2 is no reading"),
+    "a seq that is none": (lambda lines: [{**lines[0], "seq": "6"}], "line 1 is not a reading"),
+    "a number": (lambda lines: [lines[0], 17], "line 2 is not a reading"),
     "nothing": (lambda lines: [], "holds no reading"),
 }
 
@@ -251,7 +251,7 @@ def test_file_that_is_none_of_ours_is_refused_whole(rescued, case):
 def test_file_that_is_cut_short_is_refused_whole(rescued):
     text = rescued.file.read_text()
     rescued.file.write_text(text[: len(text) - 20])
-    assert "line 12 is no reading" in rescued.run().stderr
+    assert "line 12 is not a reading" in rescued.run().stderr
     assert rescued.arrived_seqs() == []
 
 
