@@ -97,10 +97,9 @@ def _derive(figures: Figures) -> None:
     values["time.fresh_of_bare"] = values["time.fresh"] / values["time.bare"]
     values["time.first_of_bare"] = values["time.first"] / (2 * values["time.bare"])
     values["heap.block_kept"] = values["heap.block_last"] / values["heap.block_first"]
+    values["heap.peak"] = max(figures.details[_PEAKS].values())
     # At rest a board holds what MicroPython holds for itself, and the App.
-    whole_life = values["least.host"] - values["heap.app"] - figures.details[_BARE]
-    values["heap.peak"] = max(whole_life, *figures.details[_PEAKS].values())
-    figures.details["peak above rest, boot to 20 reports"] = whole_life
+    values["heap.peak_boot"] = values["least.host"] - values["heap.app"] - figures.details[_BARE]
     values["least.unix_of_host"] = values["least.unix"] / values["least.host"]
     values["room.81920"] = 81_920 - values["least.host"]
     values["room.56000"] = 56_000 - values["least.host"]
