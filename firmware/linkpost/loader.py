@@ -89,7 +89,7 @@ def load(name: str):
     above, _, last = full.rpartition(".")
     package = __import__(above, None, None, ("",))
     one = None
-    if not package.__path__.startswith(".frozen"):
+    if not package.__path__.startswith(".frozen"):  # type: ignore[attr-defined]
         one = _OneModule(package, last)
         last = "_"
         full = above + "._"
