@@ -13,6 +13,7 @@ GROWN = 81_920
 
 # Bytes that a user's own code keeps beside the App.
 USER = 20_000
+TOO_MUCH = 28_000  # it boots with these, and has no memory for the rest
 
 
 def test_app_lives_its_whole_life_beside_a_user_s_code_in_a_heap_grown_once(tmp_path):
@@ -27,13 +28,14 @@ def test_app_in_a_plain_esp32_s_heap_says_how_far_it_gets(tmp_path):
         pytest.xfail(f"{passed} of {stages} stages, then {why}")
 
 
-def test_twice_as_much_kept_by_a_user_ends_that_life(tmp_path):
+def test_more_kept_by_a_user_ends_that_life_after_its_boot(tmp_path):
     """The test above can fail."""
-    passed, stages, why = life.live(tmp_path, GROWN, more=2 * USER)
+    passed, stages, why = life.live(tmp_path, GROWN, more=TOO_MUCH)
     progress.tell(
-        f"heap {GROWN} and {2 * USER} bytes more kept: {passed} of {stages} stages; {_end(why)}"
+        f"heap {GROWN} and {TOO_MUCH} bytes more kept: {passed} of {stages} stages; {_end(why)}"
     )
-    assert passed < stages
+    assert 1 <= passed < stages
+    assert "memory" in why
 
 
 def _end(why):
