@@ -32,41 +32,41 @@ def emulator():
 
 
 def test_board_in_light_sleep_reports_on_time_and_its_watchdog_lets_it_sleep(tmp_path, emulator):
-    desk = EmulatedBoard(tmp_path)
-    desk.put(emulator.platform, emulator.ca, **ASLEEP)
-    outcome = desk.run(reports=4, tls_on_host=True)
-    assert outcome.reason == supervisor.DONE, desk.log
-    assert desk.log.count(" I app started ") == 1, desk.log
+    emulated = EmulatedBoard(tmp_path)
+    emulated.put(emulator.platform, emulator.ca, **ASLEEP)
+    outcome = emulated.run(reports=4, tls_on_host=True)
+    assert outcome.reason == supervisor.DONE, emulated.log
+    assert emulated.log.count(" I app started ") == 1, emulated.log
     # Each sleep is as long as five watchdogs, less the report before it.
-    assert any(" app sleeping ms=3" in line for line in desk.lines), desk.log
-    stored = [float(line.split()[0]) for line in desk.lines if " store stored " in line]
+    assert any(" app sleeping ms=3" in line for line in emulated.lines), emulated.log
+    stored = [float(line.split()[0]) for line in emulated.lines if " store stored " in line]
     # The first is the boot's own reading; the others are one interval apart.
     assert all(abs(b - a - 40) < 0.5 for a, b in zip(stored[1:], stored[2:], strict=False)), stored
     assert len(stored) >= 4
 
 
 def test_board_that_hangs_is_reset_by_its_watchdog_and_loses_nothing(tmp_path, emulator):
-    desk = EmulatedBoard(tmp_path)
+    emulated = EmulatedBoard(tmp_path)
     before = len(readings(emulator, DEVICE))
-    desk.put(emulator.platform, emulator.ca, main=HANGS, interval_s=1, watchdog_s=WATCHDOG_S)
-    desk.run(
+    emulated.put(emulator.platform, emulator.ca, main=HANGS, interval_s=1, watchdog_s=WATCHDOG_S)
+    emulated.run(
         timeout_s=120,
-        until=lambda line: line == "hangs" and desk.log.count("hangs\n") >= 1,
+        until=lambda line: line == "hangs" and emulated.log.count("hangs\n") >= 1,
         tls_on_host=True,
     )
-    starts = [line for line in desk.lines if " I app started " in line]
+    starts = [line for line in emulated.lines if " I app started " in line]
     assert [line.partition("cause=")[2].split(" stream")[0] for line in starts] == [
         '"power on"',
         "watchdog",
-    ], desk.log
+    ], emulated.log
     seqs = {reading["seq"] for reading in readings(emulator, DEVICE)[before:]}
-    assert seqs >= {1, 2}, desk.log
+    assert seqs >= {1, 2}, emulated.log
 
 
 def test_board_in_light_sleep_is_held_and_released_by_serial(tmp_path, emulator):
-    desk = EmulatedBoard(tmp_path)
-    desk.put(emulator.platform, emulator.ca, **ASLEEP)
-    with chip_on_port(desk, tls_on_host=True) as board:
+    emulated = EmulatedBoard(tmp_path)
+    emulated.put(emulator.platform, emulator.ca, **ASLEEP)
+    with chip_on_port(emulated, tls_on_host=True) as board:
         _until(board, "app sleeping", 1)
         with UsbBoard(board.port, 60) as usb:
             usb.hold()
