@@ -84,8 +84,7 @@ def firmware_byte_code(
     whole = sources()
     if modules is None:
         modules = whole
-    short = _shortened(tuple(whole.items()), frozenset(kept))
-    loaded = loaded_modules(whole)
+    short, loaded = _shortened(tuple(whole.items()), frozenset(kept))
     return {
         f"{module[:-3]}.mpy": compile_mpy(short[module], traceback_name(module, module in loaded))
         for module in modules
@@ -93,9 +92,13 @@ def firmware_byte_code(
 
 
 @functools.cache
-def _shortened(sources: tuple[tuple[str, bytes], ...], kept: frozenset[str]) -> dict[str, bytes]:
+def _shortened(
+    sources: tuple[tuple[str, bytes], ...], kept: frozenset[str]
+) -> tuple[dict[str, bytes], set[str]]:
+    """Return what byte code is made of, and which modules are loaded: once for each firmware."""
     short = short_names.shorten(dict(sources), kept)
-    return unname({path: one.source for path, one in short.items()})
+    loaded = loaded_modules(dict(sources))
+    return unname({path: one.source for path, one in short.items()}), loaded
 
 
 def traceback_name(module: str, is_loaded: bool) -> str:
