@@ -59,7 +59,7 @@ wear: setup  ## What the outbox costs the flash, per reading, on both chips' set
 		$(BIN)/micropython -X heapsize=32M host_tests/power/wear.py
 
 soak: setup  ## Virtual boards against faults, power cuts and restarts; SOAK_S=600 for ten minutes
-	$(BIN)/python -m tools.soak --seconds $(SOAK_S)
+	$(BIN)/python -m tools.soak --seconds $(SOAK_S) $(OPTIONS)
 
 fuzz: setup  ## Fuzz every parser of foreign data; SECONDS=600 for ten minutes a target
 	$(BIN)/python -m host_tests.fuzz.run --seconds $(or $(SECONDS),60) --runs $(or $(RUNS),0)

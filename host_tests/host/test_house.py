@@ -61,12 +61,12 @@ _ONLY_IN = {
 _TOOLS_FLOORS = {
     "__main__": 9,
     "cli": 8,  # it names every command, and loads the one that is asked for
+    "soak": 8,  # the heap of its boards is the bench's result
     "bench": 7,
     "demo": 7,
     "fleet": 7,
     "board": 6,
     "factory": 6,
-    "soak": 6,
     "chip": 5,
     "deploy": 5,
     "emulator": 5,

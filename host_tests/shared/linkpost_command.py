@@ -38,14 +38,16 @@ def start(*arguments: object) -> contextlib.AbstractContextManager[subprocess.Po
 
 
 @contextlib.contextmanager
-def start_module(*arguments: object, **variables: str) -> Iterator[subprocess.Popen]:
+def start_module(
+    *arguments: object, folder: Path = ROOT, **variables: str
+) -> Iterator[subprocess.Popen]:
     """Start a Python module in a session of its own; its output comes as text through pipes.
 
     It is killed at the end of the `with` block, and when the test process ends.
     """
     process = subprocess.Popen(
         [sys.executable, "-m", *map(str, arguments)],
-        cwd=ROOT,
+        cwd=folder,
         env={**os.environ, **variables},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -1,13 +1,13 @@
 """The soak: a short one loses nothing; one of a firmware that cheats, and each sum, can fail."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from linkpost_command import start_module
 
 from tools.soak.account import Arrivals, settle
 from tools.soak.journal import Journal
@@ -22,20 +22,48 @@ needs_micropython = pytest.mark.skipif(
 )
 
 
-def soak(root, *arguments):
-    """Run the soak of the sources in that folder; return its exit code, sums and errors."""
-    command = [sys.executable, "-m", "tools.soak", "--json", *map(str, arguments)]
-    environment = {**os.environ, "PYTHONPATH": str(root)}
-    done = subprocess.run(
-        command, cwd=root, env=environment, capture_output=True, text=True, timeout=_TIMEOUT_S
-    )
-    assert done.stdout, done.stderr
-    return done.returncode, json.loads(done.stdout), done.stderr
+def start_soak(root, *arguments):
+    """Start the soak of the sources in that folder."""
+    return start_module("tools.soak", "--json", *arguments, folder=root, PYTHONPATH=str(root))
+
+
+def end_of(soak):
+    """Return a soak's exit code, sums and errors."""
+    output, errors = soak.communicate(timeout=_TIMEOUT_S)
+    assert output, errors
+    return soak.returncode, json.loads(output), errors
+
+
+@pytest.fixture(scope="module")
+def soaks(tmp_path_factory):
+    """Three soaks, started at once: each waits most of its time."""
+    kept = tmp_path_factory.mktemp("cheating") / "kept"
+    with (
+        start_soak(ROOT, "--seconds", 15, "--boards", 2, "--seed", "abc") as honest,
+        start_soak(
+            _cheating(kept.parent), "--seconds", 4, "--boards", 1, "--keep", kept
+        ) as cheating,
+        start_soak(ROOT, "--seconds", 2, "--boards", 1, "--heap", 50_000) as starved,
+    ):
+        yield {"honest": honest, "cheating": cheating, "starved": starved}
+
+
+def _cheating(folder):
+    """Copy our sources into a folder, with a firmware that acknowledges every third unsent."""
+    for name in ("tools", "firmware", "boards"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    path = folder / "firmware" / "linkpost" / "sender.py"
+    honest = "message_id = self.client.publish("
+    cheating = "message_id = seq % 3 and self.client.publish("
+    source = path.read_text()
+    assert source.count(honest) == 1
+    path.write_text(source.replace(honest, cheating))
+    return folder
 
 
 @needs_micropython
-def test_soak_of_two_boards_loses_nothing_and_says_its_seed():
-    code, sums, errors = soak(ROOT, "--seconds", 15, "--boards", 2, "--seed", "abc")
+def test_soak_of_two_boards_loses_nothing_and_says_its_seed(soaks):
+    code, sums, errors = end_of(soaks["honest"])
     assert code == 0, (sums, errors)
     assert sums["good"]
     assert "soak: seed abc" in errors
@@ -48,21 +76,23 @@ def test_soak_of_two_boards_loses_nothing_and_says_its_seed():
 
 
 @needs_micropython
-def test_soak_of_a_firmware_that_acknowledges_without_sending_reports_the_loss(tmp_path):
-    for name in ("tools", "firmware", "boards"):
-        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    path = tmp_path / "firmware" / "linkpost" / "sender.py"
-    honest = "message_id = self.client.publish("
-    cheating = "message_id = seq % 3 and self.client.publish("
-    source = path.read_text()
-    assert source.count(honest) == 1
-    path.write_text(source.replace(honest, cheating))
-    code, sums, errors = soak(tmp_path, "--seconds", 4, "--boards", 1, "--keep", tmp_path / "kept")
+def test_soak_of_a_board_with_too_little_heap_fails_and_says_why(soaks):
+    code, sums, errors = end_of(soaks["starved"])
+    assert code == 1, (sums, errors)
+    (board,) = sums["boards"]
+    assert sums["chip_heap"] == 50_000 < board["heap"]
+    assert any("emory" in problem for problem in board["problems"])
+    assert board["lost"] > 0 or board["taken"] == 0
+
+
+@needs_micropython
+def test_soak_of_a_firmware_that_acknowledges_without_sending_reports_the_loss(soaks):
+    code, sums, errors = end_of(soaks["cheating"])
     assert code == 1, errors
     (board,) = sums["boards"]
     assert board["lost"] >= 1
     assert all(seq % 3 == 0 for _, seq in board["lost_keys"])
-    assert str(tmp_path / "kept") in errors
+    assert "soak: logs and flash images: " in errors
 
 
 @pytest.mark.parametrize(
@@ -102,6 +132,7 @@ def test_journal_line_cut_short_at_the_end_is_no_promise_and_no_problem():
         ["Traceback (most recent call last):", "MemoryError: "],
         ["0.100 E app crashed error=TypeError reset_in_ms=10000"],
         ["0.100 W store full, oldest dropped count=3 dropped=3"],
+        ['0.100 W sensor failed name=system why="out of memory"'],
         stored(1, 2, 2),
     ],
 )

@@ -1,21 +1,16 @@
 """The ESP32's heap on MicroPython's unix port, for every `make test`: no chip's files are needed.
 
 Its collector is the real one and its TLS lies outside of its heap, as on an ESP32; its objects are
-larger. How much larger is measured here, beside the emulated chip where that is here, and printed.
+larger. How much larger `make bench-chip` measures: tools/bench/chip/unix_heap.py.
 """
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from emulator_process import DEVICE_NAME, PRODUCT_KEY, EmulatorProcess
 from linkpost_command import start, write_config
 
-from tools.chip import cache
-from tools.firmware.board_files import files_for, load_config
+from tools.bench.chip.unix_heap import unix_heap
 from tools.virtual_board import runtimes
 
 pytestmark = [
@@ -24,58 +19,8 @@ pytestmark = [
 ]
 
 DEVICE = f"{PRODUCT_KEY}/{DEVICE_NAME}"
-# What an App keeps on the unix port, in what it keeps on a chip. As measured below, 2026-11-26.
-RATIO = 1.52
 # An ESP32's heap after one growth on purpose.
 ESP32_BYTES = 81_920
-# Our own side of a virtual board: the flash, the supervisor's messages.
-OWN_BYTES = 16 * 1024
-
-_KEPT = """
-import gc
-gc.collect()
-before = gc.mem_alloc()
-from linkpost import App, Config
-app = App(Config.load("config.json"))
-app.append({"n": 1})
-gc.collect()
-print("kept", gc.mem_alloc() - before)
-"""
-
-
-def kept_on_unix(folder):
-    """Return what an App keeps on the unix port, in bytes."""
-    config = write_config(folder, "localhost:9", sensors=[{"type": "onchip"}])
-    _, parsed = load_config(config)
-    for name, data in files_for(parsed, chip="host", native_digests=True).items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-    runtimes.compile_on_board(folder)
-    (folder / "kept.py").write_text(_KEPT)
-    command = [Path(sys.executable).parent / "micropython", "-X", "heapsize=2M", "kept.py"]
-    environment = {**os.environ, "MICROPYPATH": "lib:.:.frozen"}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
-    assert "kept " in done.stdout, done
-    return int(done.stdout.rpartition("kept ")[2])
-
-
-@pytest.mark.skipif(not cache.is_complete(), reason="needs the emulated chip's files")
-def test_ratio_of_the_unix_port_s_heap_to_the_chip_s(tmp_path):
-    from host_tests.chip.emulated_board import EmulatedBoard
-
-    for name in ("unix", "chip"):
-        (tmp_path / name).mkdir()
-    on_unix = kept_on_unix(tmp_path / "unix")
-    emulated = EmulatedBoard(tmp_path / "chip")
-    emulated.put("localhost:9", None)
-    with emulated.repl() as repl:
-        output, error = repl.run(_KEPT.encode())
-    assert not error, error
-    on_chip = int(output.rpartition(b"kept ")[2])
-    ratio = on_unix / on_chip
-    print(f"an App keeps {on_unix} bytes on unix, {on_chip} on the chip: {ratio:.2f} times")
-    assert abs(ratio - RATIO) < 0.12, f"set RATIO to {ratio:.2f}"
 
 
 def _refuse_two(emulator):
@@ -120,13 +65,12 @@ def live(tmp_path, heap):
 
 
 def test_app_lives_in_what_an_esp32_has(tmp_path):
-    seqs, log = live(tmp_path, int(ESP32_BYTES * RATIO) + OWN_BYTES)
+    seqs, log = live(tmp_path, unix_heap(ESP32_BYTES))
     assert "emory" not in log, log
     assert 26 in seqs, log
 
 
 def test_35_000_bytes_more_kept_end_that_life(tmp_path):
     """The test above can fail."""
-    more = 35_000
-    _, log = live(tmp_path, int((ESP32_BYTES - more) * RATIO) + OWN_BYTES)
+    _, log = live(tmp_path, unix_heap(ESP32_BYTES - 35_000))
     assert "emory" in log, log

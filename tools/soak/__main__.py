@@ -22,6 +22,8 @@ from . import report, run
 
 _LOST = 1
 _LINE_EVERY_S = 10.0
+# A plain ESP32's heap after linkpost has made it grow; TLS lies outside of it.
+_ESP32_BYTES = 81_920
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -36,6 +38,13 @@ _LINE_EVERY_S = 10.0
 )
 @click.option("--readings", type=click.IntRange(min=1), help="Or stop after N stored readings.")
 @click.option("--boards", type=click.IntRange(min=1), default=5, show_default=True)
+@click.option(
+    "--heap",
+    type=click.IntRange(min=16 * 1024),
+    default=_ESP32_BYTES,
+    show_default=True,
+    help="A chip's heap in bytes; the boards get the unix port's equal.",
+)
 @click.option("--seed", help="Repeat the schedule of that run, as far as timing allows.")
 @click.option(
     "--keep",
@@ -47,6 +56,7 @@ def main(
     seconds: float,
     readings: int | None,
     boards: int,
+    heap: int,
     seed: str | None,
     keep: Path | None,
     as_json: bool,
@@ -65,7 +75,7 @@ def main(
     """
     if not runtimes.has_micropython():
         raise failures.CommandError("a soak needs real MicroPython, which is not installed here")
-    plan = run.Plan(seconds, readings, boards, seed or secrets.token_hex(4))
+    plan = run.Plan(seconds, readings, boards, seed or secrets.token_hex(4), heap)
     # First of all, so that also a run that is killed can be repeated.
     print(f"soak: seed {plan.seed}", file=sys.stderr, flush=True)
     folder = keep or Path(tempfile.mkdtemp(prefix="linkpost-soak-"))

@@ -65,18 +65,26 @@ class _End:
 class Board(threading.Thread):
     """Runs one board through many lives until `drain`, and then in peace until `stop`.
 
-    Args: number, from 0; seed; folder, for its flash, config and log; note, called with each
-    event for the soak's log.
+    Args: number, from 0; seed; folder, for its flash, config and log; heap_bytes of its
+    MicroPython; note, called with each event for the soak's log.
     Attributes: journal, counters; failure, an exception that ended the thread, or None.
     """
 
-    def __init__(self, number: int, seed: str, folder: Path, note: Callable[[str], None]):
+    def __init__(
+        self,
+        number: int,
+        seed: str,
+        folder: Path,
+        heap_bytes: int,
+        note: Callable[[str], None],
+    ):
         super().__init__(name=f"board{number + 1}", daemon=True)
         self.variant = VARIANTS[number % len(VARIANTS)]
         self.triple = (PRODUCT_KEY, f"{self.name}-{self.variant.name}", f"{number:032x}")
         self.device = "/".join(self.triple[:2])
         self.flash = folder / f"{self.name}.flash"
         self.kind = kinds.KINDS[self.variant.kind]
+        self.heap_bytes = heap_bytes
         self.journal = Journal()
         self.counters = Counters()
         self.failure: Exception | None = None
@@ -146,7 +154,9 @@ class Board(threading.Thread):
             write(line + "\n")
             self.journal.take(line)
 
-        setup = Setup(runtimes.MICROPYTHON, self.kind, self.flash, cut_at=end.cut_at)
+        setup = Setup(
+            runtimes.MICROPYTHON, self.kind, self.flash, self.heap_bytes, cut_at=end.cut_at
+        )
         supervisor = Supervisor(setup, take)
         with self._lock:
             if self._stopped or (self._draining.is_set() and not last):

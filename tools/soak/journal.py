@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 # 12.345 D store stored seq=17 pending=2
 _LINE = re.compile(r"\d+\.\d{3} ([DIWE]) (\w+) (.*)")
 _PAIR = re.compile(r'(\w+)=("[^"]*"|\S+)')
+# A board has the heap that it needs for whatever happens to it.
+_OUT_OF_MEMORY = "emory"
 # With a topic's refusal everything is kept; it is what the platform was told to do.
 _EXPECTED_ERRORS = ("topic refused, readings kept",)
 _WATCHDOG = "linkpost: the watchdog"
@@ -87,7 +89,7 @@ class Journal:
             self._store(int(pairs["seq"]))
         elif rest.startswith("reading quarantined seq=") and "code" in pairs:
             self.quarantined.add((self.boots[-1].stream, int(pairs["seq"])))
-        elif _is_grave(level, area) and not rest.startswith(_EXPECTED_ERRORS):
+        elif _is_grave(level, area, rest) and not rest.startswith(_EXPECTED_ERRORS):
             self.unexpected.append(line)
 
     def _store(self, seq: int) -> None:
@@ -100,6 +102,6 @@ class Journal:
         self.stored[boot.stream] = max(seq, self.stored.get(boot.stream, 0))
 
 
-def _is_grave(level: str, area: str) -> bool:
+def _is_grave(level: str, area: str, text: str) -> bool:
     # The store warns of what it had to give up: no cut and no fault may lead there.
-    return level == "E" or (level == "W" and area == "store")
+    return level == "E" or (level == "W" and (area == "store" or _OUT_OF_MEMORY in text))

@@ -21,6 +21,7 @@ def figures(result: Result) -> dict[str, Any]:
         "seed": result.plan.seed,
         "seconds": round(result.seconds, 1),
         "good": result.is_good,
+        "chip_heap": result.plan.heap_bytes,
         "emulator_restarts": result.restarts,
         "tokens_expired": result.expiries,
         "faults": dict(sorted(result.hits.items())),
@@ -49,6 +50,7 @@ def _figures_of(board: Board, account: Account) -> dict[str, Any]:
         "cuts_at_operation": counters.cuts_at_operation,
         "kills": counters.kills,
         "watchdog": board.journal.watchdog,
+        "heap": board.heap_bytes,
         "boots": len(board.journal.boots),
         "heap_start": account.heap.start,
         "heap_end": account.heap.end,
@@ -72,6 +74,7 @@ _ROWS: tuple[tuple[str, Callable[[dict[str, Any]], Any], bool], ...] = (
     ("cut at a flash operation", lambda board: board["cuts_at_operation"], True),
     ("killed (-9)", lambda board: board["kills"], True),
     ("watchdog resets", lambda board: board["watchdog"], True),
+    ("heap in all", lambda board: _kilobytes(board["heap"]), False),
     ("free heap, start", lambda board: _kilobytes(board["heap_start"]), False),
     ("free heap, end", lambda board: _kilobytes(board["heap_end"]), False),
     ("  readings between", lambda board: board["heap_readings"], False),
@@ -93,6 +96,10 @@ def print_table(result: Result, console: Console) -> None:
         values = [value(board) for board in boards]
         table.add_row(title, *map(str, values), str(sum(values)) if adds_up else "")
     console.print(table)
+    console.print(
+        f"Each board's heap, {boards[0]['heap']:,} bytes with its own side, equals "
+        f"{result.plan.heap_bytes:,} of a chip, TLS outside of it."
+    )
     faults = ", ".join(f"{kind} {count}" for kind, count in numbers["faults"].items())
     console.print(
         f"Emulator restarts: {result.restarts}. Tokens expired: {result.expiries}. "

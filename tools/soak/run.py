@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import firmware
+from ..bench.chip.unix_heap import unix_heap
 from ..emulator.process import RunningEmulator
 from ..terminal.failures import CommandError
 from ..virtual_board import image
@@ -30,12 +31,15 @@ _TOKEN_TTL_S = 20
 
 @dataclass(frozen=True)
 class Plan:
-    """seconds of trouble, or until so many readings were stored; seed of all that is random."""
+    """seconds of trouble, or until so many readings were stored; seed of all that is random;
+    heap_bytes of a chip, whose equal each virtual board gets.
+    """
 
     seconds: float
     readings: int | None
     boards: int
     seed: str
+    heap_bytes: int
 
 
 @dataclass
@@ -68,7 +72,8 @@ def soak(plan: Plan, folder: Path, progress: Progress) -> Result:
             events.write(f"{time.monotonic() - started:.3f} {text}\n")
 
         note(f"seed {plan.seed}, {plan.boards} boards, {plan.seconds} s")
-        boards = [Board(number, plan.seed, folder, note) for number in range(plan.boards)]
+        heap = unix_heap(plan.heap_bytes)
+        boards = [Board(number, plan.seed, folder, heap, note) for number in range(plan.boards)]
         triples = [board.triple for board in boards]
         with RunningEmulator(folder, triples, token_ttl_s=_TOKEN_TTL_S) as platform:
             for board in boards:

@@ -48,8 +48,8 @@ from .supervisor import Setup, Supervisor
 @click.option(
     "--heap",
     type=click.IntRange(min=16 * 1024),
-    help="MicroPython's heap in bytes; objects are about twice as large as on a chip. "
-    f"[default: {runtimes.DEFAULT_HEAP_BYTES}, twice what a plain ESP32 has]",
+    help="MicroPython's heap in bytes; the firmware takes half as much again as on a chip. "
+    f"[default: {runtimes.DEFAULT_HEAP_BYTES}]",
 )
 @options.cut_power_at
 @options.board_kind

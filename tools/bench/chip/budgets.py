@@ -65,7 +65,7 @@ BUDGETS = {
     "heap.peak_boot": Budget("peak above rest: boot to 20 reports", "B"),
     "least.many": Budget("reports of 200 in a total heap of 100,000", "", 200, True),
     "least.unix": Budget("the unix port's heap for 20 reports", "B"),
-    "least.unix_of_host": Budget("the same, of the chip's with TLS outside", "x"),
+    "least.unix_of_host": Budget("the same, without its own side, of the chip's", "x"),
     "room.81920": Budget("left to a user's code of 81,920, 20 reports", "B", 20_000, True),
     "room.56000": Budget("left to a user's code of 56,000, 20 reports", "B", 4_000, True, True),
     "room.client": Budget("left beside a Client of 56,000, 30 publishes", "B", 16_000, True),

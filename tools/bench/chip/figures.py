@@ -17,7 +17,7 @@ from typing import Any
 from ... import firmware
 from ...terminal.failures import CommandError
 from ..measure import CONFIG
-from . import peaks, runs, timeline
+from . import peaks, runs, timeline, unix_heap
 from .code_lines import code_lines
 from .result import mpy_files
 from .runs import ChipError, Rig, Session
@@ -100,7 +100,7 @@ def _derive(figures: Figures) -> None:
     values["heap.peak"] = max(figures.details[_PEAKS].values())
     # At rest a board holds what MicroPython holds for itself, and the App.
     values["heap.peak_boot"] = values["least.host"] - values["heap.app"] - figures.details[_BARE]
-    values["least.unix_of_host"] = values["least.unix"] / values["least.host"]
+    values["least.unix_of_host"] = unix_heap.ratio(values)
     values["room.81920"] = 81_920 - values["least.host"]
     values["room.56000"] = 56_000 - values["least.host"]
     values["room.client"] = 56_000 - values["least.client"]
@@ -284,7 +284,7 @@ def _many(figures: Figures) -> None:
 
 
 def _least_of_unix(figures: Figures, known: dict[str, float]) -> None:
-    # Its objects are twice as large, and TLS lies outside its heap.
+    # Its objects are larger, and TLS lies outside its heap: see unix_heap.
     with runs.rig() as where:
 
         def passes(heap: int) -> str:
