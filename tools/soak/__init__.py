@@ -1,4 +1,4 @@
-"""`make soak`: virtual boards in an ESP32's heap against the emulator while all goes wrong at random.
+"""`make soak`: virtual boards in an ESP32's heap, and an emulator where all goes wrong at random.
 
 __main__.py   the command line
 run.py        one soak: trouble for a while, then peace until every board has drained
