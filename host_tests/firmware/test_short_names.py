@@ -5,12 +5,13 @@ from __future__ import annotations
 import ast
 import builtins
 import io
+import re
 import tokenize
 
 import pytest
 
 from host_tests.shared.byte_code import names_asked_for
-from tools.firmware import board_files, name_scan, short_names
+from tools.firmware import board_files, loaded_names, name_scan, short_names
 from tools.firmware.mpy import compile_mpy
 
 
@@ -101,6 +102,65 @@ def test_name_without_underscore_is_short_where_nobody_can_ask_for_it():
         assert shorten(text, path) == text
     asking = "from .net.a import take\nx.LIMIT\n"
     assert shorten(text, "net/a.py", other=asking) == text
+
+
+LOADED = "def take():\n    pass\nclass Kept:\n    pass\n"
+
+
+@pytest.mark.parametrize(
+    ("asking", "short"),
+    [
+        ('def f():\n    load("net.a").take()\n', 'def f():\n    load("net.a")._1()\n'),
+        (
+            'def f():\n    a = load("net.a")\n    a.take(a.take)\n    load("net.a")\n',
+            'def f():\n    a = load("net.a")\n    a._1(a._1)\n    load("net.a")\n',
+        ),
+        (
+            'def f(x):\n    return (x or load("net.a").Kept)(x.take)\n',
+            'def f(x):\n    return (x or load("net.a")._1)(x.take)\n',
+        ),
+    ],
+)
+def test_name_that_is_asked_of_a_loaded_module_is_short_in_both(asking, short):
+    sources = {"net/a.py": LOADED.encode(), "app.py": asking.encode()}
+    made = short_names.shorten(sources)
+    assert made["app.py"].source.decode() == short
+    assert names_in(made["net/a.py"].source.decode()) >= set(re.findall(r"\b_\d\b", short))
+    # A test that asks for it finds it.
+    made = short_names.shorten(sources, kept=("take", "Kept"))
+    assert made["app.py"].source == sources["app.py"]
+    assert made["net/a.py"].source == sources["net/a.py"]
+
+
+@pytest.mark.parametrize(
+    ("path", "asking"),
+    [
+        ("net/a.py", 'def f():\n    load("net.a").take()\n    return load("net.a")\n'),
+        ("net/a.py", 'def f():\n    a = load("net.a")\n    a.take()\n    g(a)\n'),
+        ("net/a.py", 'def f():\n    a = b = load("net.a")\n    a.take()\n    b.take()\n'),
+        ("net/a.py", 'def f():\n    a = load("net.a")\n    a = None\n    a.take()\n'),
+        ("net/a.py", 'a = load("net.a")\ndef f():\n    a.take()\n'),
+        (
+            "net/a.py",
+            'a = 1\ndef f():\n    global a\n    a = load("net.a")\ndef g():\n    a.take()\n',
+        ),
+        ("net/a.py", 'def f(x):\n    x.a = load("net.a")\n    x.a.take()\n'),
+        ("net/a.py", 'from .net.a import take\ndef f():\n    load("net.a").take()\n'),
+        ("net/a.py", 'def f():\n    load("net.a").take()\nx = "take"\n'),
+        ("version.py", 'def f():\n    load("version").take()\n'),
+        ("log.py", 'def f():\n    load("log").take()\n'),
+        ("ports/rare.py", 'def f():\n    load("ports.rare").take()\n'),
+    ],
+)
+def test_name_of_a_loaded_module_stays_where_somebody_unseen_may_ask(path, asking):
+    assert "take" in names_in(shorten(LOADED, path, other=asking))
+    assert "take" in names_in(shorten(asking, "other_one.py", other=""))
+
+
+def test_load_of_a_name_that_is_made_is_refused():
+    with pytest.raises(name_scan.NotShown, match=r"^app\.py:2: load"):
+        shorten("def f(x):\n    load(x).take()\n")
+    assert shorten("def f(x):\n    load(x).take()\n", "ports/a.py")
 
 
 def test_attributes_of_sensors_stay_for_those_that_inherit():
@@ -233,6 +293,13 @@ def _tokens(source: bytes) -> list:
 
 def test_firmware_differs_in_private_names_and_arguments_only(firmware):
     changed = 0
+    asked = loaded_names.asked({path: source for path, (source, _) in firmware.items()})
+    of_loaded = {
+        (place.path, place.line + 1, name): firmware[path][1].variables.get(name)
+        for path, names in asked.items()
+        for name, places in names.items()
+        for place in places
+    }
     for path, (source, short) in firmware.items():
         before, after = _tokens(source), _tokens(short.source)
         assert len(before) == len(after), path
@@ -242,7 +309,8 @@ def test_firmware_differs_in_private_names_and_arguments_only(firmware):
         for old, new in zip(before, after, strict=True):
             assert old[:2] == new[:2], (path, old, new)
             if old[2] != new[2]:
-                known = short.variables.get(old[2]), short.attributes.get(old[2])
+                known = {short.variables.get(old[2]), short.attributes.get(old[2])}
+                known.add(of_loaded.get((path, *old[1:])))
                 assert new[2] in known, (path, old, new)
                 changed += 1
         for one in (short.variables, short.attributes):
@@ -270,6 +338,18 @@ def test_byte_code_is_the_same_each_time_and_whatever_goes_along():
     assert deployed["lib/linkpost/app.mpy"] == first["app.mpy"]
 
 
+def test_byte_code_does_not_import_const():
+    sources = board_files.sources()
+    copies, _ = board_files._shortened(tuple(sources.items()), frozenset())
+    assert sum(b"import const" in source for source in sources.values()) > 20
+    for path, copy in copies.items():
+        assert b"import const" not in copy, path
+        assert copy.count(b"\n") == sources[path].count(b"\n"), path
+        # mpy-cross knows it by its name: were one left that it does not, the module would fail.
+        after = compile_mpy(copy.replace(b"const(", b"("), "a")
+        assert b"const(" not in copy or len(after) >= len(compile_mpy(copy, "a")), path
+
+
 def test_names_that_the_tools_scripts_ask_for_are_left():
     """What runs on a board beside the firmware asks for nothing that is short there."""
     root = board_files.firmware.package_dir().parent.parent / "tools"
@@ -278,12 +358,18 @@ def test_names_that_the_tools_scripts_ask_for_are_left():
     for path, one in short_names.shorten(sources).items():
         arguments = name_scan.Scan(path, sources[path]).arguments
         shortened |= one.attributes.keys() | one.variables.keys() - arguments
+    # What is asked of loaded modules only; many a file or socket has a `read` as well.
+    loaded = loaded_names.asked(sources)
+    shortened -= set().union(*loaded.values())
     for folder in ("virtual_board/on_board", "chip/stand_ins", "bench/chip/on_chip"):
         files = sorted((root / folder).glob("*.py"))
         assert files, folder
         for path in files:
             asked = short_names.asked_for(path.read_bytes()) - _set_by_itself(path)
             assert not asked & shortened, path
+            for module, names in loaded.items():
+                if f"linkpost.{module[:-3].replace('/', '.')}" in path.read_text():
+                    assert not asked & names.keys(), (path, module)
 
 
 def _set_by_itself(path) -> set[str]:

@@ -25,6 +25,8 @@ from .unnamed_strings import loaded_modules, unname
 OWNED_FOLDERS = ("lib/linkpost", "certs")
 CA_PREFIX = "certs/ca-"  # of what --ca adds
 
+# mpy-cross puts the number where `const` stands; what imports it only takes room.
+_CONST = (b"\nfrom micropython import const\n", b"\n\n")
 _PURE_DIGESTS = "protocol/digests.py"
 
 
@@ -98,7 +100,8 @@ def _shortened(
     """Return what byte code is made of, and which modules are loaded: once for each firmware."""
     short = short_names.shorten(dict(sources), kept)
     loaded = loaded_modules(dict(sources))
-    return unname({path: one.source for path, one in short.items()}), loaded
+    copies = {path: one.source.replace(*_CONST) for path, one in short.items()}
+    return unname(copies), loaded
 
 
 def traceback_name(module: str, is_loaded: bool) -> str:

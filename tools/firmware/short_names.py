@@ -9,7 +9,9 @@ What is shortened, and how it is known that nobody asks for it:
   1. What a module keeps to itself (`_take`): not imported, not asked of a module
      (`failures._take`), not in a string; also without an underscore, where the module is not one
      of those that people ask (`name_scan.is_public`): then only the tools or tests, which have the
-     sources, do. Data gets words, see `_WORDS`; functions and classes `_1`, `_2`, ...
+     sources, do. What modules ask of one that is loaded for a moment is seen as well, and short
+     in all of them (`loaded_names`). Data gets words, see `_WORDS`; functions and classes `_1`,
+     `_2`, ...
   2. Private attributes and methods (`self._left`): asked of `self` only, throughout the firmware,
      and set by the class or by one that it inherits from. Modules whose classes inherit from each
      other share one set of short names, so that no attribute hides another. Not those of sensors:
@@ -30,6 +32,7 @@ import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from . import loaded_names
 from .name_scan import NotShown, Scan, is_private, is_public, may_be_inherited
 
 # Names that every MicroPython has in ROM, and that its .mpy files know by number: they cost
@@ -40,6 +43,7 @@ _WORDS = (
     *("append", "insert", "remove", "replace", "strip", "lower", "sort", "reverse", "extend"),
     *("clear", "read", "write", "send", "close", "throw", "readline", "readinto"),
 )
+_Position = tuple[int, int]  # line from 0, byte in it
 # Arguments that cost nothing already; and a builtin's name may mean the builtin elsewhere.
 _FREE = frozenset({"self", "cls", *_WORDS, *dir(builtins)})
 
@@ -75,6 +79,10 @@ def shorten(sources: dict[str, bytes], kept: Iterable[str] = ()) -> dict[str, Sh
         keywords |= scan.keywords
         if scan.has_getattr:
             asked_by_getattr |= set().union(*(one.attributes for one in family))
+    # Of what is loaded, by its path and name: the places where others ask for it.
+    asked = loaded_names.asked(sources)
+    strings = set(kept).union(*(scan.strings for scan in scans.values()))
+    short_asked: dict[str, list[tuple[_Position, str, str]]] = {path: [] for path in scans}
     short = {}
     attributes: dict[str, dict[str, str]] = {}
     for path, scan in scans.items():
@@ -82,10 +90,18 @@ def shorten(sources: dict[str, bytes], kept: Iterable[str] = ()) -> dict[str, Sh
             family = [scans[other] for other in families[path]]
             free = [] if may_be_inherited(path) else family
             attributes[families[path][0]] = _short_attributes(free, needed)
-        variables = _short_variables(scan, needed | asked_by_getattr, keywords)
+        places = asked.get(path, {})
+        seen = places.keys() - strings
+        variables = _short_variables(scan, (needed | asked_by_getattr) - seen, seen, keywords)
+        for name in seen & variables.keys():
+            for place in places[name]:
+                at = (place.line, place.column)
+                short_asked[place.path].append((at, name, variables[name]))
         own = attributes[families[path][0]]
         own = {name: own[name] for name in own if name in scan.attributes}
-        short[path] = Short(_replaced(scan, variables, own), variables, own)
+        short[path] = Short(b"", variables, own)
+    for path, one in short.items():
+        one.source = _replaced(scans[path], one, short_asked[path])
     return short
 
 
@@ -141,7 +157,9 @@ def _short_attributes(family: list[Scan], needed: set[str]) -> dict[str, str]:
     }
 
 
-def _short_variables(scan: Scan, needed: set[str], keywords: set[str]) -> dict[str, str]:
+def _short_variables(
+    scan: Scan, needed: set[str], seen: set[str], keywords: set[str]
+) -> dict[str, str]:
     kept = scan.consts | scan.in_class | scan.caught | scan.imported
     kept_arguments = keywords | scan.public_arguments | _FREE
     taken = scan.variables.keys() | scan.imported | scan.module_level
@@ -152,7 +170,7 @@ def _short_variables(scan: Scan, needed: set[str], keywords: set[str]) -> dict[s
         if name in kept:
             continue
         if name in scan.module_level:
-            if name not in needed and _keeps_to_itself(scan, name):
+            if name not in needed and (name in seen or _keeps_to_itself(scan, name)):
                 word = None if name in scan.functions else next(words, None)
                 found[name] = word or next(numbers)
         elif name in scan.arguments and name not in kept_arguments:
@@ -168,15 +186,16 @@ def _numbers(taken: Iterable[str]) -> Iterator[str]:
     return (name for name in (f"_{n}" for n in itertools.count(1)) if name not in taken)
 
 
-def _replaced(scan: Scan, variables: dict[str, str], attributes: dict[str, str]) -> bytes:
+def _replaced(scan: Scan, one: Short, asked: list[tuple[_Position, str, str]]) -> bytes:
+    """Return a module's source with its short names, and with those of what it loads."""
     lines = scan.source.split(b"\n")
     places = [
         (at, name, short[name])
-        for table, short in ((scan.variables, variables), (scan.attributes, attributes))
+        for table, short in ((scan.variables, one.variables), (scan.attributes, one.attributes))
         for name in short
         for at in table[name]
     ]
-    for (line, column), name, new in sorted(places, reverse=True):
+    for (line, column), name, new in sorted(places + asked, reverse=True):
         text = lines[line]
         lines[line] = text[:column] + new.encode() + text[column + len(name.encode()) :]
     return b"\n".join(lines)
