@@ -1,6 +1,6 @@
 """`Client.report`: one reading from a program without the App. Loaded for it (`loader`)."""
 
-from .errors import LinkpostError
+from .errors import LinkpostError, NetworkError
 from .loader import load
 
 _JOIN_STEP_MS = 100  # between two looks at the Wi-Fi
@@ -29,6 +29,10 @@ def steps(client, values: dict):
         found = yield from client.publishing(client.config.topic, payload, len(payload))
     except LinkpostError as error:
         link.failed(error)
+        raise
+    except GeneratorExit:
+        # The driver's deadline has passed, or the task was cancelled: the link may be dead.
+        link.failed(NetworkError())
         raise
     link.succeeded(client.date())
     return found

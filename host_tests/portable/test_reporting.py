@@ -150,6 +150,26 @@ def test_report_that_fails_twice_makes_the_link_anew():
     on_both(test)
 
 
+def test_report_that_ends_at_its_deadline_twice_makes_the_link_anew():
+    """The access point has gone, and the chip shows a link all the same."""
+
+    def test(world):
+        class Silent(Connection):
+            def poll(self, want, ms):
+                world.port.sleep_ms(ms)
+                return False
+
+        connection = Silent(ACCEPTED, waits=10_000)
+        client = _client(world, connection)
+        for _ in range(2):
+            _raised(DeadlineError, client.report, {"n": 1}, 20_000)
+        assert not client.link.is_up
+        connection.wait_for_nothing()
+        assert client.report({"n": 1}) == "7"
+
+    on_both(test)
+
+
 class _Asyncio(aio.Client):
     """Its sleeping takes no time of this machine's."""
 
