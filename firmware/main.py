@@ -13,7 +13,10 @@ if sys.platform == "esp32":
     # as `grown` does (linkpost/ports/esp32_heap.py).
     from linkpost.loader import load
 
-    grown = load("ports.esp32_heap").grow()
+    try:
+        grown = load("ports.esp32_heap").grow()
+    except Exception:  # noqa: S110  a MicroPython without threads, for one: no boot fails by this
+        pass
 
 from linkpost import App, Config  # noqa: E402
 from linkpost.boot import run  # noqa: E402
