@@ -389,6 +389,16 @@ def test_board_serial_command_tells_its_port_and_ends_by_ctrl_c(tmp_path):
     assert not os.path.lexists(link)
 
 
+def test_board_serial_command_whose_ready_file_cannot_be_written_says_so(tmp_path):
+    ready = tmp_path / "absent" / "ready.json"
+    done = linkpost_command.run(
+        *("board", "serial", "--flash", tmp_path / "board.img", "--ready-file", ready)
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"linkpost: --ready-file: cannot write {ready}: ")
+    assert done.stderr.count("\n") == 1
+
+
 def test_board_serial_command_keeps_its_link_from_another_board(tmp_path):
     link = tmp_path / "board"
     serial = ("board", "serial", "--link", link, "--usb", "native", "--flash")

@@ -10,6 +10,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from ..terminal.failures import CommandError
+
 
 @contextlib.contextmanager
 def port_name(link: Path | None) -> Iterator[Path]:
@@ -26,7 +28,10 @@ def port_name(link: Path | None) -> Iterator[Path]:
 
 
 def tell_ready(ready_file: Path | None, name: Path, flash: Path, usb: str, board: str) -> None:
-    """Print the port's name, and write the ready file where one is wanted."""
+    """Print the port's name, and write the ready file where one is wanted.
+
+    Raises: CommandError where it cannot be written.
+    """
     print(name, flush=True)
     if sys.stderr.isatty():
         print("board: it has power until Ctrl-C", file=sys.stderr)
@@ -39,5 +44,10 @@ def tell_ready(ready_file: Path | None, name: Path, flash: Path, usb: str, board
             "pid": os.getpid(),
         }
         new = ready_file.with_name(ready_file.name + ".new")
-        new.write_text(json.dumps(ready))
-        new.replace(ready_file)
+        try:
+            new.write_text(json.dumps(ready))
+            new.replace(ready_file)
+        except OSError as error:
+            raise CommandError(
+                f"--ready-file: cannot write {ready_file}: {error.strerror}"
+            ) from error
