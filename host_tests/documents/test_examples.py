@@ -173,7 +173,7 @@ def test_asyncio_program_runs_after_a_deploy(emulator, tmp_path):
             assert done.returncode == 0, done.stdout + done.stderr
             board.wait_until(
                 lambda seen=seen: any(
-                    message["text"] == '{"door":true}'
+                    json.loads(message["text"]).get("door") is True
                     for message in emulator.messages(topic=topic)[seen:]
                 ),
                 "message",
