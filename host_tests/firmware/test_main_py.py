@@ -1,5 +1,6 @@
 """main.py, the start-up program that every board gets."""
 
+import runpy
 import sys
 import types
 
@@ -24,5 +25,5 @@ def test_heap_that_cannot_be_grown_stops_no_boot(monkeypatch, error):
         vars(module).update(values)
         monkeypatch.setitem(sys.modules, name, module)
     monkeypatch.setattr(sys, "platform", "esp32")
-    exec(firmware.main_py().read_text(), {})
+    runpy.run_path(str(firmware.main_py()))
     assert len(started) == 1
