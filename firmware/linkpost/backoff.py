@@ -136,6 +136,5 @@ def reset_is_left(port) -> bool:
     retained = load("boot_work").Retained(port)
     if retained.memory_reset or not port.retained_bytes:
         return False
-    retained.memory_reset = 1
-    retained.keep()
+    retained.keep(memory_reset=1)
     return True

@@ -33,30 +33,26 @@ class Retained:
 
     def __init__(self, port):
         self._port = port
+        size = struct.calcsize(_LAYOUT)
         data = port.retained()
-        if len(data) >= struct.calcsize(_LAYOUT):
-            (
-                self.crashes,
-                self.attempts,
-                self.memory_reset,
-                self.sample_in_ms,
-                self.send_in_ms,
-            ) = struct.unpack_from(_LAYOUT, data)
-        else:
-            self.crashes = self.attempts = self.memory_reset = 0
-            self.sample_in_ms = self.send_in_ms = 0
+        if len(data) < size:
+            data = bytes(size)
+        (
+            self.crashes,
+            self.attempts,
+            self.memory_reset,
+            self.sample_in_ms,
+            self.send_in_ms,
+        ) = struct.unpack_from(_LAYOUT, data)
 
-    def keep(self) -> None:
-        """Hand the attributes to the port, where it retains anything."""
+    def keep(self, **changes) -> None:
+        """Change attributes, and hand all to the port, where it retains anything."""
+        for name in changes:
+            setattr(self, name, changes[name])
         if self._port.retained_bytes >= struct.calcsize(_LAYOUT):
-            data = struct.pack(
-                _LAYOUT,
-                min(self.crashes, 255),
-                min(self.attempts, 255),
-                self.memory_reset,
-                min(self.sample_in_ms, 0xFFFFFFFF),
-                min(self.send_in_ms, 0xFFFFFFFF),
-            )
+            attempts = min(self.attempts, 255)
+            times = self.sample_in_ms, self.send_in_ms
+            data = struct.pack(_LAYOUT, self.crashes, attempts, self.memory_reset, *times)
             self._port.retain(data)
 
 
@@ -65,8 +61,8 @@ def begin(port, log) -> bool:
 
     In safe mode it waits here before it lets the app try again.
     """
-    if _exists(HOLD):
-        _forget_crashes(port)
+    if HOLD in os.listdir():
+        Retained(port).keep(crashes=0)
         log.warning("app", "held: not started", "file", HOLD)
         return False
     if port.reset_cause() != "deep sleep":
@@ -77,8 +73,7 @@ def begin(port, log) -> bool:
             )
             _wait(port, _SAFE_MODE_MS)
             retained.crashes = CRASHES_MAX - 1  # one more try, then back here
-        retained.crashes += 1
-        retained.keep()
+        retained.keep(crashes=retained.crashes + 1)
     return True
 
 
@@ -90,10 +85,7 @@ def prove(port, accepted) -> None:
         # largest block beside the heap, by which that could grow.
         port.free_at_rest = gc.mem_free() - (port.tls_memory()[1] or 0)
     retained = Retained(port)
-    retained.crashes = 0
-    if accepted:
-        retained.memory_reset = 0
-    retained.keep()
+    retained.keep(crashes=0, memory_reset=0 if accepted else retained.memory_reset)
 
 
 def ended(port, log, error, why) -> None:
@@ -103,28 +95,18 @@ def ended(port, log, error, why) -> None:
     """
     if isinstance(error, KeyboardInterrupt):
         port.feed_for(None)
-        _forget_crashes(port)
+        # A person is at it: boots that they end did not fail, and what they deploy is new.
+        Retained(port).keep(crashes=0)
         log.info("app", "stopped by Ctrl-C")
     elif isinstance(error, Exception):
-        _show(error)
+        # CPython has no sys.print_exception; its own hook prints the same.
+        if hasattr(sys, "print_exception"):
+            sys.print_exception(error)
+        else:
+            getattr(sys, "excepthook")(type(error), error, error.__traceback__)  # noqa: B009
         name = type(error).__name__
         log.error("app", "crashed", "error", name, "why", why, "reset_in_ms", _RESET_PAUSE_MS)
         _wait(port, _RESET_PAUSE_MS)
-
-
-def _exists(name):
-    try:
-        os.stat(name)
-    except OSError:
-        return False
-    return True
-
-
-def _forget_crashes(port):
-    # A person is at it: boots that they end did not fail, and what they deploy is new.
-    retained = Retained(port)
-    retained.crashes = 0
-    retained.keep()
 
 
 def _wait(port, ms):
@@ -133,12 +115,3 @@ def _wait(port, ms):
         port.feed()
         port.sleep_ms(min(ms, _SLICE_MS))
         ms -= _SLICE_MS
-
-
-def _show(error):
-    # CPython has no sys.print_exception; its own hook prints the same.
-    show = getattr(sys, "print_exception", None)
-    if show:
-        show(error)
-    else:
-        getattr(sys, "excepthook")(type(error), error, error.__traceback__)  # noqa: B009

@@ -14,44 +14,27 @@ _NTP_AGAIN_MS = const(300_000)
 _NTP_DEADLINE_MS = const(6_000)
 
 
-def raise_floor(port, newest_unix_ms: int) -> None:
-    """Set a clock that is not right to the floor, if it is behind; it is then not right yet.
-
-    The floor is the release's date, or the newest time that is on flash: a certificate's dates are
-    then judged by a time that is late by no more than the board was off, and not by the year 2000.
-    That time only lifts the floor: wrong once, it must not refuse the right one for ever.
-    """
-    released = load("version").RELEASED_UNIX_MS
-    if newest_unix_ms < released or not load("dates").can_be_right(newest_unix_ms):
-        newest_unix_ms = released
-    try:
-        if port.unix_ms() < newest_unix_ms:
-            port.mark_clock(False)
-            port.set_unix_ms(newest_unix_ms)
-    except DRIVER_ERRORS:
-        pass  # the certificate's dates decide what comes of it
-
-
-def set_clock(port, unix_ms: int) -> bool:
-    """Set the clock and mark it as right. Return False, and do nothing, for what cannot be right.
-
-    Raises: one of DRIVER_ERRORS, as the chip does.
-    """
-    if not load("dates").can_be_right(unix_ms):
-        return False
-    port.set_unix_ms(unix_ms)
-    port.mark_clock(True)
-    return True
-
-
 def ask(link) -> None:
-    """Ask NTP for the time, for a link whose clock is not right; the floor is seen to first.
+    """Ask NTP for the time, for a link whose clock is not right.
+
+    First it is set to a floor, if it is behind: the release's date, or the newest time that is on
+    flash. A certificate's dates are then judged by a time that is late by no more than the board
+    was off, and not by the year 2000. That time only lifts the floor: wrong once, it must not
+    refuse the right one for ever.
 
     Not fatal where nobody answers: TLS is judged by the floor, and a reply over it sets the clock.
     """
     port = link.port
     link.ntp_ms = port.uptime_ms() + _NTP_AGAIN_MS
-    raise_floor(port, link.newest_unix_ms)
+    floor_ms = load("version").RELEASED_UNIX_MS
+    if load("dates").can_be_right(link.newest_unix_ms):
+        floor_ms = max(floor_ms, link.newest_unix_ms)
+    try:
+        if port.unix_ms() < floor_ms:
+            port.mark_clock(False)
+            port.set_unix_ms(floor_ms)
+    except DRIVER_ERRORS:
+        pass  # the certificate's dates decide what comes of it
     try:
         unix_ms = load("net.ntp").fetch(link.config.ntp, port, _NTP_DEADLINE_MS)
     except (LinkpostError, MemoryError) as error:
@@ -84,12 +67,16 @@ def doubt(link) -> None:
 
 
 def _set(link, unix_ms, phrase, key, value):
+    # What cannot be right is not believed.
+    if not load("dates").can_be_right(unix_ms):
+        return
     try:
-        link.is_right = set_clock(link.port, unix_ms)
+        link.port.set_unix_ms(unix_ms)
+        link.port.mark_clock(True)
     except DRIVER_ERRORS as error:
         link.log.warning("clock", "refused to be set", "why", error)
         return
-    if link.is_right:
-        link.log.info("clock", phrase, key, value)
-        if link.on_clock_set is not None:
-            link.on_clock_set()
+    link.is_right = True
+    link.log.info("clock", phrase, key, value)
+    if link.on_clock_set is not None:
+        link.on_clock_set()

@@ -19,36 +19,21 @@ def parse_http_date(text: str):
     """Return the Unix ms of `Sun, 06 Nov 1994 08:49:37 GMT`, or None for anything else.
 
     Source: RFC 9110 section 5.6.7, the preferred form; the two obsolete ones count as anything
-    else. The day's name is not compared.
+    else, and so does a leap second. The day's name is not compared.
     """
-    if len(text) != 29 or text[3:5] != ", " or text[25:] != " GMT":
+    try:
+        month = _MONTHS.index(text[8:11]) + 1
+        days = days_from_civil(int(text[12:16]), month, int(text[5:7]))
+        minutes = (days * 24 + int(text[17:19])) * 60 + int(text[20:22])
+        seconds = minutes * 60 + int(text[23:25])
+    except ValueError:
         return None
-    if text[7] + text[11] + text[16] != "   " or text[19] + text[22] != "::":
+    # A date that is none (the 31st of November, 24:00) is written differently.
+    year, month, day, hour, minute, second, _ = civil(seconds)
+    date = "%02d %s %04d" % (day, _MONTHS[month - 1], year)
+    if text[3:] != ", %s %02d:%02d:%02d GMT" % (date, hour, minute, second):
         return None
-    numbers = []
-    for start, end in ((5, 7), (12, 16), (17, 19), (20, 22), (23, 25)):
-        digits = text[start:end]
-        # Not isdigit: CPython counts superscripts and other scripts as digits. By bytes, not
-        # characters: each of those is a name, which MicroPython keeps for good.
-        if not all(0x30 <= byte <= 0x39 for byte in digits.encode()):
-            return None
-        numbers.append(int(digits))
-    day, year, hour, minute, second = numbers
-    if text[8:11] not in _MONTHS:
-        return None
-    month = _MONTHS.index(text[8:11]) + 1
-    # 60 is a leap second.
-    if not 1 <= day <= days_in_month(year, month) or hour > 23 or minute > 59 or second > 60:
-        return None
-    seconds = days_from_civil(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second
     return seconds * 1000
-
-
-def days_in_month(year: int, month: int) -> int:
-    """Return 28 to 31."""
-    if month == 2:
-        return 29 if year % 4 == 0 and (year % 100 != 0 or year % 400 == 0) else 28
-    return 30 if month in (4, 6, 9, 11) else 31
 
 
 def days_from_civil(year: int, month: int, day: int) -> int:
@@ -66,24 +51,14 @@ def civil(unix_s: int) -> tuple:
     """Return (year, month, day, hour, minute, second, weekday), weekday 0 for Monday, in UTC."""
     days = unix_s // 86_400
     second = unix_s % 86_400
-    # A guess that is never too late, and early by a year at most.
-    year = 1970 + days * 400 // 146_097
+    # A guess that is never too early, and late by a year at most.
+    year = 1971 + days * 400 // 146_097
     while days_from_civil(year, 1, 1) > days:
         year -= 1
-    while days_from_civil(year + 1, 1, 1) <= days:
-        year += 1
-    left = days - days_from_civil(year, 1, 1)
-    month = 1
-    while left >= days_in_month(year, month):
-        left -= days_in_month(year, month)
-        month += 1
+    month = 12
+    while days_from_civil(year, month, 1) > days:
+        month -= 1
+    day = days - days_from_civil(year, month, 1) + 1
     # 1970-01-01 was a Thursday.
-    return (
-        year,
-        month,
-        left + 1,
-        second // 3600,
-        second // 60 % 60,
-        second % 60,
-        (days + 3) % 7,
-    )
+    weekday = (days + 3) % 7
+    return year, month, day, second // 3600, second // 60 % 60, second % 60, weekday

@@ -110,13 +110,13 @@ def sleep(app, ms: int) -> None:
         app.outbox.sync()
         wake_ms = port.uptime_ms() + ms
         retained = load("boot_work").Retained(port)
-        retained.crashes = 0
-        retained.attempts = sender.attempts
-        retained.sample_in_ms = max(0, app.due_ms - wake_ms)
-        retained.send_in_ms = max(0, sender.due_ms - wake_ms)
-        if sender.accepted:
-            retained.memory_reset = 0
-        retained.keep()
+        retained.keep(
+            crashes=0,
+            attempts=sender.attempts,
+            memory_reset=0 if sender.accepted else retained.memory_reset,
+            sample_in_ms=max(0, app.due_ms - wake_ms),
+            send_in_ms=max(0, sender.due_ms - wake_ms),
+        )
         port.deep_sleep(ms)
     except DRIVER_ERRORS as error:
         if isinstance(error, MemoryError):

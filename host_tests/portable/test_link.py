@@ -74,7 +74,8 @@ class World:
 
     def set_clock(self, unix_ms):
         """Set the clock as an earlier boot may have done."""
-        clock.set_clock(self.port, unix_ms)
+        self.port.set_unix_ms(unix_ms)
+        self.port.mark_clock(True)
         self.link = self.start()
 
     def _sleep_ms(self, ms):
