@@ -26,25 +26,23 @@ _STARVED_MS = const(10_000)
 _LINK_FAILURES_MAX = const(12)
 
 
-def pause_ms(error, attempts: int, random_bytes) -> int:
+def pause_ms(error, attempts: int, random_bytes, slowly: bool = False) -> int:
     """Return the ms to wait before the next try.
 
     Args: error, the LinkpostError, whose `retry` chooses the pace; attempts, failures in a row
-    before this one.
+    before this one; slowly, the slow pace whatever the error says.
     """
-    if error.retry == "slowly":
-        return _SLOWLY_MS + jitter_ms(_SLOWLY_MS // 3, random_bytes)
-    # First bound and cap. A reading waits in the outbox meanwhile, so patience costs nothing.
-    first, cap = 2_000, 300_000
+    # A random number from 0 to a bound that doubles up to a cap, under 2**24 ms (4.6 h). A reading
+    # waits in the outbox meanwhile, so patience costs nothing.
+    least, first, cap = 0, 2_000, 300_000
     if error.retry == "long":
         # 40000 is counted per minute or longer; coming back within seconds only renews it.
         first, cap = 30_000, 3_600_000
-    return jitter_ms(min(cap, first << min(attempts, 16)), random_bytes)
-
-
-def jitter_ms(bound_ms: int, random_bytes) -> int:
-    """Return a random number of ms from 0 up to and including the bound, under 2**24 (4.6 h)."""
-    return int.from_bytes(random_bytes(3), "big") % (bound_ms + 1)
+    if slowly or error.retry == "slowly":
+        least = _SLOWLY_MS
+        first = cap = _SLOWLY_MS // 3
+    bound = min(cap, first << min(attempts, 16))
+    return least + int.from_bytes(random_bytes(3), "big") % (bound + 1)
 
 
 def memory_message(port) -> str:
@@ -78,38 +76,29 @@ def after(sender, error) -> None:
     port = sender.port
     error = as_linkpost(error, port)
     sender.last_error = error
-    tls_memory = isinstance(error, TLSError) and error.reason == "memory"
-    starved = tls_memory or isinstance(error, LowMemoryError)
-    sender.starved = sender.starved + 1 if starved else 0
+    if isinstance(error, LowMemoryError) or (
+        isinstance(error, TLSError) and error.reason == "memory"
+    ):
+        sender.starved += 1
+    else:
+        sender.starved = 0
     if error.retry in ("slowly", "never"):
         sender.led_code = 3  # see `led`
     else:
         sender.led_code = 2 if sender.link.is_up else 1
-    wait_ms = pause_ms(error, sender.attempts, port.random_bytes)
-    resets = sender.link.failures >= _LINK_FAILURES_MAX
-    helpless = False
-    if sender.starved >= _STARVED_MAX:
-        helpless = not reset_is_left(port)
-        resets = resets or not helpless
-        if helpless:
-            wait_ms = _SLOWLY_MS + jitter_ms(_SLOWLY_MS // 3, port.random_bytes)
+    is_starving = sender.starved >= _STARVED_MAX
+    is_helpless = is_starving and not reset_is_left(port)
+    wait_ms = pause_ms(error, sender.attempts, port.random_bytes, is_helpless)
     sender.attempts += 1
     sender.due_ms = port.uptime_ms() + wait_ms
+    name = type(error).__name__
+    pending = sender.outbox.pending
     sender.log.warning(
-        "send",
-        "failed",
-        "error",
-        type(error).__name__,
-        "why",
-        error,
-        "pending",
-        sender.outbox.pending,
-        "again_ms",
-        wait_ms,
+        "send", "failed", "error", name, "why", error, "pending", pending, "again_ms", wait_ms
     )
-    if helpless:
+    if is_helpless:
         sender.log.error("send", "out of memory, and a reset has not helped: readings are stored")
-    if resets:
+    if sender.link.failures >= _LINK_FAILURES_MAX or (is_starving and not is_helpless):
         _reset(sender)
 
 

@@ -79,11 +79,11 @@ def _take_identity(config, left):
     config.host_header = host if config.port_number == 443 else config.endpoint
     # '*' because the vendor's documents mask keys with it, and so do examples made from them.
     what = "the ProductKey as the console shows it, like a1B2c3D4e5F"
-    config.product_key = _take(left, "product_key", _REQUIRED, _shown, 1, "_-*", what)
+    config.product_key = _take(left, "product_key", _REQUIRED, _plain, 1, 32, "_-*", what)
     what = "4 to 32 of A-Z a-z 0-9 _ . @ : -"
-    config.device_name = _take(left, "device_name", _REQUIRED, _shown, 4, "_.@:-", what)
+    config.device_name = _take(left, "device_name", _REQUIRED, _plain, 4, 32, "_.@:-", what)
     what = "the DeviceSecret as the console shows it, 1 to 32 characters"
-    config.device_secret = _take(left, "device_secret", _REQUIRED, _shown, 1, None, what)
+    config.device_secret = _take(left, "device_secret", _REQUIRED, _plain, 1, 32, None, what)
     default = "%s.%s" % (config.product_key, config.device_name)
     config.client_id = _take(left, "client_id", default, _text)
     if len(config.client_id) > CLIENT_ID_MAX:
@@ -112,8 +112,12 @@ def _take_networks(config, left):
     wifi = _take(left, "wifi", [], _wifi)
     config.networks = [(network["ssid"], network.get("password", "")) for network in wifi]
     first = wifi[0] if wifi else {}
-    config.country = _take(left, "country", first.get("country"), _country)
-    config.hostname = _take(left, "hostname", first.get("hostname"), _hostname)
+    what = "a country's two letters, like CN"
+    config.country = _take(left, "country", first.get("country"), _plain, 2, 2, "", what)
+    if config.country:
+        config.country = config.country.upper()
+    what = "1 to 32 of letters, digits and -"
+    config.hostname = _take(left, "hostname", first.get("hostname"), _plain, 1, 32, "-", what)
     config.ntp = _take(left, "ntp", ["ntp.aliyun.com", "pool.ntp.org"], _servers)
 
 
@@ -158,18 +162,15 @@ def _one_of(key, value, choices):
     return value
 
 
-def _number(key, value, least, most, what):
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+def _number(key, value, least, most, what, types=int):
+    # On CPython a bool is an int. `<=` is false for NaN as well.
+    if isinstance(value, bool) or not isinstance(value, types) or not least <= value <= most:
         raise ConfigError(key, "must be %s, %d to %d" % (what, least, most))
     return value
 
 
 def _seconds(key, value):
-    # `0 <=` is false for NaN as well.
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not number or not 0 <= value <= _WEEK_S:
-        raise ConfigError(key, "must be a number of seconds, 0 to %d" % _WEEK_S)
-    return value
+    return _number(key, value, 0, _WEEK_S, "a number of seconds", (int, float))
 
 
 def _pin(key, value):
@@ -178,15 +179,27 @@ def _pin(key, value):
 
 
 def _is_plain(value, least, most, more):
-    """Tell whether it is a text of ASCII letters, digits and those `more`, so many of them."""
+    """Tell whether it is a text of ASCII letters, digits and those `more`, so many of them.
+
+    more: None for all that can be seen.
+    """
     if not isinstance(value, str) or not least <= len(value) <= most:
         return False
+    if more is None:
+        return not odd_character(value)
     # By bytes: a character of its own is a name, which MicroPython keeps for good.
     plain = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz" + more.encode()
     try:
         return all(byte in plain for byte in value.encode())
     except ValueError:  # CPython, of half a surrogate pair
         return False
+
+
+def _plain(key, value, least, most, more, what):
+    if not _is_plain(value, least, most, more):
+        odd = odd_character(value) if isinstance(value, str) else ""
+        raise ConfigError(key, "must be " + what + odd)
+    return value
 
 
 def check_endpoint(key, value):
@@ -202,9 +215,8 @@ def check_endpoint(key, value):
         raise ConfigError(key, "has a path behind the host; give host or host:port alone")
     host, colon, number = value.partition(":")
     if not _is_plain(host, 1, 253, ".-"):
-        raise ConfigError(
-            key, "must be a host or host:port, as the console shows it" + odd_character(host)
-        )
+        what = "must be a host or host:port, as the console shows it"
+        raise ConfigError(key, what + odd_character(host))
     if "iot-as-mqtt" in host or ".mqtt.iothub." in host:
         raise ConfigError(
             key, "is the one for MQTT; the one for HTTPS has http in its name where this has mqtt"
@@ -223,45 +235,29 @@ def odd_character(text: str) -> str:
     return ""
 
 
-def _shown(key, value, least, more, what):
-    # What the console shows, up to 32 characters: those `more`, or any that can be seen.
-    odd = odd_character(value) if isinstance(value, str) else ""
-    if more is None and isinstance(value, str):
-        fine = 1 <= len(value) <= 32 and not odd
-    else:
-        fine = _is_plain(value, least, 32, more)
-    if not fine:
-        raise ConfigError(key, "must be " + what + odd)
-    return value
-
-
 def _sensors(key, value):
     _typed(key, value or None, list, 'a list like [{"type": "onchip"}]')
     types = load("sensor_types")
+    known = sorted(types.TYPES)
     names = []
     for i, sensor in enumerate(value):
         at = "%s[%d]" % (key, i)
         kind = _typed(at, sensor, dict, "an object {...}").get("type")
-        if not isinstance(kind, str) or not (kind in types.TYPES or _is_user(kind, types.USER)):
-            known = ", ".join(sorted(types.TYPES))
-            raise ConfigError(
-                at + ".type", "must be one of: %s; or user.NAME for /user/NAME.py" % known
-            )
+        is_user = False
+        if isinstance(kind, str) and kind.startswith(types.USER):
+            # A module's name: it is imported, and never a path.
+            module = kind[len(types.USER) :]
+            is_user = _is_plain(module, 1, 1 << 30, "_") and not "0" <= module[0] <= "9"
+        if not is_user and kind not in known:
+            what = "must be one of: %s; or user.NAME for /user/NAME.py" % ", ".join(known)
+            raise ConfigError(at + ".type", what)
         name = sensor.get("name")
-        if name is not None and not _is_plain(name, 1, 1 << 30, "_"):
-            raise ConfigError(at + ".name", "must be letters, digits and _")
+        if name is not None:
+            _plain(at + ".name", name, 1, 1 << 30, "_", "letters, digits and _")
         if (kind, name) in names:
             raise ConfigError(at + ".name", "is needed: another %s has the same" % kind)
         names.append((kind, name))
     return value
-
-
-def _is_user(kind, prefix):
-    # A module's name: it is imported, and never a path.
-    name = kind[len(prefix) :]
-    return (
-        kind.startswith(prefix) and _is_plain(name, 1, 1 << 30, "_") and not "0" <= name[0] <= "9"
-    )
 
 
 def _wifi(key, value):
@@ -276,30 +272,16 @@ def _wifi(key, value):
         if not isinstance(ssid, str) or not 1 <= len(ssid.encode()) <= 32:
             raise ConfigError(at + ".ssid", "must be 1 to 32 bytes of text")
         password = network.get("password", "")
-        if not isinstance(password, str) or not _is_password(password):
+        # IEEE 802.11: a passphrase of 8 to 63, or the 256-bit key itself in hex.
+        if not isinstance(password, str) or not (
+            not password
+            or 8 <= len(password.encode()) <= 63
+            or (len(password) == 64 and not password.strip("0123456789abcdefABCDEF"))
+        ):
             raise ConfigError(
                 at + ".password", "must be 8 to 63 characters or 64 hex digits, or left out"
             )
     return networks
-
-
-def _is_password(text):
-    # IEEE 802.11: a passphrase of 8 to 63, or the 256-bit key itself in hex.
-    if len(text) == 64:
-        return not text.strip("0123456789abcdefABCDEF")
-    return not text or 8 <= len(text.encode()) <= 63
-
-
-def _country(key, value):
-    if not _is_plain(value, 2, 2, ""):
-        raise ConfigError(key, "must be a country's two letters, like CN")
-    return value.upper()
-
-
-def _hostname(key, value):
-    if not _is_plain(value, 1, 32, "-"):
-        raise ConfigError(key, "must be 1 to 32 of letters, digits and -")
-    return value
 
 
 def _servers(key, value):

@@ -49,12 +49,13 @@ class Sender:
         self.singly = 0  # up to this seq readings travel alone
         self.led_code = 2  # no answer of the platform yet
         self._led = None
-        # Of the two formats a board keeps its own in heap.
-        self._encode_json = self._encode_alink = None
+        # Of the two formats a board keeps its own in heap; alink has no place for the stream.
         if config.format == "alink":
-            self._encode_alink = load("protocol.alink").encode_alink
+            self._before = ()
+            self._encode = load("protocol.alink").encode_alink
         else:
-            self._encode_json = load("protocol.payloads").encode_json
+            self._before = (outbox.stream,)
+            self._encode = load("protocol.payloads").encode_json
 
     def next_due_ms(self, due_ms: int, now_ms: int, ms: int) -> int:
         """Return when something is due again that was due at `due_ms`, every `ms`, without drift.
@@ -150,29 +151,21 @@ class Sender:
             if self.config.batch_bytes and reading[0] > self.singly:
                 load("delivery").send_batch(self, end_ms)
             else:
-                self._send_one(reading, end_ms)
+                try:
+                    self.publish(self.encode(reading), end_ms, reading[0], 1)
+                except RejectedError as refusal:
+                    load("delivery").refused(self, reading[0], refusal, end_ms)
+                else:
+                    self.took(reading[0])
         except LinkpostError as error:
             self.link.failed(error)
             raise
         self.link.succeeded(self.client.date())
         return self.outbox.pending > 0
 
-    def _send_one(self, reading, end_ms):
-        seq = reading[0]
-        try:
-            self.publish(self.encode(reading), end_ms, seq, 1)
-        except RejectedError as error:
-            refusal = error
-        else:
-            self.took(seq)
-            return
-        load("delivery").refused(self, seq, refusal, end_ms)
-
     def encode(self, reading) -> bytes:
         """Return a reading as the config's format has it."""
-        if self._encode_alink:
-            return self._encode_alink(*reading).encode()
-        return self._encode_json(self.outbox.stream, *reading).encode()
+        return self._encode(*(self._before + reading)).encode()
 
     def publish(self, payload, end_ms, seq, count) -> None:
         """Publish `count` readings, the last of them `seq`. Raises: LinkpostError."""

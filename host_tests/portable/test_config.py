@@ -204,6 +204,7 @@ BAD = (
     ("sensors[0].type", [{"type": "users.soil"}]),
     ("wifi", "lab"),
     ("wifi.ssid", {"password": "12345678"}),
+    ("wifi.password", {"ssid": "lab", "password": 0}),
     ("wifi.password", {"ssid": "lab", "password": "1234567"}),
     ("wifi.password", {"ssid": "lab", "password": "g" * 64}),
     ("wifi.password", {"ssid": "lab", "password": "0" * 63 + " "}),
