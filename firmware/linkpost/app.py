@@ -120,10 +120,7 @@ class App:
 
         KeyboardInterrupt passes, with the outbox in order. Raises: what no retry can mend.
         """
-        values = load("lifecycle").start(self)
-        self.port.feed()
-        if values:
-            self.store(values)
+        self._start()
         if _HAS_THRESHOLD:
             gc.threshold(-1)  # from here on `_rest` collects
         try:
@@ -138,6 +135,13 @@ class App:
             # A clean stop: the cursor is on flash, and the next boot sends nothing twice.
             self.sender.close()
             self.outbox.sync()
+
+    def _start(self):
+        # Of its own: `run` has a frame for ever, which may hold on to a loaded module (2 KB).
+        values = load("lifecycle").start(self)
+        self.port.feed()
+        if values:
+            self.store(values)
 
     # -- sampling -------------------------------------------------------------------------------
 

@@ -24,7 +24,7 @@ def run(start, port=None) -> None:
     if port is None:
         port = ports.detect()
     log = Log(port)
-    if not load("boot_work").begin(port, log):
+    if not _begin(port, log):
         return
     try:
         start()
@@ -41,3 +41,8 @@ def run(start, port=None) -> None:
         if isinstance(error, Exception):
             port.reset()
         raise
+
+
+def _begin(port, log):
+    # Of its own: the frame of what runs for ever may hold on to a loaded module (2 KB).
+    return load("boot_work").begin(port, log)

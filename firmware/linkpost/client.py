@@ -17,8 +17,8 @@ from micropython import const
 from .errors import NetworkError, ServiceError, StorageError
 from .loader import load
 from .log import Log
-from .net.connection import Connection
-from .protocol.reply import message_id, parse, read
+from .net import Connection
+from .protocol import message_id, parse, read
 
 # A request up to this, head and body, leaves in one write, so one TLS record.
 _REQUEST_BYTES = const(2048)

@@ -18,9 +18,6 @@ import sys
 
 from micropython import const
 
-# As in main.py: what importing leaves behind must not lie in small pieces between what stays.
-_IMPORT_THRESHOLD = const(8192)
-
 try:
     import vfs
 except ImportError:  # CPython
@@ -111,26 +108,3 @@ def load(name: str):
             delattr(package, last)
         except (AttributeError, KeyError):
             pass  # it did not come so far
-
-
-def keep(name: str):
-    """Return the module `linkpost.<name>`, imported for good, with all that it imports.
-
-    Raises: MemoryError where there is no room; of what was begun nothing is left in the table, so
-    that the next try finds no empty module there.
-    """
-    known = set(sys.modules)
-    threshold = None
-    gc.collect()
-    if hasattr(gc, "threshold"):  # CPython has none
-        threshold = gc.threshold()
-        gc.threshold(_IMPORT_THRESHOLD)
-    try:
-        return __import__("linkpost." + name, None, None, ("",))
-    except MemoryError:
-        for module in [module for module in sys.modules if module not in known]:
-            del sys.modules[module]
-        raise
-    finally:
-        if threshold is not None:
-            gc.threshold(threshold)

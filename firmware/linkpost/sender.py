@@ -11,8 +11,9 @@ import gc
 
 from micropython import const
 
+from .client import Client
 from .errors import DRIVER_ERRORS, LinkpostError, RejectedError
-from .loader import keep, load
+from .loader import load
 
 # One request and what it may need before it: connection, authentication, a second send.
 _REQUEST_DEADLINE_MS = const(30_000)
@@ -142,10 +143,7 @@ class Sender:
         end_ms = self.port.uptime_ms() + deadline_ms
         try:
             if self.client is None:
-                # What the port has loaded goes first: what stays must not lie behind it.
-                self.port.feed()
-                client = keep("client").Client
-                self.client = client(self.config, port=self.port, log=self.log)
+                self.client = Client(self.config, port=self.port, log=self.log)
             # The connection first, while the heap is whole; then what it is to carry.
             self.client.open(deadline_ms)
             if self.config.batch_bytes and reading[0] > self.singly:

@@ -14,11 +14,12 @@ from typing import Any
 from linkpost_command import write_config
 
 from host_tests.chip import progress
-from tools.chip import flash
+from tools.chip import cache, flash
 from tools.chip.process import ChipProcess
 from tools.chip.repl import ChipRepl
 from tools.chip.run import ChipRun, Wanted
 from tools.firmware.board_files import load_config
+from tools.firmware.config_check import CHECKED, check_config
 from tools.virtual_board import supervisor
 from tools.virtual_board.supervisor import Outcome
 
@@ -59,6 +60,7 @@ class EmulatedBoard:
         self.config = parsed
         files = flash.firmware_files(parsed, Path(ca) if ca else None)
         files["config.json"] = text
+        files[CHECKED] = check_config(parsed, cache.chip_board(), text)
         if main is not None:
             files["main.py"] = main
         flash.refresh(self.flash, {**files, **(more or {})})

@@ -98,7 +98,7 @@ def test_name_that_others_ask_for_stays():
 def test_name_without_underscore_is_short_where_nobody_can_ask_for_it():
     text = "LIMIT = 5\ndef take():\n    return LIMIT\n"
     assert shorten(text, "net/a.py") == "key = 5\ndef _1():\n    return key\n"
-    for path in ("app.py", "ports/rare.py", "sensors/dht.py", "log.py"):
+    for path in ("app.py", "ports/boots_rare.py", "sensors/dht.py", "log.py"):
         assert shorten(text, path) == text
     asking = "from .net.a import take\nx.LIMIT\n"
     assert shorten(text, "net/a.py", other=asking) == text
@@ -244,7 +244,7 @@ def test_arguments_of_what_people_call_stay():
     assert "reports" in shorten(text, "sensors/dht.py")
     assert "reports" not in shorten(text, "sensors/building.py")
     assert "reports" in shorten(text, "ports/rp2.py")
-    assert "reports" not in shorten(text, "ports/rp2_rare.py")
+    assert "reports" not in shorten(text, "ports/chip_rare.py")
 
 
 @pytest.mark.parametrize(

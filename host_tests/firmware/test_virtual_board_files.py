@@ -54,7 +54,7 @@ def test_files_the_config_does_not_use_are_left_out():
 def test_files_of_a_chip_have_all_that_they_import_at_once(chip):
     files = files_for(chip=chip, byte_code=False)
     assert {
-        f"lib/linkpost/ports/{name}.py" for name in ("rare", chip, f"{chip}_rare")
+        f"lib/linkpost/ports/{name}.py" for name in (chip, "chip_rare", "boots_rare")
     } <= files.keys()
     for name, content in files.items():
         folder = PurePosixPath(name).parent

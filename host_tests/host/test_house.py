@@ -299,8 +299,6 @@ def test_module_is_one_thought_long(path):
 # -- what is loaded for a moment leaves nothing behind (firmware/linkpost/loader.py) --------------
 
 _PACKAGE = FIRMWARE / "linkpost"
-# Called by the name that a port's file has for them, not by a constant.
-_LOADED_BY_PORTS = ("esp32_rare", "rp2_rare", "host_rare", "rare")
 # Where a board's program begins; a chip's port is imported by `ports.detect`.
 _ROOTS = (
     "boot",
@@ -333,7 +331,8 @@ _CLASSES = {
 
 def _loaded_modules() -> set[str]:
     """Return what is loaded for a moment, by the names that `load` is given."""
-    names = {f"ports.{name}" for name in _LOADED_BY_PORTS}
+    # Not by a constant: `Port.__getattr__`.
+    names = {f"ports.{path.stem}" for path in (_PACKAGE / "ports").glob("*_rare.py")}
     for path in _PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             is_load = isinstance(node, ast.Call) and getattr(node.func, "id", "") == "load"

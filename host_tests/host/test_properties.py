@@ -7,9 +7,9 @@ import json
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from linkpost.errors import LinkpostError, ProtocolError
+from linkpost.protocol import message_id as id_of
+from linkpost.protocol import parse, read
 from linkpost.protocol.refusals import platform_message, token_of
-from linkpost.protocol.reply import message_id as id_of
-from linkpost.protocol.reply import parse, read
 from linkpost.storage.tokens import TokenStore
 
 _BODY_MAX_BYTES = 1024  # the limit of `reply`

@@ -3,6 +3,7 @@
 import errno
 import gc
 
+import linkpost.net as module
 from fakes_client import CLOSED, READ, SENT, WRITE
 from linkpost import loader
 from linkpost.client import drive
@@ -14,10 +15,8 @@ from linkpost.errors import (
     StorageError,
     TLSError,
 )
-from linkpost.net import connecting, streaming, trust
-from linkpost.net import connection as module
-from linkpost.net.connection import Connection, ReadGate
-from linkpost.protocol.reply import read
+from linkpost.net import Connection, ReadGate, connecting, streaming, trust
+from linkpost.protocol import read
 
 HEAD = b"POST /x HTTP/1.1\r\nContent-Length: 0\r\n\r\n"
 REPLY = b"HTTP/1.1 200\r\nContent-Length: 2\r\n\r\n{}"

@@ -6,7 +6,7 @@ import fakes_chip
 import fakes_wifi
 from linkpost import ports
 from linkpost.errors import ConfigError
-from linkpost.ports import rare, rp2
+from linkpost.ports import chip_rare, rp2
 from linkpost.ports.esp32 import ESP32Port
 from linkpost.ports.host import HostPort
 from linkpost.ports.rp2 import RP2Port
@@ -454,12 +454,12 @@ class FakeGC:
 
 
 def with_gc(fake, work):
-    real = rare.gc
-    rare.gc = rp2.gc = fake
+    real = chip_rare.gc
+    chip_rare.gc = rp2.gc = fake
     try:
         return work()
     finally:
-        rare.gc = rp2.gc = real
+        chip_rare.gc = rp2.gc = real
 
 
 def test_heap_esp32_counts_the_block_it_may_grow_by_once():
@@ -490,11 +490,11 @@ def test_heap_rp2_has_one_heap_whose_largest_block_is_looked_for_where_asked():
         return bytearray
 
     for limit in (0, 300, 7_000, 19_999, 20_000):
-        rare.bytearray = short_of(limit)
+        chip_rare.bytearray = short_of(limit)
         try:
             largest = with_gc(FakeGC(), lambda: port.heap(True)["largest"])
         finally:
-            del rare.bytearray
+            del chip_rare.bytearray
         assert limit - 256 <= largest <= limit, limit
 
 

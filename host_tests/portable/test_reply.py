@@ -1,7 +1,7 @@
 """Replies as bytes: whole, split at every point, byte by byte, cut short, with bytes behind."""
 
 from linkpost.errors import ProtocolError
-from linkpost.protocol.reply import message_id, parse, read
+from linkpost.protocol import message_id, parse, read
 
 BODY_MAX_BYTES = 1024  # the limit of `reply`
 

@@ -11,10 +11,9 @@ import time
 
 from linkpost.client import drive
 from linkpost.errors import LinkpostError, NetworkError, TLSError
-from linkpost.net import streaming
-from linkpost.net.connection import Connection
+from linkpost.net import Connection, streaming
 from linkpost.ports.host import HostPort
-from linkpost.protocol.reply import read
+from linkpost.protocol import read
 
 
 class CountingPort(HostPort):

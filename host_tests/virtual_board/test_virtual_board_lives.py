@@ -72,7 +72,7 @@ class Board:
     def program(self, body):
         app = APP + "".join(f"        {line}\n" for line in body.strip().splitlines())
         library = {"__init__": INIT, "config": CONFIG, "app": app.encode()}
-        ports = [f"ports/{name}" for name in ("__init__", "host", "host_rare", "rare")]
+        ports = [f"ports/{name}" for name in ("__init__", "host", "host_rare", "chip_rare")]
         for name in ("errors", "loader", *ports):
             library[name] = (firmware.package_dir() / f"{name}.py").read_bytes()
         files = {"main.py": MAIN}

@@ -25,7 +25,7 @@ def authenticate(config: dict[str, Any], ca: Path | None) -> None:
     from linkpost.client import Client, drive
     from linkpost.config import Config
     from linkpost.errors import LinkpostError
-    from linkpost.net.connection import Connection
+    from linkpost.net import Connection
     from linkpost.ports.host import HostPort
 
     checked: Any = Config(config)

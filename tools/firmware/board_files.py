@@ -18,6 +18,7 @@ from ..files.json_files import read_object
 from ..terminal.failures import CommandError
 from . import deploy_record, short_names
 from .mpy import compile_mpy
+from .name_scan import is_rare
 from .unnamed_strings import loaded_modules, unname
 
 # What the tools put on a board. A file in there that is not in `files_for` is an old one of ours
@@ -132,7 +133,8 @@ def _modules_for(
     """Return source by path in the package: what is used, and all that this imports at once."""
     whole = sources()
     optional = {module for module in whole if module.startswith(("ports/", "sensors/"))}
-    optional -= {"ports/__init__.py", f"ports/{chip}.py", "ports/rare.py"}
+    optional -= {"ports/__init__.py", f"ports/{chip}.py"}
+    optional -= {module for module in whole if is_rare(module) and module != "ports/host_rare.py"}
     optional -= {"sensors/__init__.py", "sensors/building.py"}
     optional -= {f"sensors/{name}.py" for name in _sensor_files(config)}
     # What else a chip has of its own: esp32_heap, rp2_analog.

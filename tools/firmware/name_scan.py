@@ -194,8 +194,8 @@ class Scan(ast.NodeVisitor):
             if part:
                 self.visit(part)
         # What a port has rare is called through `Port.__getattr__`, which takes no keywords.
-        is_rare = self.path.startswith("ports/") and self.path.endswith("rare.py")
-        has_names = is_public(self.path) and not self.path.startswith(STAND_INS) and not is_rare
+        has_names = is_public(self.path) and not self.path.startswith(STAND_INS)
+        has_names = has_names and not is_rare(self.path)
         if has_names and not is_private(node.name):
             self.public_arguments.update(one.arg for one in _arguments_of(node.args))
 
@@ -266,6 +266,11 @@ def _arguments_of(arguments: ast.arguments) -> Iterator[ast.arg]:
 def is_private(name: str) -> bool:
     """Tell whether a name is one that a module or a class keeps to itself."""
     return name.startswith("_") and not name.startswith("__") and name != "_"
+
+
+def is_rare(path: str) -> bool:
+    """Tell whether that module has what a port is asked for now and then: `Port.__getattr__`."""
+    return path.startswith("ports/") and path.endswith("_rare.py")
 
 
 def may_be_inherited(path: str) -> bool:

@@ -15,12 +15,13 @@ import tokenize
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
+from .name_scan import is_rare
+
 _NAME_MAX_BYTES = 10  # MicroPython's MICROPY_ALLOC_PARSE_INTERN_STRING_LEN
-# It is kept with what it returns. What else a port has rare is asked for by the port's own list.
+# It is kept with what it returns.
 _STAYS = "ports/rp2_analog.py"
 # Not on every board: what is a name there only is worth it elsewhere, and does no harm there.
 _OPTIONAL = ("aio.py", "sensors/", "ports/esp32", "ports/host")
-_RARE = ("ports/rare.py", "ports/rp2_rare.py", "ports/esp32_rare.py", "ports/host_rare.py")
 
 
 def unname(sources: dict[str, bytes]) -> dict[str, bytes]:
@@ -49,7 +50,7 @@ def loaded_modules(sources: dict[str, bytes]) -> set[str]:
 
 
 def _loaded(trees: dict[str, ast.Module]) -> set[str]:
-    found = set(_RARE)
+    found = set(filter(is_rare, trees))
     imported = set()
     for path, tree in trees.items():
         for node in ast.walk(tree):

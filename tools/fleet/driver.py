@@ -17,8 +17,7 @@ firmware.enable_imports()
 import tls  # noqa: E402
 from linkpost.aio import Client  # noqa: E402
 from linkpost.errors import LinkpostError  # noqa: E402, F401  for the boards
-from linkpost.net import connecting  # noqa: E402
-from linkpost.net.connection import Connection  # noqa: E402
+from linkpost.net import Connection, connecting  # noqa: E402
 
 _READ = 1  # what the client yields: select.POLLIN
 

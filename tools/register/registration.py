@@ -117,8 +117,8 @@ class Registrar:
         """Return status and body of the reply. Raises: NotSent, Lost."""
         from linkpost.client import drive
         from linkpost.errors import LinkpostError
-        from linkpost.net.connection import Connection
-        from linkpost.protocol.reply import read
+        from linkpost.net import Connection
+        from linkpost.protocol import read
 
         config = self._config
         connection = Connection(

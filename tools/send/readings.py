@@ -260,7 +260,7 @@ def _encoded(encode: Callable[..., str], *arguments: Any) -> bytes:
 
 def _client(config: Any, ca: Path | None) -> Any:
     from linkpost.client import Client
-    from linkpost.net.connection import Connection
+    from linkpost.net import Connection
     from linkpost.ports.host import HostPort
 
     port = HostPort()

@@ -22,7 +22,7 @@ from ..usb.paused_board import paused_board
 from .board_status import BoardStatus, ask_status
 
 _CONFIG = "config.json"
-# The firmware's words (ports/esp32_rare.py) in a sentence.
+# The firmware's words (ports/radio_rare.py) in a sentence.
 _CAUSES = {
     "power on": "power on",
     "hard": "a reset",

@@ -5,9 +5,9 @@ a piece of one. A capability is data (`port.can_deep_sleep`), never an ImportErr
 
 A port has two parts. What the loop asks for in each step are methods, here and in the chip's file.
 What is asked for once a boot or once a day (setting the clock, starting the radio, why the chip
-started, sleep) are functions of `rare` and of the chip's `esp32_rare` or `rp2_rare`, loaded when
-asked for and let go of with the next `feed`; their first argument is the port, and they are called
-as its methods: `port.reset_cause()`. So what the App does at its start costs one load.
+started, sleep) are functions of the modules named `..._rare`, one of which is loaded when asked
+for, and let go of with the next `feed` or for another one; their first argument is the port, and
+they are called as its methods: `port.reset_cause()`.
 
 Hold on to no such function, nor to a generator or lambda of one: it keeps its whole module.
 """
@@ -54,9 +54,15 @@ class Port:
     watchdog_max_ms: int = None
     retained_bytes = 0
     free_at_rest: int = None
-    # The modules of this room with what is rare; the chip's own before what chips share.
-    _rare_modules: tuple = ()
-    _rare = None
+    # What is rare: the module of this room, and its functions; the first that has one counts.
+    _RARE: tuple = (
+        "boots reset reset_cause start_watchdog retained retain clock_marked mark_clock",
+        "boots set_unix_ms",
+        "radio start_station stop_station wifi_status wifi_code wifi_rssi",
+        "chip heap heap_free heap_largest unique_id pin led analog",
+        "sleep light_sleep deep_sleep feed_for_good",
+    )
+    _rare = _rare_names = None
     _watchdog = None
     _watchdog_ms = 0
     _wlan = None
@@ -73,12 +79,13 @@ class Port:
 
     def __getattr__(self, name):
         # Only asked for what an object and its class have not: a rare method.
-        rare = self._rare
-        if rare is None:
-            rare = self._rare = [load("ports." + module) for module in self._rare_modules]
-        for module in rare:
-            function = getattr(module, name, None)
-            if function is not None:
+        for names in self._RARE:
+            if name in names.split():
+                if self._rare is None or names is not self._rare_names:
+                    self._rare = None  # never beside another
+                    self._rare = load("ports.%s_rare" % names.partition(" ")[0])
+                    self._rare_names = names
+                function = getattr(self._rare, name)
                 return lambda *arguments: function(self, *arguments)
         raise AttributeError(name)
 

@@ -30,7 +30,6 @@ class ESP32Port(Port):
     watchdog_max_ms = 86_400_000
     # Of RTC memory's 2048 bytes; it survives reset, watchdog and deep sleep.
     retained_bytes = 64
-    _rare_modules = ("esp32_rare", "rare")
     _raw_moves = False
 
     def __init__(self, machine=None, network=None, esp32=None, time=None):

@@ -23,7 +23,12 @@ class HostPort(Port):
     """A desktop process. `machine` is the virtual board's module, or None."""
 
     name = "host"
-    _rare_modules = ("host_rare", "rare")
+    _RARE = (
+        "host reset reset_cause start_watchdog retained retain clock_marked mark_clock",
+        "host set_unix_ms start_station stop_station wifi_status wifi_code wifi_rssi",
+        "host unique_id pin led light_sleep deep_sleep",
+        "chip heap heap_free heap_largest",
+    )
 
     def __init__(self, machine=None):
         if machine is None:

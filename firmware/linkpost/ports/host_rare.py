@@ -1,4 +1,4 @@
-"""What the desktop does in its own way of what is rare; see `rare` and `host`."""
+"""What the desktop does in its own way of what is rare; see `host` and the other `..._rare`."""
 
 from ..errors import ConfigError
 
@@ -13,11 +13,11 @@ def clock_marked(port) -> bool:
 
 
 def mark_clock(port, right: bool) -> None:
-    """See `rare`; nothing to mark."""
+    """Nothing to mark."""
 
 
 def light_sleep(port, ms: int) -> None:
-    """See `rare`."""
+    """See `sleep_rare`."""
     # In pieces, as on the chips: the watchdog goes on.
     end_ms = port.uptime_ms() + ms
     while True:
@@ -30,12 +30,12 @@ def light_sleep(port, ms: int) -> None:
 
 
 def deep_sleep(port, ms: int) -> None:
-    """See `esp32_rare`."""
+    """See `sleep_rare`."""
     port._machine.deepsleep(ms)
 
 
 def start_watchdog(port, ms: int) -> None:
-    """See `rare`."""
+    """See `boots_rare`."""
     machine = port._machine
     if machine is None:
         return
@@ -46,24 +46,24 @@ def start_watchdog(port, ms: int) -> None:
 
 
 def reset(port) -> None:
-    """See `rare`."""
+    """See `boots_rare`."""
     if port._machine is None:
         raise SystemExit
     port._machine.reset()
 
 
 def reset_cause(port) -> str:
-    """See `rare`."""
+    """See `boots_rare`."""
     return "power on" if port._machine is None else port._machine.cause()
 
 
 def retained(port) -> bytes:
-    """See `rare`."""
+    """See `boots_rare`."""
     return b"" if port._machine is None else port._machine.retained()
 
 
 def retain(port, data: bytes) -> None:
-    """See `rare`."""
+    """See `boots_rare`."""
     room = port.retained_bytes - len(data)
     if room < 0:
         raise ValueError("at most %d bytes are retained" % port.retained_bytes)
@@ -72,12 +72,12 @@ def retain(port, data: bytes) -> None:
 
 
 def unique_id(port) -> bytes:
-    """See `rare`."""
+    """See `chip_rare`."""
     return b"host"
 
 
 def pin(port, pin):
-    """See `rare`."""
+    """See `chip_rare`."""
     raise ValueError("this machine has no pins")
 
 
@@ -85,22 +85,22 @@ led = pin
 
 
 def start_station(port, country, hostname, power_save: bool) -> None:
-    """See `rare`; there is no radio."""
+    """See `radio_rare`; there is no radio."""
 
 
 def stop_station(port) -> None:
-    """See `rare`; there is no radio."""
+    """See `radio_rare`; there is no radio."""
 
 
 def wifi_status(port) -> str:
-    """See `esp32_rare`; there is no radio."""
+    """See `radio_rare`; there is no radio."""
     return "idle"
 
 
 def wifi_code(port):
-    """See `rare`; there is no radio."""
+    """See `radio_rare`; there is no radio."""
     return 0
 
 
 def wifi_rssi(port):
-    """See `rare`; there is no radio."""
+    """See `radio_rare`; there is no radio."""

@@ -40,7 +40,6 @@ class RP2Port(Port):
     has_radio = True
     # Four words less the frame's head.
     retained_bytes = 12
-    _rare_modules = ("rp2_rare", "rare")
     # The RTC stands still in a light sleep from MicroPython 1.23 to 1.29 (its issue 16519), and
     # knows whole seconds only; the timer behind the ticks runs on. So once the time is set, it
     # is counted by uptime, and the RTC is a copy for those who look at it: TLS, a soft reset.

@@ -1,7 +1,10 @@
 """From the config's `sensors` to sensors. Loaded when needed (`loader`): needed once a boot."""
 
+import gc
+import sys
+
 from ..errors import ConfigError
-from ..loader import keep, load
+from ..loader import load
 
 _NOT_OPTIONS = ("type", "name")
 
@@ -61,10 +64,17 @@ class _Later:
 
 
 def _module(file, key):
+    known = set(sys.modules)
+    gc.collect()  # what stays lies low in the heap, and not behind what was left there
     try:
-        return keep("sensors." + file)
+        return __import__("linkpost.sensors." + file, None, None, ("",))
     except ImportError:
         raise ConfigError(key + ".type", "this board lacks the file for it; deploy again")
+    except MemoryError:
+        # MicroPython leaves an empty module in its table, which the next try would find there.
+        for module in [module for module in sys.modules if module not in known]:
+            del sys.modules[module]
+        raise
 
 
 def _options(spec, key, sensor_class):
