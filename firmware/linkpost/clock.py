@@ -35,6 +35,7 @@ def ask(link) -> None:
             port.set_unix_ms(floor_ms)
     except DRIVER_ERRORS:
         pass  # the certificate's dates decide what comes of it
+    port.feed()  # what that took goes before more is loaded
     try:
         unix_ms = load("net.ntp").fetch(link.config.ntp, port, _NTP_DEADLINE_MS)
     except (LinkpostError, MemoryError) as error:

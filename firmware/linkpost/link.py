@@ -78,8 +78,9 @@ class Link:
             self.joining = None
             raise
         if self.is_up:
+            # The next step is another one: what joined has gone by then.
             self.joining = None
-        return self.is_up
+        return False
 
     def unix_ms(self):
         """Return Unix time in ms, or None while the clock is not right."""

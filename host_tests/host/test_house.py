@@ -121,7 +121,7 @@ def _imports(path: Path, root: Path | None = None) -> set[str]:
             module = ".".join((*base, *([node.module] if node.module else [])))
             found.add(module)
             found.update(f"{module}.{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("load", "keep"):
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "load":
             names = [name.value for name in node.args if isinstance(name, ast.Constant)]
             found.update(f"linkpost.{name}" for name in names)
     return found

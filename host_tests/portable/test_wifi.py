@@ -266,6 +266,7 @@ def test_connect_joined_already_is_taken_as_it_is():
         port = boot(chip, lab_air())
         connect(Wifi(port, [LAB]), port)
         after_soft_reset = Wifi(port, [HALL, LAB])
+        assert not after_soft_reset.step()  # found, and used from the next step on
         assert after_soft_reset.step()
         assert after_soft_reset.up()[0] == "lab"
         assert port.station().connects == ["lab"]

@@ -76,9 +76,10 @@ def _used(module: str, source: bytes) -> Iterator[str]:
         if isinstance(node, ast.ImportFrom) and node.level:
             folder = PurePosixPath(module).parents[node.level - 1]
             target = folder.joinpath(*(node.module or "").split("."))
-            yield f"{target}.py"
+            yield from (f"{target}.py", f"{target}/__init__.py")
             yield from (f"{target / name.name}.py" for name in node.names)
-        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("load", "keep"):
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "load":
             for argument in node.args:
                 if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
-                    yield argument.value.replace(".", "/") + ".py"
+                    path = argument.value.replace(".", "/")
+                    yield from (f"{path}.py", f"{PurePosixPath(path).parent}/__init__.py")

@@ -62,7 +62,7 @@ class Port:
         "chip heap heap_free heap_largest unique_id pin led analog",
         "sleep light_sleep deep_sleep feed_for_good",
     )
-    _rare = _rare_names = None
+    _rare = _rare_name = None
     _watchdog = None
     _watchdog_ms = 0
     _wlan = None
@@ -81,10 +81,11 @@ class Port:
         # Only asked for what an object and its class have not: a rare method.
         for names in self._RARE:
             if name in names.split():
-                if self._rare is None or names is not self._rare_names:
+                module = "ports.%s_rare" % names.partition(" ")[0]
+                if self._rare is None or module != self._rare_name:
                     self._rare = None  # never beside another
-                    self._rare = load("ports.%s_rare" % names.partition(" ")[0])
-                    self._rare_names = names
+                    self._rare = load(module)
+                    self._rare_name = module
                 function = getattr(self._rare, name)
                 return lambda *arguments: function(self, *arguments)
         raise AttributeError(name)
