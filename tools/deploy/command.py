@@ -101,7 +101,7 @@ def deploy(
         print(_summary(done, start))
         if "free" in start.heap:
             print(f"memory: {heap_text.heap(start.heap)}, with the app")
-            print(f"your own code {heap_text.left(start.heap, start.heap['free'])}")
+            print(f"your own code {heap_text.left_by_log(start.heap)}")
     return failures.DONE
 
 
