@@ -5,7 +5,7 @@ import re
 import pytest
 
 from tools.firmware.outbox_copy import Contents
-from tools.status.board_status import BoardStatus
+from tools.status.board_status import BoardStatus, ask_status
 from tools.status.command import rows
 from tools.usb.identity import Identity
 
@@ -143,3 +143,12 @@ def test_memory_of_a_chip_with_one_heap_has_its_largest_block_and_leaves_room_fo
     )
     assert said("your code", heap=PICO, free_at_rest=46_000).startswith("no memory is left")
     assert "first report" in said("your code", free_at_rest=None)
+
+
+@pytest.mark.parametrize(("unix_ms", "is_right"), [(NOW_MS, True), (1_609_459_200_835, False)])
+def test_clock_that_began_anew_at_a_reset_is_not_right(unix_ms, is_right):
+    class Board:
+        def ask_value(self, code):
+            return tuple({**WELL, "unix_ms": unix_ms}.values())
+
+    assert ask_status(Board(), WHO).clock_right is is_right

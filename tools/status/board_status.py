@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from .. import firmware
 from ..usb.board import UsbBoard
 from ..usb.identity import Identity
 
@@ -50,7 +51,7 @@ class BoardStatus:
     heap: dict[str, int]  # bytes: total, free, largest block; of an ESP32's IDF heap idf_free, ...
     free_at_rest: int | None  # of the heap, after this boot's first report
     unix_ms: int | None  # of its clock
-    clock_right: bool | None
+    clock_right: bool | None  # it was set, and is a time that can be
     token_age_s: int | None  # by its clock, below 0 where not known; None: there is no token
     has_radio: bool
     ssid: str | None  # of the network that it has joined
@@ -64,4 +65,11 @@ def ask_status(board: UsbBoard, who: Identity) -> BoardStatus:
     The firmware is imported there only after a complete deploy: an incomplete one may hang it.
     """
     answer = board.ask_value(f"{_ASK}_linkpost_status({who.linkpost is not None})")
-    return BoardStatus(*answer)
+    found = BoardStatus(*answer)
+    firmware.enable_imports()
+    from linkpost.dates import can_be_right
+
+    if found.clock_right and found.unix_ms is not None and not can_be_right(found.unix_ms):
+        # A Pico remembers over a reset that its clock was set, and the clock begins anew.
+        found = replace(found, clock_right=False)
+    return found
