@@ -13,6 +13,7 @@ from __future__ import annotations
 import ast
 import atexit
 import functools
+import gc
 import os
 import shutil
 import signal
@@ -71,6 +72,13 @@ def _line_in(longrepr: Any, path: Path, crash: Any) -> int:
         if getattr(entry, "reprfileloc", None) and Path(entry.reprfileloc.path).name == path.name
     ]
     return lines[-1] if lines else crash.lineno
+
+
+def pytest_collection_finish() -> None:
+    # The firmware collects often, as a board has to. Here a collection would go through all that
+    # pytest has collected, thousands of tests: a quarter of a second each time.
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
