@@ -65,12 +65,17 @@ def _find_segments(outbox):
     folder = outbox.path + "/backlog"
     _make_folder(folder)
     found = []
-    for name, size in list_files(folder):
+    # MicroPython lists sizes of littlefs at no further cost; a stat looks for the name from the
+    # folder's start again: some 200 block reads each behind a long backlog.
+    names = os.ilistdir(folder) if hasattr(os, "ilistdir") else zip(os.listdir(folder))
+    for name, *details in names:
         if name[0] == "s" and len(name) == 9:
             try:
-                found.append([int(name[1:], 16), size])
+                first = int(name[1:], 16)
             except ValueError:  # not one of ours
-                pass
+                continue
+            size = details[2] if len(details) > 2 else os.stat(folder + "/" + name)[6]
+            found.append([first, size])
     found.sort()
     while found and not outbox.last_in_segments:
         path = outbox.segment_path(found[-1][0])
@@ -142,18 +147,6 @@ def _look(outbox, seq):
         outbox.acked = max(outbox.acked, found - 1 - lag)
     outbox.newest_unix_ms = max(outbox.newest_unix_ms, time_of(frame) or 0)
     return found
-
-
-def list_files(folder: str) -> list:
-    """Return (name, size) of each file."""
-    # MicroPython lists sizes at no further cost. A stat looks for the name from the folder's start
-    # again: some 200 block reads each behind a long backlog.
-    if hasattr(os, "ilistdir"):
-        entries = list(os.ilistdir(folder))
-        # A laptop's own file system is listed without sizes there too.
-        if not entries or len(entries[0]) > 3:
-            return [(entry[0], entry[3]) for entry in entries]  # type: ignore[misc]
-    return [(name, os.stat(folder + "/" + name)[6]) for name in os.listdir(folder)]
 
 
 def _make_folder(folder):

@@ -45,7 +45,7 @@ def readings(outbox):
 
 def _names(folder):
     names = [name for name in os.listdir(folder) if name[0] == "q" and len(name) == 9]
-    return sorted([name for name in names if name[1:].strip("0123456789abcdef") == ""])
+    return sorted(name for name in names if not name[1:].strip("0123456789abcdef"))
 
 
 def _keep(folder, seq, frame):

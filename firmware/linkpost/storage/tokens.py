@@ -28,11 +28,8 @@ class TokenStore:
 
     def __init__(self, path: str, identity: tuple):
         self._path = path
-        digest = hashlib.sha256()
-        for part in identity:
-            digest.update(part.encode())
-            digest.update(b"\0")
-        self._identity = digest.digest()[:_IDENTITY_BYTES]
+        parts = "".join([part + "\0" for part in identity])
+        self._identity = hashlib.sha256(parts.encode()).digest()[:_IDENTITY_BYTES]
 
     def load(self):
         """Return the token (str), or None where there is none that belongs to the identity."""
