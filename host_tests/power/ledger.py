@@ -7,10 +7,8 @@ then say what had been promised, and which call was under way: that one may have
 
 import os
 
-import linkpost.storage.opening
-
 # Loaded later, when the root is the board's flash and this file system is out of reach.
-import linkpost.storage.overflow
+import linkpost.storage.opening
 import linkpost.storage.quarantine
 import linkpost.storage.segments  # noqa: F401
 import vfs

@@ -30,7 +30,7 @@ MUTANTS: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
         ("slots to a first segment",),
     ),
     "the segment is committed after the slot": (
-        "overflow.py",
+        "segments.py",
         '        with open(outbox.segment_path(first), "ab") as file:\n',
         '        outbox.x = file = open(outbox.segment_path(first), "ab")\n        if 1:\n',
         ("slots to a first segment", "slots to a segment"),
@@ -84,7 +84,7 @@ MUTANTS: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
         ("acknowledge", "segment removal"),
     ),
     "a dropped segment goes before its count": (
-        "overflow.py",
+        "segments.py",
         "    written = outbox.sync()\n    try:",
         "    written = False\n    try:",
         ("drop oldest", "flash full"),

@@ -14,14 +14,14 @@ import sys
 
 import vfs
 from ledger import Life, unmount, verify
-from linkpost.storage import overflow
+from linkpost.storage import segments
 from linkpost.storage.outbox import SLOTS, Outbox
 from nor import CHIPS, NorFlash
 from scenarios import _accepted, _appended, _until_full
 from wear import QuietFlash
 
 # Loaded by the outbox itself here.
-_RARE = ("opening", "segments", "overflow", "quarantine")
+_RARE = ("opening", "segments", "quarantine")
 _BLOCKS = 64
 _BLOCK = 32  # of a heap whose words have 64 bits
 _SUCCESSES = 4
@@ -44,7 +44,7 @@ def _let_go(count):
 def _before_a_drop(life):
     _until_full(life)
     outbox = life.outbox
-    while outbox.next_seq - SLOTS <= outbox.last_in_segments or not overflow._is_full(outbox):
+    while outbox.next_seq - SLOTS <= outbox.last_in_segments or not segments._is_full(outbox):
         life.append()
 
 

@@ -40,7 +40,7 @@ def outage_text(config: Any, free_bytes: int) -> str:
     firmware.enable_imports()
     from linkpost import lifecycle
     from linkpost.sensors import read_all
-    from linkpost.storage import overflow
+    from linkpost.storage import segments
 
     granted = config.outbox_max_bytes or free_bytes // 2
     if not config.interval_ms or not granted:
@@ -49,7 +49,7 @@ def outage_text(config: Any, free_bytes: int) -> str:
     app = SimpleNamespace(
         config=config,
         outbox=SimpleNamespace(
-            max_bytes=overflow.max_bytes(SimpleNamespace(granted_bytes=granted))
+            max_bytes=segments.max_bytes(SimpleNamespace(granted_bytes=granted))
         ),
         port=_NoPort(),
         log=SimpleNamespace(info=lambda *said: logged.update(_pairs(said[2:]))),

@@ -18,8 +18,8 @@ stream's id is written once: whatever happens to the cursor, the readings keep t
 were numbered in.
 
 This module is what a board without trouble needs. What is rare is loaded for a moment: opening
-(opening.py), segments being read and removed (segments.py), grown and dropped (overflow.py), and
-readings being quarantined (quarantine.py). They work on the Outbox that they are handed.
+(opening.py), segments being grown, read, dropped and removed (segments.py), and readings being
+quarantined (quarantine.py). They work on the Outbox that they are handed.
 
 Rules
   1. A reading is on flash before `append` returns: one overwrite of the slot `seq % SLOTS`.
@@ -113,7 +113,7 @@ class Outbox:
     @property
     def max_bytes(self) -> int:
         """What waiting readings may take on flash, bytes. Without a grant: slow, once."""
-        return load("storage.overflow").max_bytes(self)
+        return load("storage.segments").max_bytes(self)
 
     @property
     def pending(self) -> int:
@@ -131,13 +131,13 @@ class Outbox:
         """
         seq = self.next_seq
         if seq - SLOTS > max(self.acked, self.last_in_segments):
-            load("storage.overflow").empty_ring(self)
+            load("storage.segments").empty_ring(self)
         frame = self._frame
         encode_reading(frame, seq, self.acked, self._boot, unix_ms, uptime_ms, values)
         try:
             self.write(self.slot_path(seq), frame)
         except OSError as error:
-            load("storage.overflow").store_anyway(self, seq, frame, error)
+            load("storage.segments").store_anyway(self, seq, frame, error)
         self.next_seq = seq + 1
         if unix_ms is None and uptime_ms is not None:
             self._untimed = seq
