@@ -1,7 +1,6 @@
 """The types of sensors that a config may name: the one table, for config, firmware and tools.
 
-Loaded when needed (`loader`), and pure: a board needs it once a boot, deploy to know which files
-go along.
+Loaded when needed (`loader`), and pure: a board needs it once a boot.
 """
 
 # type: (file in `sensors`, class).
@@ -21,15 +20,3 @@ TYPES = {
 # `user.soil` is the class Sensor in the person's own /user/soil.py (`sensors/user.py`).
 USER = "user."
 USER_FILE = "user"
-
-
-def files(specs) -> list:
-    """Return the files of `sensors`, without suffix, that the config's `sensors` need.
-
-    `system` is always one: the app reports it at each boot.
-    """
-    found = {"system"}
-    for spec in specs:
-        kind = spec["type"]
-        found.add(USER_FILE if kind.startswith(USER) else TYPES[kind][0])
-    return sorted(found)

@@ -50,6 +50,14 @@ def test_files_the_config_does_not_use_are_left_out():
     assert not [name for name in names if name.startswith("lib/linkpost/certs")]
 
 
+def test_files_of_sensors_are_those_that_the_config_needs():
+    assert board_files.sensor_files([]) == {"system"}  # each boot stores one
+    specs = [{"type": "dht22"}, {"type": "onchip"}, {"type": "dht11"}]
+    assert board_files.sensor_files(specs) == {"dht", "onchip", "system"}
+    specs = [{"type": "user.soil"}, {"type": "bme280"}]
+    assert board_files.sensor_files(specs) == {"bme280", "system", "user"}
+
+
 @pytest.mark.parametrize("chip", ["host", "esp32", "rp2"])
 def test_files_of_a_chip_have_all_that_they_import_at_once(chip):
     files = files_for(chip=chip, byte_code=False)
@@ -175,7 +183,7 @@ def test_files_that_optional_files_import_at_once_come_along(tmp_path, monkeypat
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
     monkeypatch.setattr(firmware, "package_dir", lambda: tmp_path)
-    monkeypatch.setattr(board_files, "_sensor_files", lambda config: [])
+    monkeypatch.setattr(board_files, "sensor_files", lambda specs: set())
     files = board_files._modules_for({}, "host", True, with_aio=False)
     assert sources.keys() - files.keys() == {"ports/three.py", "sensors/lazy.py"}
 

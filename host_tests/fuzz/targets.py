@@ -24,6 +24,7 @@ from linkpost.config import Config  # noqa: E402
 from linkpost.errors import ConfigError, LinkpostError, ProtocolError, StorageError  # noqa: E402
 from linkpost.net.ntp import parse_reply  # noqa: E402
 from linkpost.protocol import refusals, reply  # noqa: E402
+from linkpost.storage import quarantine  # noqa: E402
 from linkpost.storage.outbox import Outbox  # noqa: E402
 from linkpost.storage.tokens import TokenStore  # noqa: E402
 
@@ -126,7 +127,7 @@ def outbox(data: bytes) -> None:
         before = box.next_seq
         found = [seq for seq, _, _ in box.readings()]
         assert found == sorted(set(found)), "out of order, or twice"
-        list(box.quarantined_readings())
+        list(quarantine.readings(box))
         try:
             seq = box.append({"t": 1}, None)
         except StorageError:

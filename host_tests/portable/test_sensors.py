@@ -6,7 +6,7 @@ from linkpost.errors import ConfigError, SensorError
 from linkpost.ports.esp32 import ESP32Port
 from linkpost.ports.host import HostPort
 from linkpost.ports.rp2 import RP2Port
-from linkpost.sensor_types import TYPES, files
+from linkpost.sensor_types import TYPES
 from linkpost.sensors import read_all
 from linkpost.sensors.analog import Analog
 from linkpost.sensors.building import build
@@ -96,13 +96,6 @@ def test_build_every_type_has_its_file_and_class():
         module = __import__("linkpost.sensors." + file, None, None, (class_name,))
         assert getattr(module, class_name).kind == kind
         assert isinstance(getattr(module, class_name).OPTIONS, dict)
-
-
-def test_files_are_those_that_the_config_needs():
-    assert files([]) == ["system"]  # each boot stores one
-    specs = [{"type": "dht22"}, {"type": "onchip"}, {"type": "dht11"}]
-    assert files(specs) == ["dht", "onchip", "system"]
-    assert files([{"type": "user.soil"}, {"type": "bme280"}]) == ["bme280", "system", "user"]
 
 
 def test_build_what_is_wrong_is_named_by_its_key():

@@ -9,9 +9,9 @@ import os
 
 # Loaded later, when the root is the board's flash and this file system is out of reach.
 import linkpost.storage.opening
-import linkpost.storage.quarantine
 import linkpost.storage.segments  # noqa: F401
 import vfs
+from linkpost.storage import quarantine
 from linkpost.storage.outbox import Outbox
 from linkpost.storage.tokens import TokenStore
 
@@ -246,7 +246,7 @@ def verify(outbox, model):
     if waiting:
         check(outbox.oldest() == waiting[0], "oldest is %s" % (outbox.oldest(),))
         check(outbox.newest() == waiting[-1], "newest is %s" % (outbox.newest(),))
-    quarantined = list(outbox.quarantined_readings())
+    quarantined = list(quarantine.readings(outbox))
     quarantined_seqs = [reading[0] for reading in quarantined]
     if call[0] == "quarantine":
         check(call[1] in seqs + quarantined_seqs, "%d neither waits nor was quarantined" % call[1])

@@ -136,7 +136,8 @@ def _modules_for(
     optional -= {"ports/__init__.py", f"ports/{chip}.py"}
     optional -= {module for module in whole if is_rare(module) and module != "ports/host_rare.py"}
     optional -= {"sensors/__init__.py", "sensors/building.py"}
-    optional -= {f"sensors/{name}.py" for name in _sensor_files(config)}
+    sensors = config.get("sensors") or [{"type": "onchip"}]
+    optional -= {f"sensors/{name}.py" for name in sensor_files(sensors)}
     # What else a chip has of its own: esp32_heap, rp2_analog.
     optional -= {module for module in whole if module.startswith(f"ports/{chip}_")}
     if not with_aio:
@@ -179,11 +180,16 @@ def _imported_at_once(module: str, source: bytes) -> set[str]:
     return paths
 
 
-def _sensor_files(config: dict[str, Any]) -> list[str]:
-    firmware.enable_imports()
-    from linkpost import sensor_types
+def sensor_files(specs: list[dict[str, Any]]) -> set[str]:
+    """Return the files of `sensors`, without suffix, that the config's `sensors` need.
 
-    return sensor_types.files(config.get("sensors") or [{"type": "onchip"}])
+    `system` is always one: the app reports it at each boot.
+    """
+    firmware.enable_imports()
+    from linkpost.sensor_types import TYPES, USER, USER_FILE
+
+    kinds = [spec["type"] for spec in specs]
+    return {"system"} | {USER_FILE if kind.startswith(USER) else TYPES[kind][0] for kind in kinds}
 
 
 def _read_pem(path: Path) -> list[bytes]:

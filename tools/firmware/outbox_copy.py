@@ -97,6 +97,7 @@ class _Copy:
 
     def open(self, waiting: int, quarantined: bool) -> Contents:
         firmware.enable_imports()
+        from linkpost.storage import quarantine
         from linkpost.storage.outbox import Outbox
 
         for path in self._sizes:
@@ -118,7 +119,7 @@ class _Copy:
             outbox.quarantined,
             outbox.dropped,
             list(_up_to(outbox.readings(), last)) if waiting else [],
-            list(_up_to(outbox.quarantined_readings())) if quarantined else [],
+            list(_up_to(quarantine.readings(outbox))) if quarantined else [],
             log.notes,
         )
 

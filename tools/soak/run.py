@@ -219,6 +219,7 @@ class _Left:
 def _look_into(board: Board) -> _Left:
     """Return what is on the board's flash, as the firmware's own outbox sees it."""
     firmware.enable_imports()
+    from linkpost.storage import quarantine
     from linkpost.storage.outbox import Outbox
 
     with tempfile.TemporaryDirectory(prefix="linkpost-soak-") as name:
@@ -235,5 +236,5 @@ def _look_into(board: Board) -> _Left:
             for count, what in ((outbox.pending, "still pending"), (outbox.dropped, "dropped"))
             if count
         ]
-        quarantined = {(outbox.stream, seq) for seq, _, _ in outbox.quarantined_readings()}
+        quarantined = {(outbox.stream, seq) for seq, _, _ in quarantine.readings(outbox)}
     return _Left(quarantined, problems)

@@ -209,10 +209,6 @@ class Outbox:
         """Yield the waiting readings, oldest first; the outbox may change meanwhile."""
         return load("storage.segments").readings(self)
 
-    def quarantined_readings(self):
-        """Yield the readings that were quarantined and are still kept, oldest first."""
-        return load("storage.quarantine").readings(self)
-
     def find(self, seq, find_in_segments=None):
         """Return the frame of the first waiting reading at or above seq, or None.
 

@@ -35,7 +35,7 @@ def quarantine(outbox, seq: int, reason: str) -> None:
 
 
 def readings(outbox):
-    """Yield the readings that are kept, oldest first."""
+    """Yield the readings that were quarantined and are still kept, oldest first."""
     folder = outbox.path + "/backlog/"
     for name in _names(folder):
         # All of a file at once: it may go while this waits.
