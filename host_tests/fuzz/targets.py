@@ -23,7 +23,7 @@ firmware.enable_imports()
 from linkpost.config import Config  # noqa: E402
 from linkpost.errors import ConfigError, LinkpostError, ProtocolError, StorageError  # noqa: E402
 from linkpost.net.ntp import parse_reply  # noqa: E402
-from linkpost.protocol import refusals, reply  # noqa: E402
+from linkpost.protocol import parse, read, refusals  # noqa: E402
 from linkpost.storage import quarantine  # noqa: E402
 from linkpost.storage.outbox import Outbox  # noqa: E402
 from linkpost.storage.tokens import TokenStore  # noqa: E402
@@ -38,7 +38,7 @@ from tools.terminal.failures import CommandError  # noqa: E402
 # Some thousand folders a minute: in RAM, where there is such a place.
 _RAM = "/dev/shm"  # noqa: S108
 _IN_RAM = _RAM if Path(_RAM).is_dir() else None
-_BODY_MAX_BYTES = 1024  # the limit of `reply`
+_BODY_MAX_BYTES = 1024  # the limit of a reply's body
 _IDENTITY = ("a1B2c3D4e5F", "sensor01", "0123456789abcdef", "localhost")
 
 
@@ -59,7 +59,7 @@ def http_reply(data: bytes) -> None:
             view[: len(piece)] = piece
             return len(piece)
 
-        steps = reply.read(receive, bytearray(2048))
+        steps = read(receive, bytearray(2048))
         try:
             while True:
                 next(steps)
@@ -77,7 +77,7 @@ def http_reply(data: bytes) -> None:
 def json_reply(data: bytes) -> None:
     """The body of a reply."""
     try:
-        tree = reply.parse(data[:_BODY_MAX_BYTES])
+        tree = parse(data[:_BODY_MAX_BYTES])
     except ProtocolError:
         return
     assert type(tree["code"]) is int and 0 <= tree["code"] <= 999_999_999
