@@ -23,7 +23,7 @@ firmware.enable_imports()
 from linkpost.config import Config  # noqa: E402
 from linkpost.errors import ConfigError, LinkpostError, ProtocolError, StorageError  # noqa: E402
 from linkpost.net.ntp import parse_reply  # noqa: E402
-from linkpost.protocol import parse, read, refusals  # noqa: E402
+from linkpost.protocol import message_id, parse, read, refusals  # noqa: E402
 from linkpost.storage import quarantine  # noqa: E402
 from linkpost.storage.outbox import Outbox  # noqa: E402
 from linkpost.storage.tokens import TokenStore  # noqa: E402
@@ -82,7 +82,7 @@ def json_reply(data: bytes) -> None:
         return
     assert type(tree["code"]) is int and 0 <= tree["code"] <= 999_999_999
     with contextlib.suppress(ProtocolError):
-        found = reply.message_id(tree)
+        found = message_id(tree)
         assert found is None or 1 <= len(found) <= 64
         assert found is None or found.replace("-", "0").isalnum()
     refusals.platform_message(tree).encode()
