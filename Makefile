@@ -46,7 +46,7 @@ browser:  ## Chromium, for the tests of the console page (Debian and Ubuntu)
 		apt-get install -y --no-install-recommends chromium; }
 
 test: setup  ## Every test, on CPython and on real MicroPython
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 quick: setup  ## The tests of one room, under 40 s: make quick ROOM=storage; without ROOM: the rooms
 	@$(BIN)/python -m host_tests.quick $(ROOM)

@@ -25,6 +25,7 @@ from typing import Any
 
 import micropython_failure
 import pytest
+from longest import LONGEST
 
 from host_tests.shared.byte_code import write_byte_code
 
@@ -82,6 +83,8 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get("/".join(item.path.parts[-2:]), len(places)))
     for item in items:
         if isinstance(item, pytest.Function) and item.path.parent == PORTABLE:
             runtime, reason = getattr(item.module, "SKIP", {}).get(item.name, ("", ""))

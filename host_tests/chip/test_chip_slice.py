@@ -7,7 +7,9 @@ from emulator_process import DEVICE_NAME, PRODUCT_KEY, EmulatorProcess
 
 from host_tests.chip import portable_files
 from host_tests.chip.emulated_board import EmulatedBoard, readings
+from tools.chip import cache
 from tools.firmware.board_files import files_for, load_config
+from tools.firmware.config_check import CHECKED, check_config
 from tools.virtual_board import supervisor
 
 pytestmark = pytest.mark.timeout(600)
@@ -69,6 +71,7 @@ def test_chip_has_the_very_files_that_a_deploy_writes(emulated, emulator):
     on_flash = emulated.files()
     assert {path: on_flash.pop(path) for path in deployed} == deployed
     assert on_flash.pop("config.json") == text
+    assert on_flash.pop(CHECKED) == check_config(config, cache.chip_board(), text)
     # What is left is the app's own, and ours: outside of the firmware's folders.
     assert not [path for path in on_flash if path.startswith(("lib/", "certs/"))]
     assert {path.partition("/")[0] for path in on_flash} <= {"boot.py", "chip", "outbox", "token"}

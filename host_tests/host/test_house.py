@@ -6,6 +6,7 @@ import ast
 from pathlib import Path
 
 import pytest
+from longest import LONGEST
 
 ROOT = Path(__file__).parent.parent.parent
 FIRMWARE = ROOT / "firmware"
@@ -482,3 +483,7 @@ def test_words_of_an_error_are_those_there_are(path):
 def test_word_of_an_error_that_does_not_exist_is_seen():
     wrong = 'if e.reason in ("expierd", x): e.retry = "nevr"\nraise TLSError("m", "memmory")'
     assert _unknown_words(ast.parse(wrong)) == ["expierd", "nevr", "memmory"]
+
+
+def test_files_that_begin_first_are_there():
+    assert [name for name in LONGEST if not (ROOT / "host_tests" / name).exists()] == []
