@@ -52,10 +52,10 @@ class Sender:
         self._led = None
         # Of the two formats a board keeps its own in heap; alink has no place for the stream.
         if config.format == "alink":
-            self._before = ()
+            self._before = []
             self._encode = load("protocol.alink").encode_alink
         else:
-            self._before = (outbox.stream,)
+            self._before = [outbox.stream]
             self._encode = load("protocol.payloads").encode_json
 
     def next_due_ms(self, due_ms: int, now_ms: int, ms: int) -> int:
@@ -163,7 +163,7 @@ class Sender:
 
     def encode(self, reading) -> bytes:
         """Return a reading as the config's format has it."""
-        return self._encode(*(self._before + reading)).encode()
+        return self._encode(*self._before, *reading).encode()
 
     def publish(self, payload, end_ms, seq, count) -> None:
         """Publish `count` readings, the last of them `seq`. Raises: LinkpostError."""

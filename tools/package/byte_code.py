@@ -47,14 +47,9 @@ def _write(folder: Path, modules: set[str]) -> Path:
 
 
 def _modules() -> set[str]:
-    """Return the path of each module that has something in it, "net/wifi.py"."""
+    """Return the path of each module, "net/wifi.py"."""
     package = firmware.package_dir()
-    return {
-        path.relative_to(package).as_posix()
-        for path in package.rglob("*.py")
-        # MicroPython imports from a folder without an __init__, sooner than with an empty one.
-        if path.parent.name != "certs" and path.stat().st_size
-    }
+    return {path.relative_to(package).as_posix() for path in package.rglob("*.py")}
 
 
 def client_modules() -> set[str]:

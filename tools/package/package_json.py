@@ -18,8 +18,6 @@ def render() -> str:
     """Return the content of package.json for the firmware as it is."""
     package = firmware.package_dir()
     paths = [path.relative_to(package).as_posix() for path in package.rglob("*.py")]
-    # An empty package, there for our own wheel only.
-    paths.remove("certs/__init__.py")
     paths += [path.relative_to(package).as_posix() for path in package.rglob("*.der")]
     urls = ",\n".join(
         "    " + json.dumps([f"linkpost/{path}", f"firmware/linkpost/{path}"])
