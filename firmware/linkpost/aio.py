@@ -31,7 +31,6 @@ import asyncio
 from micropython import const
 
 from .client import Client as BlockingClient
-from .client import measured
 from .loader import load
 
 # The longest sleep between two looks at the socket, at deadline and watchdog.
@@ -61,7 +60,7 @@ class Client(BlockingClient):
 
         Raises: as the blocking client's, and `asyncio.CancelledError`.
         """
-        payload, length = measured(payload)
+        payload, length = self.measured(payload)
         async with self._turn:
             return await self._run(self.publishing(topic, payload, length), deadline_ms)
 

@@ -73,7 +73,7 @@ class Client:
         Raises: ConfigError before anything is sent; else the LinkpostError whose `retry` says
         what to do with the message.
         """
-        return self._run(self.publishing(topic, *measured(payload)), deadline_ms)
+        return self._run(self.publishing(topic, *self.measured(payload)), deadline_ms)
 
     def report(self, values: dict, deadline_ms: int = 60_000):
         """Send one reading to the config's topic, in its format; return as `publish` does.
@@ -125,6 +125,22 @@ class Client:
         self.close()
 
     # -- the policy -------------------------------------------------------------------------------
+
+    def measured(self, payload):
+        """Return (bytes or an object with readinto, its length). Raises: ConfigError."""
+        if hasattr(payload, "readinto"):
+            if hasattr(payload, "__len__"):
+                length = len(payload)
+            else:
+                payload.seek(0, 2)
+                length = payload.tell()
+        else:
+            if not isinstance(payload, (bytes, bytearray, memoryview)):
+                payload = load("protocol.messages").encode(payload)
+            length = len(payload)
+        if not 1 <= length <= _PAYLOAD_MAX_BYTES:
+            raise load("protocol.messages").refused_length(length)
+        return payload, length
 
     def publishing(self, topic, payload, length):
         """Yield what is waited for until a message is accepted; return its id.
@@ -273,20 +289,3 @@ def drive(steps, connection, port, deadline_ms):
 
 def _anchors():
     return load("storage.anchors")
-
-
-def measured(payload):
-    """Return (bytes or an object with readinto, its length). Raises: ConfigError."""
-    if hasattr(payload, "readinto"):
-        if hasattr(payload, "__len__"):
-            length = len(payload)
-        else:
-            payload.seek(0, 2)
-            length = payload.tell()
-    else:
-        if not isinstance(payload, (bytes, bytearray, memoryview)):
-            payload = load("protocol.messages").encode(payload)
-        length = len(payload)
-    if not 1 <= length <= _PAYLOAD_MAX_BYTES:
-        raise load("protocol.messages").refused_length(length)
-    return payload, length

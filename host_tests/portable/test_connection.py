@@ -789,6 +789,21 @@ def test_send_body_of_another_length_closes_before_it_looks_complete():
             assert world.all_closed()
 
 
+def test_send_body_whose_readinto_answers_negative_is_at_its_end():
+    class Negative:
+        calls = 0
+
+        def readinto(self, view):
+            self.calls += 1
+            assert self.calls < 10, "asked for ever"
+            return -1
+
+    with World() as world:
+        error = raised(world.ask, world.made(), Negative(), 9000)
+        assert is_exactly(error, StorageError), error
+        assert world.all_closed()
+
+
 def test_send_body_that_raises_closes_and_only_an_oserror_becomes_ours():
     for then, kind in (
         (os_error(5), StorageError),

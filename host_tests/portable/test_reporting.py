@@ -126,6 +126,15 @@ def test_report_of_values_that_a_reading_cannot_carry_joins_nothing():
     on_both(test)
 
 
+def test_report_longer_than_the_platform_takes_is_refused_here():
+    def test(world):
+        client = _client(world, Connection(ACCEPTED))
+        assert _raised(ConfigError, client.report, {"text": "x" * 131_072}).retry == "never"
+        assert client.report({"n": 2}) == "7"
+
+    on_both(test)
+
+
 def test_report_where_there_is_no_network_is_an_error_within_its_deadline():
     def test(world):
         client = _client(world, Connection())

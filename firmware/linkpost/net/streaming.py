@@ -41,8 +41,8 @@ def _pieces(body, length):
             while got < wanted:
                 is_whole = not got and wanted == CHUNK_BYTES  # nearly every one is: no slice
                 count = body.readinto(whole if is_whole else chunk[got:wanted])
-                if not count:
-                    break
+                if not count or count < 0:
+                    break  # its end; a negative number, which some drivers return, is no progress
                 got += count
         except OSError as error:
             raise StorageError("The payload could not be read: errno %s" % error.errno)
