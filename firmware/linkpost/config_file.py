@@ -33,12 +33,14 @@ def read(config_class, path: str):
     read_bytes = load("storage.files").read_bytes
     text = read_bytes(path, _FILE_MAX)
     try:
-        checked = _checked(text, read_bytes(path + CHECKED_SUFFIX, _FILE_MAX))
+        beside = read_bytes(path + CHECKED_SUFFIX, _FILE_MAX) or b""
     except StorageError:
-        checked = None
-    if checked is None:
+        beside = b""
+    head, _, values = beside.partition(b"\n")
+    board = getattr(sys.implementation, "_build", sys.platform)
+    if text is None or head != first_line(text, values, board):
         return config_class(load("config_rules").parse(text, path))
-    return trusted(config_class, json.loads(text), checked)
+    return trusted(config_class, json.loads(text), json.loads(values))
 
 
 def trusted(config_class, data: dict, checked: dict):
@@ -61,12 +63,3 @@ def first_line(text: bytes, values: bytes, board: str) -> bytes:
     digest = sha256(text)
     digest.update(values)
     return "{} {} {}".format(_RULES, board, str(hexlify(digest.digest()), "ascii")).encode()
-
-
-def _checked(text, beside):
-    """Return the values that stand beside config.json, or None where they are not of this one."""
-    if text is None or beside is None:
-        return None
-    head, _, values = beside.partition(b"\n")
-    board = getattr(sys.implementation, "_build", sys.platform)
-    return json.loads(values) if head == first_line(text, values, board) else None

@@ -27,16 +27,9 @@ def refused(sender, seq: int, error, end_ms: int) -> None:
                 raise error
             sender.publish(sender.encode(newest), end_ms, newest[0], 1)
         except RejectedError as refusal:
-            sender.log.error(
-                "send",
-                "topic refused, readings kept",
-                "code",
-                refusal.code,
-                "topic",
-                sender.config.topic,
-                "check",
-                "topic exists in the console and this device may publish to it",
-            )
+            check = "topic exists in the console and this device may publish to it"
+            about = "code", refusal.code, "topic", sender.config.topic, "check", check
+            sender.log.error("send", "topic refused, readings kept", *about)
             raise
         sender.proof = sender.ahead = newest[0]
     sender.log.warning("send", "reading quarantined", "seq", seq, "code", error.code)
@@ -71,9 +64,5 @@ def hint_batches(sender) -> None:
     """Say once how many waiting readings could travel in fewer requests."""
     config = sender.config
     if config.format != "alink" and not config.batch_bytes:
-        sender.log.info(
-            "send",
-            "many waiting: outbox.batch_bytes sends more per request",
-            "pending",
-            sender.outbox.pending,
-        )
+        phrase = "many waiting: outbox.batch_bytes sends more per request"
+        sender.log.info("send", phrase, "pending", sender.outbox.pending)

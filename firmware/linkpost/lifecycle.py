@@ -30,22 +30,10 @@ def start(app):
     port = app.port
     outbox = app.outbox
     cause = port.reset_cause()
-    app.log.info(
-        "app",
-        "started",
-        "device",
-        "%s/%s" % (config.product_key, config.device_name),
-        "endpoint",
-        config.endpoint,
-        "cause",
-        cause,
-        "stream",
-        outbox.stream,
-        "next",
-        outbox.next_seq,
-        "pending",
-        outbox.pending,
-    )
+    about = ["device", "%s/%s" % (config.product_key, config.device_name)]
+    about += ["endpoint", config.endpoint, "cause", cause, "stream", outbox.stream]
+    about += ["next", outbox.next_seq, "pending", outbox.pending]
+    app.log.info("app", "started", *about)
     if config.watchdog_s:
         port.start_watchdog(int(config.watchdog_s * 1000))
     sender = app.sender

@@ -6,8 +6,6 @@ import sys
 from ..errors import ConfigError
 from ..loader import load
 
-_NOT_OPTIONS = ("type", "name")
-
 
 def build(specs, port) -> list:
     """Turn the config's checked `sensors` into (name, sensor)s; name is "" where none is given.
@@ -29,13 +27,13 @@ def build(specs, port) -> list:
 def _make(spec, key, port):
     types = load("sensor_types")
     kind = spec["type"]
+    options = {name: spec[name] for name in spec if name not in ("type", "name")}
     if kind.startswith(types.USER):
-        options = {name: spec[name] for name in spec if name not in _NOT_OPTIONS}
         loader = _module(types.USER_FILE, key)
         return loader.load(kind[len(types.USER) :], options, key, port)
     file, class_name = types.TYPES[kind]
     sensor_class = getattr(_module(file, key), class_name)
-    options = _options(spec, key, sensor_class)
+    _check(options, key, kind, sensor_class.OPTIONS)
     try:
         return sensor_class(port, **options)
     except (ValueError, TypeError) as error:  # how machine.Pin and how a sensor refuses
@@ -77,21 +75,16 @@ def _module(file, key):
         raise
 
 
-def _options(spec, key, sensor_class):
-    """Return the keyword arguments of a sensor; `OPTIONS` is {name: (types, required)}."""
-    known = sensor_class.OPTIONS
-    for option, value in spec.items():
-        if option in _NOT_OPTIONS:
-            continue
+def _check(options, key, kind, known):
+    """Refuse options that a type does not have; `known` is {name: (types, required)}."""
+    for option, value in options.items():
+        at = "%s.%s" % (key, option)
         if option not in known:
             takes = ", ".join(sorted(known)) or "no options"
-            raise ConfigError(
-                "%s.%s" % (key, option), "unknown; %s takes %s" % (spec["type"], takes)
-            )
+            raise ConfigError(at, "unknown; %s takes %s" % (kind, takes))
         # On CPython a bool is an int; no option here wants one.
         if isinstance(value, bool) or not isinstance(value, known[option][0]):
-            raise ConfigError("%s.%s" % (key, option), "this value has the wrong type")
+            raise ConfigError(at, "this value has the wrong type")
     for option in known:
-        if known[option][1] and option not in spec:
-            raise ConfigError("%s.%s" % (key, option), "missing; %s needs it" % spec["type"])
-    return {option: spec[option] for option in known if option in spec}
+        if known[option][1] and option not in options:
+            raise ConfigError("%s.%s" % (key, option), "missing; %s needs it" % kind)

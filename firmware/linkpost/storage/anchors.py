@@ -22,7 +22,12 @@ def read(k: int):
 
     Raises: StorageError where that file cannot be read.
     """
-    paths = _paths()
+    paths = [
+        folder + "/" + name
+        for folder in ANCHOR_FOLDERS
+        for name in _files.list_names(folder)
+        if name.endswith(".der")
+    ]
     last = _last()
     if last in paths:
         paths.remove(last)
@@ -43,15 +48,6 @@ def keep(path: str) -> None:
                 file.write(path.encode())
     except OSError:
         pass
-
-
-def _paths():
-    return [
-        folder + "/" + name
-        for folder in ANCHOR_FOLDERS
-        for name in _files.list_names(folder)
-        if name.endswith(".der")
-    ]
 
 
 def _last():

@@ -23,8 +23,14 @@ def quarantine(outbox, seq: int, reason: str) -> None:
         return
     if seq_of(frame) != seq:
         raise ValueError("%d is not the oldest waiting reading" % seq)
+    # Its first 100 characters, under "", a name no value can have. A reading that leaves no room
+    # for them stays as it is: a character is up to 4 bytes.
+    if reason and len(frame) + 500 <= READING_MAX:
+        payload = bytearray(parse_frame(frame[0], frame))
+        add_value(payload, "", reason[:100])
+        frame = encode_frame(frame[0], payload)
     try:
-        is_kept = _keep(outbox.path + "/backlog/", seq, _with_reason(frame, reason))
+        is_kept = _keep(outbox.path + "/backlog/", seq, frame)
     except OSError as error:
         raise StorageError("cannot quarantine a reading (error %s)" % error.errno)
     if not is_kept:
@@ -75,13 +81,3 @@ def _keep(folder, seq, frame):
             if not names:
                 return False
             os.remove(folder + names[0])
-
-
-def _with_reason(frame, reason):
-    # The first 100 characters, under "", a name no value can have. A reading that leaves no room
-    # for them stays as it is: a character is up to 4 bytes.
-    if not reason or len(frame) + 500 > READING_MAX:
-        return frame
-    payload = bytearray(parse_frame(frame[0], frame))
-    add_value(payload, "", reason[:100])
-    return encode_frame(frame[0], payload)
