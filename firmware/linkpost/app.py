@@ -14,7 +14,7 @@ from micropython import const
 
 from .errors import StorageError
 from .link import Link
-from .loader import load
+from .loader import load, sweep
 from .log import Log
 from .sender import Sender
 from .sensors import check_value, read_all
@@ -61,6 +61,7 @@ class App:
         self.sender = Sender(port, config, self.outbox, self.link, self.log, client)
         self._more_sensors = sensors
         self._sensors = None  # until they are read: the boot's own reading is stored before
+        self._first_values = None  # from the first reading on until the room for more is told
         self.due_ms = self.healthy_ms = self.starved = self.starved_ms = 0
         self._proven = 0  # 1: it has run for long enough, 2: a report was accepted
         self._litter = 0
@@ -120,12 +121,18 @@ class App:
 
         KeyboardInterrupt passes, with the outbox in order. Raises: what no retry can mend.
         """
+        # In a frame of its own, which lies where nothing is left of Config.load and others.
+        sweep()
+        self._run(reports)
+
+    def _run(self, reports):
         self._start()
         if _HAS_THRESHOLD:
             gc.threshold(-1)  # from here on `_rest` collects
         try:
             while reports is None or self.sender.accepted < reports:
                 self.port.feed()
+                sweep()
                 try:
                     sampled = self._sample_if_due()
                     self._rest(self.sender.step() or sampled)
@@ -146,26 +153,33 @@ class App:
     # -- sampling -------------------------------------------------------------------------------
 
     def _sample_if_due(self):
-        # Returns whether it was.
+        # Returns whether it was, or what there is once before and after the first.
+        if self._first_values is not None:
+            max_bytes = self.outbox.max_bytes  # loads something: before, not beside
+            load("lifecycle").tell_room(self, self._first_values, max_bytes)
+            self._first_values = None
+            return True
         now_ms = self.port.uptime_ms()
         interval_ms = self.config.interval_ms
         if now_ms < self.due_ms or (self.sender.busy and interval_ms == 0):
             return False
+        if self._sensors is None:
+            # A step of its own: what is loaded for it is gone by the next.
+            self._sensors = load("sensors.building").build_for(self, self._more_sensors)
+            return True
         every_ms = interval_ms
         if self.sender.last_error is not None:
             every_ms = max(interval_ms, _FASTEST_WAITING_MS)
         # Before it is taken: what fails is not tried again at once.
         self.due_ms = self.sender.next_due_ms(self.due_ms, now_ms, every_ms)
-        is_first = self._sensors is None
-        if is_first:
-            self._sensors = load("lifecycle").build_sensors(self, self._more_sensors)
         values = read_all(self._sensors)
         for name in values.get("error", ()):
             self.log.warning("sensor", "failed", "name", name, "why", values["error"][name])
         self.store(values)
         self.starved = 0
-        if is_first:
-            load("lifecycle").tell_room(self, values)
+        if self._more_sensors is not None:
+            self._more_sensors = None
+            self._first_values = values
         # A reading is sent when it is taken, unless `send_s` says that it may wait.
         if self.config.send_ms <= interval_ms:
             self.sender.hurry()

@@ -15,7 +15,7 @@ leaves the connection closed, except a refusal that was read whole.
 from micropython import const
 
 from .errors import NetworkError, ServiceError, StorageError
-from .loader import load
+from .loader import load, sweep
 from .log import Log
 from .net import Connection
 from .protocol import message_id, parse, read
@@ -273,6 +273,7 @@ def drive(steps, connection, port, deadline_ms):
             left_ms = end_ms - port.uptime_ms()
             if left_ms <= 0:
                 raise connection.late(deadline_ms)
+            sweep()
             want = next(steps)
             if want > 0:
                 connection.poll(want, min(left_ms, _SLICE_MS))

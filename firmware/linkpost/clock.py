@@ -6,7 +6,7 @@ Integers only: a chip's floats have 24 bits, Unix time in ms needs 41.
 from micropython import const
 
 from .errors import DRIVER_ERRORS, LinkpostError
-from .loader import load
+from .loader import load, sweep
 
 # NTP is asked again at most this often while the clock is not right; the `Date` of a reply may set
 # it before.
@@ -26,8 +26,9 @@ def ask(link) -> None:
     """
     port = link.port
     link.ntp_ms = port.uptime_ms() + _NTP_AGAIN_MS
-    floor_ms = load("version").RELEASED_UNIX_MS
-    if load("dates").can_be_right(link.newest_unix_ms):
+    version = load("version")
+    floor_ms = version.RELEASED_UNIX_MS
+    if version.can_be_right(link.newest_unix_ms):
         floor_ms = max(floor_ms, link.newest_unix_ms)
     try:
         if port.unix_ms() < floor_ms:
@@ -36,8 +37,11 @@ def ask(link) -> None:
     except DRIVER_ERRORS:
         pass  # the certificate's dates decide what comes of it
     port.feed()  # what that took goes before more is loaded
+    sweep()
     try:
-        unix_ms = load("net.ntp").fetch(link.config.ntp, port, _NTP_DEADLINE_MS)
+        unix_ms = load("net.ntp").fetch(
+            link.config.ntp, port, _NTP_DEADLINE_MS, version.can_be_right
+        )
     except (LinkpostError, MemoryError) as error:
         shows = "%d-%02d-%02d" % load("dates").civil(port.unix_ms() // 1000)[:3]
         why = str(error) or "out of memory"
@@ -69,7 +73,7 @@ def doubt(link) -> None:
 
 def _set(link, unix_ms, phrase, key, value):
     # What cannot be right is not believed.
-    if not load("dates").can_be_right(unix_ms):
+    if not load("version").can_be_right(unix_ms):
         return
     try:
         link.port.set_unix_ms(unix_ms)

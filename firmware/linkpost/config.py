@@ -25,9 +25,14 @@ class Config:
     @classmethod
     def load(cls, path: str = "config.json"):
         """Return the Config in that file. Raises: ConfigError, StorageError."""
-        return load("config_file").read(cls, path)
+        return _read(cls, path)
 
     def check_port(self, port) -> None:
         """Check what only the chip can tell, unless that was done. Raises: ConfigError."""
         if not self._port_checked:
             load("config_rules").check_port(self, port)
+
+
+def _read(config_class, path):
+    # Of its own: `App.run` has its frame where that of Config.load was (`loader.sweep`).
+    return load("config_file").read(config_class, path)

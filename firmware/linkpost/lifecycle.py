@@ -52,21 +52,9 @@ def start(app):
     return read_all([("", load("sensors.system").System(port, outbox, config.format))])
 
 
-def build_sensors(app, more) -> list:
-    """Return the config's sensors and `more`, as (name, sensor)s. Raises: ConfigError."""
-    built = load("sensors.building").build(app.config.sensors, app.port)
-    built += [("", sensor) for sensor in more]
-    for _, sensor in built:
-        if getattr(sensor, "kind", "") == "system":
-            sensor.outbox = app.outbox
-            sensor.format = app.config.format
-    return built
-
-
-def tell_room(app, values: dict) -> None:
+def tell_room(app, values: dict, max_bytes: int) -> None:
     """Log what memory there is, and how long an outage may last by the size of a reading."""
     config = app.config
-    outbox = app.outbox
     heap = app.port.heap(True)
     app.port.feed()  # what that took goes before more is loaded
     pairs = []
@@ -77,7 +65,7 @@ def tell_room(app, values: dict) -> None:
     if not config.interval_ms:
         return
     # In a frame the values are about as long as in JSON.
-    readings = outbox.max_bytes // (len(json.dumps(values)) + _STORED_BESIDE_VALUES)
+    readings = max_bytes // (len(json.dumps(values)) + _STORED_BESIDE_VALUES)
     hours = readings * (config.interval_ms // 100) // 36_000
     app.log.info("store", "an outage may last", "hours", hours, "readings", readings)
 

@@ -37,11 +37,11 @@ class Link:
         self.log = log
         self.newest_unix_ms = newest_unix_ms
         self.on_clock_set = on_clock_set
-        dates = load("dates")
-        self.is_right = port.clock_marked() and dates.can_be_right(port.unix_ms())
+        version = load("version")
+        self.is_right = port.clock_marked() and version.can_be_right(port.unix_ms())
         # A clock that jumps beyond it while the board runs is not right either; one that jumps
         # back finds no certificate valid.
-        self._ceiling_ms = dates.CLOCK_CEILING_UNIX_MS
+        self._ceiling_ms = version.CLOCK_CEILING_UNIX_MS
         self.ntp_ms = self.failures = 0
         self.joining = None
         self._requests = 0  # that failed in a row

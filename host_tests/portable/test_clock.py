@@ -3,20 +3,14 @@
 import fakes_chip
 import fakes_wifi
 from linkpost.clock import _set
-from linkpost.dates import (
-    CLOCK_CEILING_UNIX_MS,
-    CLOCK_FLOOR_UNIX_MS,
-    civil,
-    days_from_civil,
-    parse_http_date,
-)
+from linkpost.dates import civil, days_from_civil, parse_http_date
 from linkpost.errors import TLSError
 from linkpost.link import Link
 from linkpost.log import Log
 from linkpost.ports.esp32 import ESP32Port
 from linkpost.ports.host import HostPort
 from linkpost.ports.rp2 import RP2Port
-from linkpost.version import RELEASED_UNIX_MS
+from linkpost.version import CLOCK_CEILING_UNIX_MS, CLOCK_FLOOR_UNIX_MS, RELEASED_UNIX_MS
 
 NOW = 1_800_000_000_000
 DATE = "Fri, 15 Jan 2027 08:00:00 GMT"  # NOW

@@ -326,7 +326,7 @@ def test_flash_that_others_fill_bounds_the_outbox_too():
         outbox = flash.open()
         free = os.statvfs(flash.root)[3]
         with open(flash.root + "/filler", "wb") as file:
-            for _ in range(free - 32):
+            for _ in range(free - 16):
                 file.write(b"f" * 4096)
         fill(outbox, 600)
         assert outbox.dropped > 0

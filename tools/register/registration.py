@@ -200,8 +200,7 @@ class Registrar:
 def check_clock() -> None:
     """Raise CommandError where this computer's clock cannot be right: certificates go by it."""
     firmware.enable_imports()
-    from linkpost.dates import CLOCK_CEILING_UNIX_MS
-    from linkpost.version import RELEASED_UNIX_MS
+    from linkpost.version import CLOCK_CEILING_UNIX_MS, RELEASED_UNIX_MS
 
     if not RELEASED_UNIX_MS <= time.time() * 1000 < CLOCK_CEILING_UNIX_MS:
         now = f"{datetime.datetime.now():%Y-%m-%d %H:%M}"

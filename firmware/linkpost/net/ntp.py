@@ -11,7 +11,6 @@ import socket
 from micropython import const
 
 from ..errors import DeadlineError, DNSError, NetworkError, ProtocolError
-from ..loader import load
 
 _PORT = const(123)
 _PACKET_BYTES = const(48)
@@ -31,12 +30,13 @@ _RESOLVE_MS = const(15_000)
 _AGAIN = (errno.EAGAIN, getattr(errno, "EWOULDBLOCK", errno.EAGAIN))
 
 
-def fetch(servers, port, deadline_ms: int, udp=socket) -> int:
+def fetch(servers, port, deadline_ms: int, can_be_right, udp=socket) -> int:
     """Return the time in Unix ms, from the first of the servers that answers and can be believed.
 
     Args: servers, list of host names ("host" or "host:port"); port, for time, sleep, feeding and
         random bytes; deadline_ms over all of it, anew from the first question on: a name server
-        that is slow takes no answer's time; udp, the socket module.
+        that is slow takes no answer's time; can_be_right, of `version`, which is loaded before
+        this and not beside it; udp, the socket module.
     Raises: NetworkError that says for each server what was wrong; DeadlineError.
     """
     told = []
@@ -50,7 +50,7 @@ def fetch(servers, port, deadline_ms: int, udp=socket) -> int:
             if not asked:
                 asked = True
                 end_ms = port.uptime_ms() + deadline_ms
-            return _ask(address, port, end_ms, udp)
+            return _ask(address, port, end_ms, can_be_right, udp)
         except (NetworkError, ProtocolError) as error:
             told.append("%s (%s)" % (server, error))
     raise NetworkError(_no_time(told))
@@ -61,10 +61,11 @@ def _no_time(told):
     return "no time from %s. Is UDP 123 blocked?" % asked
 
 
-def parse_reply(packet, nonce: bytes) -> int:
+def parse_reply(packet, nonce: bytes, can_be_right) -> int:
     """Return the server's time in Unix ms, with the checks of RFC 4330 section 5.
 
-    Args: packet, bytes as received; nonce, the 8 bytes sent as our transmit timestamp.
+    Args: packet, bytes as received; nonce, the 8 bytes sent as our transmit timestamp;
+        can_be_right, of `version`.
     Raises: ProtocolError with what was wrong: another length, mode or version, not an answer to
         us, a server that is not synchronised, kiss-of-death, a time that cannot be.
     """
@@ -88,7 +89,6 @@ def parse_reply(packet, nonce: bytes) -> int:
     if not seconds and not fraction:
         raise ProtocolError("no time in the reply")
     unix_s = seconds - _UNIX_EPOCH_IN_NTP_S
-    can_be_right = load("dates").can_be_right
     if not can_be_right(unix_s * 1000):
         # Before this firmware was built: the next era, or a wrong clock.
         unix_s += _ERA_S
@@ -105,7 +105,7 @@ def _number(packet, start):
     return value
 
 
-def _ask(address, port, end_ms, udp):
+def _ask(address, port, end_ms, can_be_right, udp):
     question = bytearray(_PACKET_BYTES)
     question[0] = _REQUEST_HEAD
     # Random instead of our time: a server sends it back as it is, so it is a nonce that only the
@@ -120,7 +120,7 @@ def _ask(address, port, end_ms, udp):
         sock.setblocking(False)
         start_ms = port.uptime_ms()
         sock.sendto(question, address)
-        unix_ms = _receive(sock, nonce, port, min(start_ms + _SERVER_MS, end_ms))
+        unix_ms = _receive(sock, nonce, port, can_be_right, min(start_ms + _SERVER_MS, end_ms))
         # Half the way there and back; the slices make it exact to 10 ms.
         return unix_ms + (port.uptime_ms() - start_ms) // 2
     except OSError as error:
@@ -147,7 +147,7 @@ def _resolve(server, port, udp):
     return found[0][-1]
 
 
-def _receive(sock, nonce, port, end_ms):
+def _receive(sock, nonce, port, can_be_right, end_ms):
     """Return the time of the first good answer; others are looked over until then."""
     wrong = None
     while True:
@@ -160,7 +160,7 @@ def _receive(sock, nonce, port, end_ms):
             packet = None
         if packet is not None:
             try:
-                return parse_reply(packet, nonce)
+                return parse_reply(packet, nonce, can_be_right)
             except ProtocolError as error:
                 wrong = error
                 # An answer to our very question will not get better; anything else may be a

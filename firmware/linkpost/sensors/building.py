@@ -7,6 +7,16 @@ from ..errors import ConfigError
 from ..loader import load
 
 
+def build_for(app, more) -> list:
+    """Return the sensors of an app's config and `more`, as (name, sensor)s. Raises: as `build`."""
+    built = build(app.config.sensors, app.port) + [("", sensor) for sensor in more]
+    for _, sensor in built:
+        if getattr(sensor, "kind", "") == "system":
+            sensor.outbox = app.outbox
+            sensor.format = app.config.format
+    return built
+
+
 def build(specs, port) -> list:
     """Turn the config's checked `sensors` into (name, sensor)s; name is "" where none is given.
 

@@ -49,8 +49,9 @@ def _read_cursor(outbox):
     outbox.cursor = _read(outbox.path + "/acked/cursor")
     payload = parse_frame(CURSOR, outbox.cursor)
     if payload is None or len(payload) < _COUNTS_BYTES:
-        _make_folder(outbox.path)
-        _make_folder(outbox.path + "/acked")
+        # The ring's too: the first readings of all need not load what makes one.
+        for folder in ("", "/acked", "/r0", "/r1", "/r2", "/r3"):
+            _make_folder(outbox.path + folder)
         return False
     outbox.next_seq, outbox.acked, outbox.dropped, outbox.quarantined = struct.unpack_from(
         "<IIII", payload
