@@ -42,15 +42,58 @@ def fill(config, data) -> None:
         for name in ("device_name", "device_secret", "endpoint", "product_key"):
             if key != name and key.replace("_", "").lower() == name.replace("_", ""):
                 raise ConfigError(key, "is called %s in config.json" % name)
-    _take_identity(config, left)
-    _take_reporting(config, left)
-    _take_networks(config, left)
+    # Who it is.
+    config.endpoint = _take(left, "endpoint", _REQUIRED, check_endpoint)
+    host, _, number = config.endpoint.partition(":")
+    config.host = host
+    config.port_number = int(number) if number else 443
+    config.host_header = host if config.port_number == 443 else config.endpoint
+    # '*' because the vendor's documents mask keys with it, and so do examples made from them.
+    what = "the ProductKey as the console shows it, like a1B2c3D4e5F"
+    config.product_key = _take(left, "product_key", _REQUIRED, _plain, 1, 32, "_-*", what)
+    what = "4 to 32 of A-Z a-z 0-9 _ . @ : -"
+    config.device_name = _take(left, "device_name", _REQUIRED, _plain, 4, 32, "_.@:-", what)
+    what = "the DeviceSecret as the console shows it, 1 to 32 characters"
+    config.device_secret = _take(left, "device_secret", _REQUIRED, _plain, 1, 32, None, what)
+    default = "%s.%s" % (config.product_key, config.device_name)
+    config.client_id = _take(left, "client_id", default, _text)
+    if len(config.client_id) > CLIENT_ID_MAX:
+        raise ConfigError("client_id", "must have 1 to %d characters" % CLIENT_ID_MAX)
+    methods = ("auto", "hmacmd5", "hmacsha1")
+    config.sign_method = _take(left, "sign_method", "auto", _one_of, methods)
+    # What it reports, and when.
+    config.format = _take(left, "format", "json", _one_of, ("json", "alink"))
+    default = "/{product_key}/{device_name}/user/update"
+    if config.format == "alink":
+        default = "/sys/{product_key}/{device_name}/thing/event/property/post"
+    topic = _take(left, "topic", default, _text).replace("{product_key}", config.product_key)
+    config.topic = topic.replace("{device_name}", config.device_name)
+    load("protocol.messages").check_topic(config.topic)
+    config.interval_s = _take(left, "interval_s", 60, _seconds)
+    config.send_s = _take(left, "send_s", config.interval_s, _seconds)
+    config.interval_ms = int(config.interval_s * 1000)
+    config.send_ms = int(config.send_s * 1000)
+    config.sleep = _take(left, "sleep", "none", _one_of, ("none", "light", "deep"))
+    config.sensors = _take(left, "sensors", None, _sensors)
+    # By which network.
+    wifi = _take(left, "wifi", [], _wifi)
+    config.networks = [(network["ssid"], network.get("password", "")) for network in wifi]
+    for key in ("country", "hostname"):
+        if wifi and left.get(key) is None:
+            left[key] = wifi[0].get(key)
+    what = "a country's two letters, like CN"
+    config.country = _take(left, "country", None, _plain, 2, 2, "", what)
+    if config.country:
+        config.country = config.country.upper()
+    what = "1 to 32 of letters, digits and -"
+    config.hostname = _take(left, "hostname", None, _plain, 1, 32, "-", what)
+    config.ntp = _take(left, "ntp", ["ntp.aliyun.com", "pool.ntp.org"], _servers)
+    # What else it has.
     _take_outbox(config, left)
     config.led_pin = _take(left, "led_pin", None, _pin)
     config.watchdog_s = _take(left, "watchdog_s", None, _seconds)
-    _take(
-        left, "grow_heap", True, _typed, bool, "true or false"
-    )  # looked at before a Config is there: ports/esp32_heap
+    # Looked at before a Config is there: ports/esp32_heap.
+    _take(left, "grow_heap", True, _typed, bool, "true or false")
     for key in sorted(left):
         raise ConfigError(key, "no such key; see docs/configuration.md")
 
@@ -71,65 +114,13 @@ def check_port(config, port) -> None:
             raise ConfigError("led_pin", str(error))
 
 
-def _take_identity(config, left):
-    config.endpoint = _take(left, "endpoint", _REQUIRED, check_endpoint)
-    host, _, number = config.endpoint.partition(":")
-    config.host = host
-    config.port_number = int(number) if number else 443
-    config.host_header = host if config.port_number == 443 else config.endpoint
-    # '*' because the vendor's documents mask keys with it, and so do examples made from them.
-    what = "the ProductKey as the console shows it, like a1B2c3D4e5F"
-    config.product_key = _take(left, "product_key", _REQUIRED, _plain, 1, 32, "_-*", what)
-    what = "4 to 32 of A-Z a-z 0-9 _ . @ : -"
-    config.device_name = _take(left, "device_name", _REQUIRED, _plain, 4, 32, "_.@:-", what)
-    what = "the DeviceSecret as the console shows it, 1 to 32 characters"
-    config.device_secret = _take(left, "device_secret", _REQUIRED, _plain, 1, 32, None, what)
-    default = "%s.%s" % (config.product_key, config.device_name)
-    config.client_id = _take(left, "client_id", default, _text)
-    if len(config.client_id) > CLIENT_ID_MAX:
-        raise ConfigError("client_id", "must have 1 to %d characters" % CLIENT_ID_MAX)
-    methods = ("auto", "hmacmd5", "hmacsha1")
-    config.sign_method = _take(left, "sign_method", "auto", _one_of, methods)
-
-
-def _take_reporting(config, left):
-    config.format = _take(left, "format", "json", _one_of, ("json", "alink"))
-    default = "/{product_key}/{device_name}/user/update"
-    if config.format == "alink":
-        default = "/sys/{product_key}/{device_name}/thing/event/property/post"
-    topic = _take(left, "topic", default, _text).replace("{product_key}", config.product_key)
-    config.topic = topic.replace("{device_name}", config.device_name)
-    load("protocol.messages").check_topic(config.topic)
-    config.interval_s = _take(left, "interval_s", 60, _seconds)
-    config.send_s = _take(left, "send_s", config.interval_s, _seconds)
-    config.interval_ms = int(config.interval_s * 1000)
-    config.send_ms = int(config.send_s * 1000)
-    config.sleep = _take(left, "sleep", "none", _one_of, ("none", "light", "deep"))
-    config.sensors = _take(left, "sensors", None, _sensors)
-
-
-def _take_networks(config, left):
-    wifi = _take(left, "wifi", [], _wifi)
-    config.networks = [(network["ssid"], network.get("password", "")) for network in wifi]
-    first = wifi[0] if wifi else {}
-    what = "a country's two letters, like CN"
-    config.country = _take(left, "country", first.get("country"), _plain, 2, 2, "", what)
-    if config.country:
-        config.country = config.country.upper()
-    what = "1 to 32 of letters, digits and -"
-    config.hostname = _take(left, "hostname", first.get("hostname"), _plain, 1, 32, "-", what)
-    config.ntp = _take(left, "ntp", ["ntp.aliyun.com", "pool.ntp.org"], _servers)
-
-
 def _take_outbox(config, left):
     inner = dict(_take(left, "outbox", {}, _typed, dict, "an object {...}"))
     what = "a number of bytes"
-    config.outbox_max_bytes = _take(
-        inner, "outbox.max_bytes", None, _number, 16_384, 1 << 30, what
-    )
-    config.batch_bytes = _take(
-        inner, "outbox.batch_bytes", 0, _number, 0, _PAYLOAD_MAX_BYTES, what
-    )
+    key = "outbox.max_bytes"
+    config.outbox_max_bytes = _take(inner, key, None, _number, 16_384, 1 << 30, what)
+    key = "outbox.batch_bytes"
+    config.batch_bytes = _take(inner, key, 0, _number, 0, _PAYLOAD_MAX_BYTES, what)
     for key in sorted(inner):
         raise ConfigError("outbox." + key, "no such key")
     if config.batch_bytes and config.format == "alink":
