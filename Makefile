@@ -3,8 +3,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Planned for two cores; many tests wait for something meanwhile.
-JOBS ?= 3
+# Planned for two cores; two of four tests wait for something meanwhile.
+JOBS ?= 4
 # Seconds that the soak lasts.
 SOAK_S ?= 120
 # The board that is meant, and its port; found by itself where there is only one.
@@ -51,8 +51,9 @@ test: setup  ## Every test, on CPython and on real MicroPython
 quick: setup  ## The tests of one room, under 40 s: make quick ROOM=storage; without ROOM: the rooms
 	@$(BIN)/python -m host_tests.quick $(ROOM)
 
-power: setup  ## Power cut at every flash write, and every second cut during recovery (long)
+power: setup  ## Power cut at every flash write, again in recovery; memory that ends anywhere (long)
 	$(BIN)/python -m host_tests.power.run --full
+	$(BIN)/python -m host_tests.power.run --memory
 
 wear: setup  ## What the outbox costs the flash, per reading, on both chips' settings
 	MICROPYPATH=firmware:host_tests/power:.frozen \
