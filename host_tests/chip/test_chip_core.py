@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -102,6 +103,49 @@ def test_board_that_has_given_up_on_a_peer_answers_at_once(tmp_path):
             assert repl.run(b"print(1)") == (b"1\r\n", b"")
         assert time.monotonic() - began < 8  # it was 2 s for each
         progress.add_chip_ms(board.chip_ms)
+
+
+_BUSY = b"""
+def busy(count):
+    total = 0
+    for i in range(count):
+        total += i & 255
+        if not i % 16:
+            str(i)
+busy(60000)
+"""
+
+
+def _least_work(board):
+    """Return seconds of a processor for one of the chip's: the least of five tries."""
+    repl = ChipRepl(board)
+    repl.enter()
+    found = []
+    for _ in range(5):
+        chip_ms, ticks = board.chip_ms, _processor_ticks(board)
+        repl.run(_BUSY)
+        found.append((_processor_ticks(board) - ticks) * 10 / (board.chip_ms - chip_ms))
+    return min(found)
+
+
+def _processor_ticks(board):
+    # Of 10 ms each; of the emulator's process alone, whatever else this computer does.
+    fields = Path(f"/proc/{board._process.pid}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processor time from /proc")
+def test_board_takes_no_more_work_after_a_reset(tmp_path):
+    """V8 made slower code for the second chip of a process: resets cost all speed they could."""
+    flash.prepare(tmp_path / "flash")
+    with ChipProcess(tmp_path / "flash") as board:
+        first = _least_work(board)
+        board.reset()
+        while "reset" not in board.next_event(30):
+            pass
+        later = _least_work(board)
+        progress.add_chip_ms(board.chip_ms)
+    assert later < 1.5 * first, (first, later)  # it was 2.3 times
 
 
 @pytest.mark.no_files

@@ -4,7 +4,6 @@ import { SimulationClock } from "./node_modules/rp2040js/dist/esm/clock/simulati
 import { connectFlash } from "./flash_memory.mjs";
 import { Console } from "./console.mjs";
 import { RingOscillator } from "./random.mjs";
-import { fastRunner } from "./fast_core.mjs";
 import { NetworkPeripheral } from "./network.mjs";
 
 // rp2040js tells on the console what it does not have, such as the FIFO to the second processor.
@@ -40,7 +39,8 @@ function plainRunner(chip) {
 /** The chip from one reset to the next. */
 export class Chip {
   /** @param {object} parts bootrom (Uint32Array), flash (FlashMemory), randomByte, network,
-   *   onConsole(bytes), and from the life before: scratch, reason of the watchdog */
+   *   onConsole(bytes), fastRunner (without one rp2040js' core does it all), and from the life
+   *   before: scratch, reason of the watchdog */
   constructor(parts) {
     this.clock = new SimulationClock();
     const mcu = new RP2040(this.clock);
@@ -66,7 +66,7 @@ export class Chip {
       this.watchdog.alarm.enable = false;
     };
     mcu.core.PC = FLASH_START;
-    this.runFast = parts.isPlain ? plainRunner(this) : fastRunner(this);
+    this.runFast = (parts.fastRunner ?? plainRunner)(this);
   }
 
   get nanos() {
