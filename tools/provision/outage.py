@@ -48,13 +48,11 @@ def outage_text(config: Any, free_bytes: int) -> str:
     logged: dict[str, Any] = {}
     app = SimpleNamespace(
         config=config,
-        outbox=SimpleNamespace(
-            max_bytes=segments.max_bytes(SimpleNamespace(granted_bytes=granted))
-        ),
         port=_NoPort(),
         log=SimpleNamespace(info=lambda *said: logged.update(_pairs(said[2:]))),
     )
-    lifecycle.tell_room(app, read_all(_sensors(config.sensors)))
+    max_bytes = segments.max_bytes(SimpleNamespace(granted_bytes=granted))
+    lifecycle.tell_room(app, read_all(_sensors(config.sensors)), max_bytes)
     return (
         f"an outage may last about {count(logged['hours'], 'hour')}"
         f" ({count(logged['readings'], 'reading')})"
