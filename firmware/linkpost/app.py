@@ -54,11 +54,8 @@ class App:
         self.config = config
         self.port = port
         self.log = log or Log(port)
-        self.outbox = outbox or Outbox(
-            "outbox", config.outbox_max_bytes, port.random_bytes, self.log
-        )
-        self.link = Link(config, port, self.log, self.outbox.newest_unix_ms, self._clock_was_set)
-        self.sender = Sender(port, config, self.outbox, self.link, self.log, client)
+        # All there are before anything is loaded: what grows then lies behind it.
+        self.outbox = self.link = self.sender = None
         self._more_sensors = sensors
         self._sensors = None  # until they are read: the boot's own reading is stored before
         self._first_values = None  # from the first reading on until the room for more is told
@@ -66,6 +63,12 @@ class App:
         self._proven = 0  # 1: it has run for long enough, 2: a report was accepted
         self._litter = 0
         self.sleep = config.sleep
+        self.outbox = outbox or Outbox(
+            "outbox", config.outbox_max_bytes, port.random_bytes, self.log
+        )
+        self.link = Link(config, port, self.log, self.outbox.newest_unix_ms, self._clock_was_set)
+        port.feed()  # what that took goes first
+        self.sender = Sender(port, config, self.outbox, self.link, self.log, client)
 
     def _clock_was_set(self):
         # Readings of this boot that were stored without a time get theirs.
@@ -155,17 +158,14 @@ class App:
     def _sample_if_due(self):
         # Returns whether it was, or what there is once before and after the first.
         if self._first_values is not None:
-            max_bytes = self.outbox.max_bytes  # loads something: before, not beside
-            load("lifecycle").tell_room(self, self._first_values, max_bytes)
-            self._first_values = None
+            self._tell_room()
             return True
         now_ms = self.port.uptime_ms()
         interval_ms = self.config.interval_ms
         if now_ms < self.due_ms or (self.sender.busy and interval_ms == 0):
             return False
         if self._sensors is None:
-            # A step of its own: what is loaded for it is gone by the next.
-            self._sensors = load("sensors.building").build_for(self, self._more_sensors)
+            self._build_sensors()
             return True
         every_ms = interval_ms
         if self.sender.last_error is not None:
@@ -184,6 +184,19 @@ class App:
         if self.config.send_ms <= interval_ms:
             self.sender.hurry()
         return True
+
+    # Steps of their own, as `_start`: what is loaded for one is gone by the next.
+
+    def _build_sensors(self):
+        self._sensors = load("sensors.building").build_for(self, self._more_sensors)
+
+    def _prove(self):
+        load("boot_work").prove(self.port, self.sender.accepted)
+
+    def _tell_room(self):
+        max_bytes = self.outbox.max_bytes  # loads something: before, not beside
+        load("lifecycle").tell_room(self, self._first_values, max_bytes)
+        self._first_values = None
 
     def store(self, values) -> None:
         """Store a reading. A flash that refuses is logged, not fatal."""
@@ -210,7 +223,7 @@ class App:
         now_ms = port.uptime_ms()
         proven = 2 if self.sender.accepted else 1 if now_ms >= self.healthy_ms else 0
         if proven > self._proven:
-            load("boot_work").prove(port, self.sender.accepted)
+            self._prove()
             port.feed()  # what that took goes, also where this is the last step
             self._proven = proven
         left_ms = min(max(0, self.due_ms - now_ms), self.sender.left_ms())

@@ -45,4 +45,6 @@ def run(start, port=None) -> None:
 
 def _begin(port, log):
     # Of its own: the frame of what runs for ever may hold on to a loaded module (2 KB).
-    return load("boot_work").begin(port, log)
+    begins = load("boot_work").begin(port, log)
+    port.feed()  # what the port has loaded for it goes too
+    return begins

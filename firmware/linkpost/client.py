@@ -54,7 +54,7 @@ class Client:
         self._connection = connection or Connection(
             config.host, config.port_number, port, _anchors
         )
-        self._token = self._store().load()
+        self._token = False  # it was not looked for on flash yet
         self._topic = config.topic  # checked with the config; then the one checked last
         self._date = None
         self._replaced = self._warned = False
@@ -161,6 +161,8 @@ class Client:
         renewed = retried = self._replaced = False
         try:
             while True:
+                if self._token is False:
+                    self._token = self._store().load()
                 if self._token is None:
                     yield from self.authenticating()
                 tree = yield from self._sending(topic, payload, length)
@@ -183,8 +185,9 @@ class Client:
 
     def authenticating(self):
         """Yield what is waited for until the platform has given a token."""
-        request = load("protocol.signing").encode_auth_request(self.config)
-        tree = yield from self._exchanging(request, None, 0)
+        tree = yield from self._exchanging(
+            load("protocol.signing").encode_auth_request(self.config), None, 0
+        )
         self._token = load("protocol.refusals").token_of(tree, self.config.device_secret)
         try:
             self._store().save(self._token)

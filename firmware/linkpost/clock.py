@@ -83,5 +83,6 @@ def _set(link, unix_ms, phrase, key, value):
         return
     link.is_right = True
     link.log.info("clock", phrase, key, value)
+    link.port.feed()  # what the port has loaded goes before flash is written
     if link.on_clock_set is not None:
         link.on_clock_set()

@@ -37,16 +37,17 @@ class Link:
         self.log = log
         self.newest_unix_ms = newest_unix_ms
         self.on_clock_set = on_clock_set
-        version = load("version")
-        self.is_right = port.clock_marked() and version.can_be_right(port.unix_ms())
-        # A clock that jumps beyond it while the board runs is not right either; one that jumps
-        # back finds no certificate valid.
-        self._ceiling_ms = version.CLOCK_CEILING_UNIX_MS
+        self.is_right = self._ceiling_ms = None
         self.ntp_ms = self.failures = 0
         self.joining = None
         self._requests = 0  # that failed in a row
         self._radio = port.has_radio and bool(config.networks)
         self.is_up = not self._radio
+        version = load("version")
+        self.is_right = port.clock_marked() and version.can_be_right(port.unix_ms())
+        # A clock that jumps beyond it while the board runs is not right either; one that jumps
+        # back finds no certificate valid.
+        self._ceiling_ms = version.CLOCK_CEILING_UNIX_MS
 
     def step(self) -> bool:
         """Do the next small thing; True once a request can be made.

@@ -14,6 +14,7 @@ from micropython import const
 from .client import Client
 from .errors import DRIVER_ERRORS, LinkpostError, RejectedError
 from .loader import load
+from .storage.readings import seq_of
 
 # One request and what it may need before it: connection, authentication, a second send.
 _REQUEST_DEADLINE_MS = const(30_000)
@@ -28,7 +29,7 @@ _BLIND_PAUSE_MS = const(60_000)
 class Sender:
     """Sends the outbox's readings to the platform when they are due.
 
-    Args: port, config, outbox, link, log; client, or None: made when the first request is due.
+    Args: port, config, outbox, link, log; client, or None: one is made.
     Attributes: accepted, readings accepted since boot; last_error, what stopped the last send,
     None after a success; busy, more waits and is being sent right now; attempts, failures in a
     row; due_ms, the uptime of the next send; is_first, the first send of a boot is to come;
@@ -41,7 +42,7 @@ class Sender:
         self.outbox = outbox
         self.link = link
         self.log = log
-        self.client = client
+        self.client = client or Client(config, port=port, log=log)
         self.last_error = None
         self.busy = self.is_first = self._joining = self._hinted = False
         self.accepted = self.attempts = self.starved = self.due_ms = 0
@@ -50,6 +51,7 @@ class Sender:
         self.singly = 0  # up to this seq readings travel alone
         self.led_code = 2  # no answer of the platform yet
         self._led = None
+        self._before = self._encode = None
         # Of the two formats a board keeps its own in heap; alink has no place for the stream.
         if config.format == "alink":
             self._before = []
@@ -76,8 +78,7 @@ class Sender:
 
     def close(self) -> None:
         """Close the connection, if there is one."""
-        if self.client is not None:
-            self.client.close()
+        self.client.close()
 
     def step(self) -> bool:
         """Do what is due: a step of joining the network, or one request. Return whether any was.
@@ -130,10 +131,11 @@ class Sender:
 
         Raises: LinkpostError when nothing could be accepted now; all of it still waits.
         """
-        reading = self.outbox.oldest()
-        if reading is None:
+        frame = self.outbox.oldest_frame()
+        if frame is None:
             return False
-        if reading[0] == self.ahead:
+        seq = seq_of(frame)
+        if seq == self.ahead:
             self.outbox.acknowledge(self.ahead)
             return self.outbox.pending > 0
         if not self._hinted and self.outbox.pending >= _HINT_READINGS:
@@ -142,19 +144,17 @@ class Sender:
         # One deadline over all of it: a peer that stalls each request cannot reset it.
         end_ms = self.port.uptime_ms() + deadline_ms
         try:
-            if self.client is None:
-                self.client = Client(self.config, port=self.port, log=self.log)
             # The connection first, while the heap is whole; then what it is to carry.
             self.client.open(deadline_ms)
-            if self.config.batch_bytes and reading[0] > self.singly:
+            if self.config.batch_bytes and seq > self.singly:
                 load("delivery").send_batch(self, end_ms)
             else:
                 try:
-                    self.publish(self.encode(reading), end_ms, reading[0], 1)
+                    self.publish(self.encode(self.outbox.reading(frame)), end_ms, seq, 1)
                 except RejectedError as refusal:
-                    load("delivery").refused(self, reading[0], refusal, end_ms)
+                    load("delivery").refused(self, seq, refusal, end_ms)
                 else:
-                    self.took(reading[0])
+                    self.took(seq)
         except LinkpostError as error:
             self.link.failed(error)
             raise

@@ -1,6 +1,7 @@
 """What the app stands on, without hardware, network or flash: time passes only when it sleeps."""
 
 import json
+import struct
 
 from linkpost.app import App
 from linkpost.config import Config
@@ -149,8 +150,12 @@ class FakeOutbox:
         self.next_seq += 1
         return self.next_seq - 1
 
-    def oldest(self):
-        return self.waiting[0] if self.waiting else None
+    def oldest_frame(self):
+        # No more of a frame than its seq.
+        return struct.pack("<BHI", 0, 0, self.waiting[0][0]) if self.waiting else None
+
+    def reading(self, frame):
+        return self.waiting[0]
 
     def newest(self):
         return self.waiting[-1] if self.waiting else None

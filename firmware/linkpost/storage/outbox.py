@@ -107,6 +107,8 @@ class Outbox:
         self._frame = bytearray(192)  # each reading is made in it
         self._untimed = 0  # the last reading of this boot whose time is not known
         self.newest_unix_ms = 0
+        # Before anything is loaded: what grows then lies behind it.
+        self.stream = self._boot = None
         self.stream = load("storage.opening").open_outbox(self, random_bytes)
         self._boot = self.next_seq  # names this boot
 
