@@ -20,7 +20,8 @@ from tools.chip.repl import ChipRepl
 from tools.chip.run import ChipRun, Wanted
 from tools.firmware.board_files import load_config
 from tools.firmware.config_check import CHECKED, check_config
-from tools.virtual_board import supervisor
+from tools.virtual_board import image, supervisor
+from tools.virtual_board.kinds import kind_of
 from tools.virtual_board.supervisor import Outcome
 
 WIFI = {"ssid": "desk", "password": "12345678"}
@@ -167,3 +168,14 @@ def readings(emulator: Any, device: str) -> list[dict[str, Any]]:
 def is_required() -> bool:
     """Tell whether the chip's files have to be here."""
     return os.environ.get("LINKPOST_REQUIRE_CHIP") == "1"
+
+
+def add_file(path: Path, name: str, data: bytes) -> None:
+    """Put one more file on a flash; a new one has only MicroPython on it."""
+    if not path.exists():
+        flash.prepare(path)
+    start = cache.chip_board().file_system_start
+    content = bytearray(path.read_bytes())
+    kind = kind_of(cache.chip_board())
+    content[start:] = image.add_file(kind, bytes(content[start:]), name, data)
+    path.write_bytes(content)

@@ -17,7 +17,6 @@ from emulator_process import DEVICE_NAME, PRODUCT_KEY, EmulatorProcess
 
 from host_tests.chip.emulated_board import EmulatedBoard, readings
 from tools import firmware
-from tools.chip.command import HEAP_BYTES
 from tools.emulator.faults import PARAMETERS
 from tools.terminal.failures import CommandError
 
@@ -130,7 +129,7 @@ def live(
             for number, (name, stage) in enumerate(stages):
                 try:
                     stage()
-                    free = HEAP_BYTES - int(step(_LOOK).rpartition("heap ")[2])
+                    free = heap - int(step(_LOOK).rpartition("heap ")[2])
                 except OutOfMemory as ended:
                     return number, len(stages), f"{name}: {ended}"
                 tell(f"heap {heap}: {name}: {free} bytes free")

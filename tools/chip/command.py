@@ -66,8 +66,9 @@ _config = click.option(
 _heap = click.option(
     "--heap",
     type=click.IntRange(16_384, HEAP_BYTES),
-    help="Total heap in bytes: the rest is taken in one block before any import.  "
-    f"[default: {HEAP_BYTES}, the chip's]",
+    help="Total heap in bytes: the rest is taken in one block before any import. What the "
+    "stand-ins keep comes on top, as far as there is so much.  "
+    f"[default: {HEAP_BYTES}, the chip's, less what they keep]",
 )
 _tls = click.option(
     "--tls",
@@ -181,10 +182,11 @@ def run(
             )
     code = exit_code(outcome)
     tell_end(outcome, code)
-    where = "beside it" if heap else "of it"
+    where = "beside it" if board.heap else "of it"
     print(
         f"linkpost: chip time: {board.chip_ms / 1000:.1f} s, in {board.wall_s:.1f} s here; heap: "
-        f"{heap or HEAP_BYTES} bytes, the stand-ins keep {board.kept_by_stand_ins} {where}",
+        f"{board.heap or HEAP_BYTES} bytes, the stand-ins keep {board.kept_by_stand_ins} {where}"
+        + ("; TLS is not in it" if tls == "host" else ""),
         file=sys.stderr,
     )
     tell_operations(outcome)

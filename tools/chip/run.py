@@ -20,6 +20,7 @@ from .process import ChipProcess
 # After Ctrl-C, for what the board does in one piece; then its power is cut.
 _STOP_S = 30.0
 _PROMPT = ">>> "
+_TRACEBACK = "Traceback (most recent call last):"
 # How often the chip time is printed.
 _TELL_S = 15.0
 
@@ -47,7 +48,11 @@ class ChipRun:
         self._error: str | None = None
         self._message = ""
         self._last_error: str | None = None
+        self._traceback: list[str] = []  # as much of it as has come
+        self._raised = ""  # the last line of the latest traceback, where no log came after it
+        self._is_silent = False  # our Ctrl-C has ended the program: what comes now is the REPL's
         self.kept_by_stand_ins = 0
+        self.heap = 0  # what --heap came to; 0: all of the chip's
         self.chip_ms = 0.0
         self.wall_s = 0.0
 
@@ -60,7 +65,7 @@ class ChipRun:
     def run(self, path: Path, **options: Any) -> Outcome:
         """Power the board on and run it to its end. Options: those of `ChipProcess`."""
         began = time.monotonic()
-        deadline = began + self._wanted.timeout_s if self._wanted.timeout_s else None
+        deadline = None if self._wanted.timeout_s is None else began + self._wanted.timeout_s
         told_at = began
         with ChipProcess(path, cut_at=self._wanted.cut_at, **options) as board:
             while True:
@@ -80,6 +85,7 @@ class ChipRun:
                     told_at = now
                     self._tell_time(board.chip_ms, now - began)
             self.chip_ms, self.wall_s = board.chip_ms, time.monotonic() - began
+        self._tell_traceback()
         return self._outcome(path, event)
 
     def _stop(self, board: ChipProcess, why: str) -> None:
@@ -95,15 +101,27 @@ class ChipRun:
             if self._line.decode(errors="replace") == _PROMPT:
                 board.off()  # main.py has ended
         elif "note" in event:
-            self.kept_by_stand_ins = int(event["note"].split()[0])
+            self.kept_by_stand_ins, self.heap = map(int, event["note"].split()[:2])
         elif "reset" in event:
             self._line = b""
+            self._tell_traceback()
 
     def _take_line(self, text: str, board: ChipProcess) -> None:
+        if text == _TRACEBACK:
+            self._traceback = [text]
+            return
+        if self._traceback:
+            self._traceback.append(text)
+            if not text.startswith("  "):
+                self._take_raised(text)
+            return
+        if self._is_silent:
+            return
         self._log(text)
         line = parse_log_line(text)
         if line is None:
             return
+        self._raised = ""
         if line.phrase == "accepted":
             self._last_error = None
             self._counts.accepted += int(line.fields.get("count", 1))
@@ -115,6 +133,20 @@ class ChipRun:
             self._message = f"{self._error}: {line.fields.get('why', '')}"
         elif "error" in line.fields:
             self._last_error = line.fields["error"]
+
+    def _take_raised(self, text: str) -> None:
+        """Take the last line of a traceback; what our own Ctrl-C does is not told."""
+        if self._why is not None and text.startswith("KeyboardInterrupt"):
+            self._traceback = []
+            self._is_silent = True
+        else:
+            self._raised = text
+            self._tell_traceback()
+
+    def _tell_traceback(self) -> None:
+        for line in self._traceback:
+            self._log(line)
+        self._traceback = []
 
     def _tell_time(self, chip_ms: float, wall_s: float) -> None:
         print(
@@ -144,6 +176,8 @@ class ChipRun:
             self._message = "the timeout has passed" + (failure if self._last_error else "")
         elif reason == INTERRUPTED:
             self._message = ""
+        elif self._why is None and self._error is None:
+            reason = self._why_it_ended()
         self._count_waiting(path)
         return Outcome(
             reason,
@@ -155,6 +189,19 @@ class ChipRun:
             operations["programs"],
             operations["bytes"],
         )
+
+    def _why_it_ended(self) -> str:
+        """Say what a program that ended by itself had not done; return the reason."""
+        if self._raised:
+            self._error = self._raised.partition(":")[0]
+            self._message = f"the board's program has ended: {self._raised}"
+        elif self._counts.accepted < (self._wanted.reports or 0):
+            self._message = (
+                f"the board's program has ended after {self._counts.accepted} of "
+                f"{self._wanted.reports} reports"
+            )
+            return CRASHED
+        return DONE
 
     def _count_waiting(self, path: Path) -> None:
         try:

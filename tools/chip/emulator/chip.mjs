@@ -53,7 +53,7 @@ export class Chip {
     mcu.peripherals[PERIPHERAL.rosc] = new RingOscillator(mcu, parts.randomByte);
     this.network = new NetworkPeripheral(mcu, parts.network);
     mcu.peripherals[PERIPHERAL.network] = this.network;
-    this.console = new Console(mcu.usbCtrl, parts.onConsole);
+    this.console = new Console(mcu.usbCtrl, this.clock, parts.onConsole);
     this.watchdog = mcu.peripherals[PERIPHERAL.watchdog];
     if (parts.scratch) this.watchdog.scratchData.set(parts.scratch);
     this.watchdog.reason = parts.reason ?? 0;

@@ -134,7 +134,8 @@ class Board {
       if (why === RESET) return this.#reset(); // `goOn` goes on
       if (why === IDLE) {
         if (this.#stands()) return undefined;
-        if (!this.chip.nanosToAlarm) return undefined; // until something is typed
+        // Or until something is typed.
+        if (!this.chip.nanosToAlarm && !this.chip.console.beginFrame()) return undefined;
         const ms = this.#pause();
         if (ms > 0) return this.later(ms);
         continue;

@@ -37,6 +37,7 @@ _MP_STREAM_POLL = const(3)
 _MP_STREAM_CLOSE = const(4)
 
 held = None  # what `--heap` takes away
+on_radio = None  # is called where a program takes the radio: before it makes a connection
 
 
 def call(command, handle, buffer, length, argument=0, ip=None):
@@ -231,7 +232,8 @@ class _WLAN:
     PM_POWERSAVE = 17
 
     def __init__(self, interface=0):
-        pass
+        if on_radio is not None:
+            on_radio()
 
     def active(self, on=None):
         if on is None:

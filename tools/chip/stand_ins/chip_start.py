@@ -19,15 +19,21 @@ def _start():
         import chip_tls
 
         sys.modules["tls"] = chip_tls
-        sys.modules["gc"] = chip_tls.gc
-    gc.collect()
-    kept = gc.mem_alloc() - bare
     heap = registers(15, 0, None, 0, 1)
     if heap:
-        # One block, before anything else is imported. What the stand-ins keep is not counted.
-        total = gc.mem_alloc() + gc.mem_free()
-        chip_network.held = bytearray(total - heap - kept)
-        gc.collect()
+        import chip_heap
+    gc.collect()
+    kept = gc.mem_alloc() - bare
+    if heap:
+        # One block, before anything else is imported. What the stand-ins keep comes on top.
+        taken = gc.mem_alloc() + gc.mem_free() - heap
+        if taken > kept:
+            chip_network.held = bytearray(taken - kept)
+            chip_heap.gc.taken = taken
+            sys.modules["gc"] = chip_heap.gc
+            gc.collect()
+        else:
+            heap = 0  # as much as there is: nothing to take
     note = b"%d %d %d" % (kept, heap, gc.mem_free())
     registers(16, 0, note, len(note))
 

@@ -5,10 +5,10 @@ words, as MicroPython raises them.
 """
 
 import errno
-import gc as real_gc
 import io
 import sys
 
+import chip_network
 from chip_network import call
 from micropython import const
 
@@ -35,20 +35,20 @@ _MP_STREAM_CLOSE = const(4)
 _BESIDE_BYTES = const(56_000)
 
 
-class gc:
-    """The module `gc` as an ESP32's: what is free outside the heap counts as free, for TLS is
-    there. `mem_alloc` is the heap's."""
+def _memory(port):
+    # No largest block: none of it is the heap's, which counts its own only (`gc.mem_free`). An
+    # ESP32's counts that block in.
+    return _BESIDE_BYTES, None
 
-    collect = real_gc.collect
-    enable = real_gc.enable
-    disable = real_gc.disable
-    isenabled = real_gc.isenabled
-    threshold = real_gc.threshold
-    mem_alloc = real_gc.mem_alloc
 
-    @staticmethod
-    def mem_free():
-        return real_gc.mem_free() + _BESIDE_BYTES
+def _use_memory_beside():
+    # The firmware asks its port for memory before it connects: here TLS takes none of the heap.
+    port = sys.modules.get("linkpost.ports.rp2")
+    if port is not None:
+        port.RP2Port.tls_memory = _memory
+
+
+chip_network.on_radio = _use_memory_beside
 
 
 def _failure(handle, result):
@@ -68,15 +68,10 @@ def _failure(handle, result):
     return OSError(-result)
 
 
-def _memory(port):
-    return 80_000, 60_000
-
-
 class SSLContext:
     def __init__(self, protocol):
         self.verify_mode = CERT_REQUIRED
-        # The board asks its port for memory before it connects: here TLS takes none of the heap.
-        sys.modules["linkpost.ports.rp2"].RP2Port.tls_memory = _memory
+        _use_memory_beside()
         self._handle = call(_NEW_CONTEXT, 0, None, 0)
         self._anchors = 0
 

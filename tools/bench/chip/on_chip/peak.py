@@ -4,7 +4,6 @@ import gc
 
 
 def free():
-    # Where TLS is the computer's, mem_free counts what an ESP32 has for it, too.
     return OPTIONS["total"] - gc.mem_alloc()
 
 
