@@ -13,6 +13,7 @@ from typing import Any
 
 from linkpost import backoff, errors
 from linkpost.net import failures as net_failures
+from linkpost.net import tls_failures
 from linkpost.protocol import refusals, reply_faults
 
 from tools.emulator import rules
@@ -149,12 +150,12 @@ def tls_table() -> str:
     """Return the table of a TLSError's reasons, with the line that the board logs."""
     lines = [_row("reason", "the line says", "what you do"), "|---|---|---|"]
     own = {
-        "no anchor": str(net_failures.no_anchor()),
+        "no anchor": str(tls_failures.no_anchor()),
         "memory": str(net_failures.no_memory("HOST", None, None)),
-        "handshake": str(net_failures.tls_error(OSError(-30592, "ERROR"), "HOST", False, 0)),
+        "handshake": str(tls_failures.tls_error(OSError(-30592, "ERROR"), "HOST", False, 0)),
     }
     for reason, action in _TLS_NEXT.items():
-        certificate = net_failures._CERTIFICATE_TEXTS.get(reason)
+        certificate = tls_failures._CERTIFICATE_TEXTS.get(reason)
         text = own.get(reason) or f"HOST: the certificate {certificate}"
         lines.append(_row(reason, f"`{text}`", action))
     return "\n".join(lines)

@@ -8,7 +8,7 @@ from linkpost.errors import (
     NetworkError,
     TLSError,
 )
-from linkpost.net import failures
+from linkpost.net import failures, tls_failures
 
 # 2000-01-01, where esp32's clock starts: docs/porting.md, "Clock and ticks".
 UNSET_UNIX_MS = 946_684_800_000
@@ -21,7 +21,9 @@ WEAK = "The certificate is signed with an unacceptable hash."
 
 
 def tls_error(error, handshaken=False):
-    return failures.tls_error(error, "iot.example", handshaken, UNSET_UNIX_MS)
+    # As the connection asks.
+    found = tls_failures.tls_error(error, "iot.example", handshaken, UNSET_UNIX_MS)
+    return found or failures.network_error(error, "iot.example")
 
 
 def test_certificate_words_become_reasons_the_gravest_first():

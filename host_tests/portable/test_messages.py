@@ -4,13 +4,13 @@ import errno
 
 import fakes_chip
 from linkpost import errors
-from linkpost.net import failures
+from linkpost.net import failures, tls_failures
 from linkpost.protocol import refusals
 from test_link import World
 
 
 def tls_messages(sentence):
-    error = failures.tls_error(ValueError("\n%s\n" % sentence), "iot.example", False, 0)
+    error = tls_failures.tls_error(ValueError("\n%s\n" % sentence), "iot.example", False, 0)
     return str(error)
 
 
@@ -30,7 +30,7 @@ def test_unknown_anchor_names_the_two_commands():
         "iot.example: the certificate is not signed by a root on this board. "
         "Run: linkpost certs --check. Emulator? linkpost deploy --ca ca.pem"
     )
-    assert str(failures.no_anchor()).endswith("Run: linkpost deploy")
+    assert str(tls_failures.no_anchor()).endswith("Run: linkpost deploy")
 
 
 def test_certificate_of_another_time_shows_the_boards_date():

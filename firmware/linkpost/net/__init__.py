@@ -308,12 +308,15 @@ class Connection:
             return raised
         error = raised or error
         now_ms = self.port.unix_ms()
-        return _failure("tls_error", error, self.host, phase > _HANDSHAKE, now_ms, self.tight)
+        about = error, self.host, phase > _HANDSHAKE, now_ms, self.tight
+        return _failure("tls_error", *about) or _failure("network_error", error, self.host)
 
 
 def _failure(name, *arguments):
     # The text costs heap, of which there may be none: that is an answer too.
     try:
+        if name == "tls_error":
+            return load("net.tls_failures").tls_error(*arguments)
         return getattr(load("net.failures"), name)(*arguments)
     except MemoryError:
         return TLSError("Out of memory", "memory")

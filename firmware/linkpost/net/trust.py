@@ -34,11 +34,11 @@ def load_root(connection, error) -> None:
         anchor = connection.anchors().read(connection.root)
         if anchor is None:
             connection.root = 0
-            raise error or load("net.failures").no_anchor()
+            raise error or load("net.tls_failures").no_anchor()
         try:
             connection.context = make_context(anchor[1])
         except (OSError, ValueError) as raised:
-            error = load("net.failures").bad_anchor(anchor, raised, connection.host, before)
+            error = load("net.tls_failures").bad_anchor(anchor, raised, connection.host, before)
             if error.reason == "memory":
                 raise error
             connection.root += 1
