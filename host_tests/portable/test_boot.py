@@ -8,8 +8,16 @@ from linkpost.boot_work import Retained
 from linkpost.errors import ConfigError
 from linkpost.log import Log
 
-# What is expected to crash prints a traceback; not here.
-boot_work._show = lambda error: None
+
+class _Silent:
+    """What is expected to crash prints a traceback; not here."""
+
+    @staticmethod
+    def print_exception(error):
+        pass
+
+
+boot_work.sys = _Silent
 
 
 def _crashes():
