@@ -78,7 +78,7 @@ test-chip: setup  ## All tests on the chip's own build, emulated; an hour, and i
 test-wheel: setup  ## The wheel, installed from the package index into an empty environment, and tried
 	LINKPOST_WHEEL=index $(BIN)/python -m pytest -q host_tests/package/test_wheel.py --timeout=900
 
-test-board: setup  ## Portable tests and port contract on the real board at PORT=...
+test-board: setup  ## Portable tests and port contract on the real board at PORT=...; 20 minutes on a Pico W
 	$(BIN)/python -m host_tests.board_tests $(or $(PORT),auto)
 
 bench: setup  ## What linkpost costs, beside MicroPython's requests: a table, and build/bench.json

@@ -39,6 +39,7 @@ KNOWN = (PASSED, DOES_NOT_FIT, TOO_LONG, NOT_FOR_CHIPS)
 RUNNER = (Path(__file__).parent / "on_chip" / "portable_runner.py").read_bytes()
 _FILE_TIMEOUT_S = 1500
 _TEST_CHIP_MS = 10_000
+_AGAIN_CHIP_MS = 1000
 
 
 @dataclass
@@ -127,19 +128,42 @@ def parse(output: str, names: list[str], why: str = "") -> dict[str, str]:
     """
     found = {}
     for part in output.split("\x01")[1:]:
-        name, _, report = part.partition("\n")
-        text, passed, _ = report.partition("\x02")
+        name, text, passed, ms = _parts(part)
         if passed:
-            found[name.strip()] = PASSED
-        elif "KeyboardInterrupt" in text:
-            found[name.strip()] = TOO_LONG
+            found[name] = PASSED
+        elif "KeyboardInterrupt" in text or (ms >= _TEST_CHIP_MS and _was_stopped(text)):
+            found[name] = TOO_LONG
         else:
-            found[name.strip()] = DOES_NOT_FIT if "MemoryError" in text else text + why
-            if name.strip() in _NOT_FOR_CHIPS:
-                found[name.strip()] = NOT_FOR_CHIPS
+            found[name] = DOES_NOT_FIT if "MemoryError" in text else text + why
+            if name in _NOT_FOR_CHIPS:
+                found[name] = NOT_FOR_CHIPS
     for name in names:
         found.setdefault(name, DOES_NOT_FIT if "MemoryError" in why else f"not run: {why}")
     return found
+
+
+def stopped_early(output: str, limit_ms: int) -> set[str]:
+    """Return the tests that Ctrl-C ended before they had that time by the board's clock."""
+    early = {}
+    for part in output.split("\x01")[1:]:
+        name, text, _, ms = _parts(part)
+        early[name] = _was_stopped(text) and ms < limit_ms
+    return {name for name, is_early in early.items() if is_early}
+
+
+def _was_stopped(text: str) -> bool:
+    # A file system in Python that is interrupted while a module is looked for: MicroPython takes
+    # that for "not there".
+    return "KeyboardInterrupt" in text or "ImportError" in text
+
+
+def _parts(part: str) -> tuple[str, str, bool, int]:
+    # Of one test: its name, what was printed, whether it passed, how many ms it took.
+    name, _, report = part.partition("\n")
+    report, _, ms = report.partition("\x06")
+    text, passed, _ = report.partition("\x02")
+    digits = ms.split("\n")[0].strip()
+    return name.strip(), text, bool(passed), int(digits) if digits.isdigit() else 0
 
 
 class _Watch:
@@ -152,16 +176,12 @@ class _Watch:
 
     def take(self, data: bytes) -> None:
         if b"\x01" in data:
-            if self._board.chip_ms - self._began_ms > 3000:
-                print(
-                    "SLOW", self._board.chip_ms - self._began_ms, "before", data[-60:], flush=True
-                )
             self._began_ms = self._board.chip_ms
         self._on_output(data)
 
     def look(self) -> None:
         if self._began_ms and self._board.chip_ms - self._began_ms > _TEST_CHIP_MS:
-            self._began_ms = 0.0
+            self._began_ms += _AGAIN_CHIP_MS  # one may be lost, as `_was_stopped` says
             self._board.type(b"\x03")
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from emulator_process import DEVICE_NAME, PRODUCT_KEY, EmulatorProcess
 
-from host_tests.chip import portable_files
+from host_tests.chip import portable_files, progress
 from host_tests.chip.emulated_board import EmulatedBoard, readings
 from tools.chip import cache
 from tools.firmware.board_files import files_for, load_config
@@ -79,6 +79,7 @@ def test_chip_has_the_very_files_that_a_deploy_writes(emulated, emulator):
 
 def test_portable_file_passes_on_the_chip():
     outcome = portable_files.run_file(portable_files.PORTABLE / "test_tokens.py")
+    progress.add_chip_ms(outcome.chip_ms)
     wrong = {name: text for name, text in outcome.tests.items() if text != portable_files.PASSED}
     assert not wrong
     assert outcome.tests

@@ -49,9 +49,10 @@ class Flash:
             self.folder = tempfile.TemporaryDirectory()
             self.root = self.folder.name
         else:
-            _remove(_MOUNT)
-            os.mkdir(_MOUNT)
-            self.root = _MOUNT
+            # Where the tests are told to write: a real board has files of its own.
+            self.root = os.getcwd().rstrip("/") + _MOUNT
+            _remove(self.root)
+            os.mkdir(self.root)
         self.path = self.root + "/outbox"
 
     def __enter__(self):
@@ -63,7 +64,7 @@ class Flash:
         elif tempfile:
             self.folder.cleanup()
         else:
-            _remove(_MOUNT)
+            _remove(self.root)
 
     def open(self, max_bytes=0):
         return Outbox(self.path, max_bytes or self.max_bytes, self.random_bytes, self)
