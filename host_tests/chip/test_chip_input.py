@@ -9,13 +9,12 @@ from firmware_files import firmware_of
 from tls_server import Authority
 
 from host_tests.chip import progress
-from host_tests.chip.emulated_board import WIFI
-from tools.chip import cache, flash, node
+from host_tests.chip.emulated_board import WIFI, add_file
+from tools.chip import cache, fill, flash, node
 from tools.firmware.boards import find_board
 from tools.flash.firmware_image import encode_uf2
 from tools.terminal.failures import CommandError
 from tools.virtual_board import image
-from tools.virtual_board.kinds import kind_of
 
 no_files = pytest.mark.no_files
 CONFIG = {
@@ -153,9 +152,92 @@ def test_image_without_linkpost_or_without_micropython_says_which(tmp_path):
     says(chip("run", "--image", only_files, "--reports", 1), "no MicroPython", "--micropython")
 
 
-def test_endpoint_of_an_emulator_without_its_ca_says_to_give_it(tmp_path):
+@pytest.fixture
+def ca(tmp_path):
+    """A CA's PEM file."""
+    path = tmp_path / "ca.pem"
+    path.write_bytes(Authority().ca.cert_pem.bytes())
+    return path
+
+
+def test_endpoint_of_an_emulator_without_its_ca_says_what_to_do_and_writes_nothing(tmp_path):
+    """What that is depends on where the config comes from."""
     config = linkpost_command.write_config(tmp_path, "localhost:9", wifi=WIFI)
-    says(chip("run", "--config", config, "--reports", 1), "--ca")
+    path = tmp_path / "pico.flash"
+    given = ("--config", config, "--flash", path)
+    says(chip("run", *given, "--reports", 1), "give --ca FILE")
+    says(chip("serial", *given, "--link", tmp_path / "port"), "give --ca FILE")
+    assert not path.exists()
+    name, data = cache.micropython()
+    micropython, made = tmp_path / name, tmp_path / "made"
+    micropython.write_bytes(data)
+    wanted = ("image", "RPI_PICO_W", "--config", config, "--micropython", micropython)
+    done = linkpost_command.run(*wanted, "--out", made)
+    assert done.returncode == 0, done.stderr
+    [uf2] = made.glob("*.uf2")
+    found = chip("run", "--image", uf2, "--flash", path, "--reports", 1)
+    says(found, f"make {uf2.name} again, with linkpost image --ca FILE")
+    assert not path.exists()
+    add_file(path, "config.json", config.read_bytes())
+    before = path.read_bytes()
+    says(chip("run", "--flash", path, "--reports", 1), "give --config FILE and --ca FILE")
+    assert path.read_bytes() == before
+
+
+def test_exec_leaves_a_kept_flash_its_config_ca_and_program(tmp_path, ca):
+    config = linkpost_command.write_config(tmp_path, "localhost:9", wifi=WIFI)
+    script = tmp_path / "count.py"
+    script.write_text("import sys, gc\nprint('loaded', 'linkpost' in sys.modules)\n")
+    path = tmp_path / "pico.flash"
+    flash.refresh(path, fill.files_of(config, ca))
+    before = files_of(path)
+    assert before["config.json"] == config.read_bytes()
+    assert any(name.startswith("certs/ca-") for name in before)
+    # main.py is there, and has not run for the script.
+    code, output, errors = chip("exec", script, "--flash", path)
+    assert (code, output) == (0, "loaded False\n"), errors
+    assert files_of(path) == before
+    found = chip("exec", script, "--flash", path, "--ca", ca)
+    says(found, "--ca needs --config")
+    code, output, errors = chip("exec", script, "--flash", path, "--config", config, "--ca", ca)
+    assert (code, output) == (0, "loaded False\n"), errors
+    assert files_of(path) == before
+
+
+def files_of(path):
+    found = flash.files_on(path)
+    names = ("config.json", "config.json.checked", "main.py", *found.files("certs"))
+    return {name: found.read(name) for name in names}
+
+
+@pytest.mark.parametrize("text", [b"", b"# nothing yet\n"])
+def test_exec_of_an_empty_script_ends_at_once(tmp_path, text):
+    script = tmp_path / "empty.py"
+    script.write_bytes(text)
+    code, output, errors = chip("exec", script, "--timeout", 20)
+    assert (code, output) == (0, ""), errors
+
+
+def test_exec_of_a_script_that_uses_tls_of_the_computer_without_the_firmware(tmp_path):
+    script = tmp_path / "bare.py"
+    script.write_text("import tls\nprint(tls.SSLContext(tls.PROTOCOL_TLS_CLIENT).verify_mode)\n")
+    code, output, errors = chip("exec", script, "--tls", "host")
+    assert (code, output) == (0, "2\n"), errors
+
+
+def test_exec_that_is_killed_politely_leaves_no_flash(tmp_path):
+    script = tmp_path / "long.py"
+    script.write_text("print('begun')\nimport time\ntime.sleep(1000)\n")
+    given = ("tools", "board", "chip", "exec", script, "--timeout", 60)
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    with linkpost_command.start_module(*given, TMPDIR=str(folder), PYTHONUNBUFFERED="1") as one:
+        assert one.stdout.readline() == "begun\n"
+        assert list(folder.iterdir())
+        one.terminate()
+        errors = one.communicate(timeout=30)[1]
+    assert one.returncode == 130, errors
+    assert not list(folder.iterdir())
 
 
 def test_flash_in_use_by_another_board_is_left_alone(tmp_path):
@@ -174,10 +256,8 @@ def test_flash_that_is_something_else_says_so(tmp_path):
     says(chip("run", "--flash", path, "--reports", 1), "no file system of a Pico W")
 
 
-def test_cut_beyond_the_last_operation_says_how_many_there_were(tmp_path):
+def test_cut_beyond_the_last_operation_says_how_many_there_were(tmp_path, ca):
     config = linkpost_command.write_config(tmp_path, "localhost:9", wifi=WIFI)
-    ca = tmp_path / "ca.pem"
-    ca.write_bytes(Authority().ca.cert_pem.bytes())
     found = chip(
         *("run", "--config", config, "--ca", ca, "--reports", 1),
         *("--cut-power-at", 999_999, "--timeout", 8),
@@ -187,16 +267,17 @@ def test_cut_beyond_the_last_operation_says_how_many_there_were(tmp_path):
 
 def test_users_boot_py_is_kept_and_runs_behind_the_stand_ins(tmp_path):
     """As is one that a program writes over ours: it is looked at before each start."""
-    config = tmp_path / "boot_test.py"
-    config.write_text("import os\nprint(os.getcwd(), USER_BOOT)\n")
+    script = tmp_path / "boot_test.py"
+    script.write_text("import os\nprint(os.getcwd(), globals().get('USER_BOOT'))\n")
     path = tmp_path / "pico.flash"
-    flash.prepare(path)
-    board = cache.chip_board()
-    content = bytearray(path.read_bytes())
-    content[board.file_system_start :] = image.add_file(
-        kind_of(board), bytes(content[board.file_system_start :]), "boot.py", b"USER_BOOT = 42\n"
-    )
-    path.write_bytes(content)
-    found = chip("exec", config, "--flash", path)
-    assert found[0] == 0, found
-    assert "42" in found[1]
+    add_file(path, "boot.py", b"USER_BOOT = 42\n")
+    for _ in range(2):
+        assert chip("exec", script, "--flash", path)[:2] == (0, "/ 42\n")
+    script.write_text("import os\nos.remove('boot.py')\n")
+    assert chip("exec", script, "--flash", path)[0] == 0
+    # Whoever removes it removes theirs: ours comes back, theirs does not.
+    script.write_text("import os, socket\nprint(os.listdir('chip'), globals().get('USER_BOOT'))\n")
+    code, output, errors = chip("exec", script, "--flash", path)
+    assert code == 0, errors
+    assert output.endswith(" None\n")
+    assert "'boot.py'" not in output

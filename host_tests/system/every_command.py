@@ -186,8 +186,9 @@ def _chip_serial(world: World) -> None:
     # As for the board on a port: that commands on a cable run against it has its own tests.
     flash = ("--flash", world.made / "serial-chip.flash", "--config", world.config)
     taken = world.write("taken-by-chip", "mine")
+    given = (*flash, "--ca", world.emulator.ca, "--link", taken)
     words = "already" if _CHIP_FILES else "board chip fetch"
-    world.run("board", "chip", "serial", *flash, "--link", taken, code=2, words=words)
+    world.run("board", "chip", "serial", *given, code=2, words=words)
 
 
 def _send(world: World) -> None:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import json
+import signal
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import NoReturn
 
 import click
 
-from .. import firmware
-from ..firmware.board_files import CA_PREFIX, load_config
-from ..firmware.config_check import CHECKED, CONFIG, check_config
+from ..firmware.board_files import load_config
+from ..firmware.config_check import CONFIG
 from ..firmware.long_names import with_long_name
 from ..terminal import failures
 from ..terminal.failures import CommandError
@@ -27,7 +27,7 @@ from ..virtual_board.endings import (
     tell_last_line,
     tell_operations,
 )
-from . import cache, flash
+from . import cache, fill, flash
 from .process import ChipProcess
 from .repl import ChipRepl
 from .run import ChipRun, Wanted
@@ -166,7 +166,6 @@ def run(
         raise CommandError("give --config or --image, not both")
     with _flash_file(flash_path) as path:
         _fill(path, image_path, config, ca)
-        _check_anchors(path)
         board = ChipRun(
             Wanted(reports, timeout, cut_power_at or 0),
             lambda line: print(with_long_name(line), file=sys.stderr, flush=True),
@@ -220,29 +219,25 @@ def exec_script(
 ) -> int:
     """Run a script at the chip's raw REPL, with the firmware on its flash but not started.
 
-    Exit code 1 where it raises.
+    A --flash that exists stays as it is, but with --config. Exit code 1 where it raises.
 
     \b
     Example: linkpost board chip exec measure.py --heap 81920 --tls host
     """
-    text, parsed = b"", _TEST_CONFIG
-    if config is not None:
-        text, parsed = load_config(config)
-    files = {
-        **flash.firmware_files(parsed, ca),
-        "config.json": text or json.dumps(parsed).encode(),
-    }
-    del files["main.py"]
     with _flash_file(flash_path) as path:
         with image.in_use(path):
-            flash.refresh(path, files)
+            _prepare(path, config, ca, is_kept=flash_path is not None)
         began = time.monotonic()
         with (
             image.in_use(path),
             ChipProcess(path, heap=heap, tls_on_host=tls == "host", seed=seed) as board,
         ):
-            repl = ChipRepl(board, _tell_heap)
+            notes: list[str] = []
+            repl = ChipRepl(board, notes.append)
             repl.enter()
+            if flash.has_app(path):
+                repl.soft_reset()  # it had begun
+            _tell_heap(notes[-1])
             _, error = repl.run(script.read_bytes(), timeout, _show)
             board.off()
             while (event := board.next_event(10)) and "end" not in event:
@@ -255,57 +250,44 @@ def exec_script(
 
 @contextlib.contextmanager
 def _flash_file(given: Path | None) -> Iterator[Path]:
+    """Yield the flash; a new one, where none was given, is gone at the end, also by SIGTERM."""
     if given is not None:
         yield given
         return
+    signal.signal(signal.SIGTERM, _interrupt)
     with tempfile.TemporaryDirectory(prefix="linkpost-chip-") as folder:
         yield Path(folder) / "flash"
+
+
+def _interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
 
 
 def _fill(path: Path, image_path: Path | None, config: Path | None, ca: Path | None) -> None:
     with image.in_use(path):
         if config is not None:
-            text, parsed = load_config(config)
-            files = flash.firmware_files(parsed, ca)
-            flash.refresh(path, {**files, CONFIG: text, CHECKED: _checked(parsed, text)})
+            fill.put_config(path, config, ca)
         elif image_path is not None:
-            if path.exists():
-                raise CommandError(f"{path} already exists: give a new --flash for --image")
-            try:
-                data = image_path.read_bytes()
-            except OSError as error:
-                raise CommandError(
-                    f"--image: cannot read {image_path}: {error.strerror}"
-                ) from error
-            flash.make_from_image(path, image_path.name, data)
+            fill.put_image(path, image_path)
         elif path.exists():
-            flash.mend(path)
+            fill.look_at(path)
         else:
             raise CommandError("there is nothing to run: give --config, --image, or a --flash")
 
 
-def _checked(parsed: dict[str, Any], text: bytes) -> bytes:
-    """Return what stands beside config.json; empty where the board has to say what is wrong."""
-    firmware.enable_imports()
-    from linkpost.errors import ConfigError
-
-    try:
-        return check_config(parsed, cache.chip_board(), text)
-    except ConfigError:
-        return b""
-
-
-def _check_anchors(path: Path) -> None:
-    """An emulator's certificate is vouched for by its own CA. Raises: CommandError without one."""
-    files = flash.files_on(path)
-    config: dict[str, Any] = json.loads(files.read("config.json") or b"{}")
-    host = str(config.get("endpoint", "")).removeprefix("https://").partition(":")[0]
-    is_local = host == "localhost" or host.startswith("127.")
-    if is_local and not any(name.startswith(CA_PREFIX) for name in files.files("certs")):
-        raise CommandError(
-            f"the endpoint {host} is an emulator's, whose CA this board does not know: give --ca "
-            "FILE (the emulator prints its name)"
-        )
+def _prepare(path: Path, config: Path | None, ca: Path | None, is_kept: bool) -> None:
+    """Put onto the flash what a script finds there; a kept one's own files stay."""
+    if config is not None and is_kept:
+        flash.refresh(path, fill.files_of(config, ca))
+    elif path.exists():
+        if ca is not None:
+            raise CommandError(f"--ca needs --config: {path} exists, and stays as it is")
+        flash.mend(path)
+    else:
+        text, parsed = load_config(config) if config else (b"", _TEST_CONFIG)
+        files = flash.firmware_files(parsed, ca)
+        del files["main.py"]
+        flash.refresh(path, {**files, CONFIG: text or json.dumps(parsed).encode()})
 
 
 def _tell_heap(note: str) -> None:

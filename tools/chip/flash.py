@@ -61,14 +61,14 @@ def refresh(path: Path, files: dict[str, bytes]) -> None:
     """
     name, uf2 = cache.micropython()
     flash = from_uf2(uf2, name)
-    content = _file_system_on(path) if path.exists() else None
     start = cache.chip_board().file_system_start
+    content = _file_system_in(read(path)) if path.exists() else None
     flash[start:] = file_system(content, files)
-    _write(path, flash)
+    write(path, flash)
 
 
-def make_from_image(path: Path, name: str, uf2: bytes) -> None:
-    """Make a flash of the .uf2 that `linkpost image` wrote. Raises: CommandError."""
+def from_image(name: str, uf2: bytes) -> bytearray:
+    """Return the flash of the .uf2 that `linkpost image` wrote. Raises: CommandError."""
     board = cache.chip_board()
     check_firmware(uf2, board, name)
     flash = from_uf2(uf2, name)
@@ -77,12 +77,12 @@ def make_from_image(path: Path, name: str, uf2: bytes) -> None:
     if content == b"\xff" * len(content) or _read(content, deploy_record.PATH) is None:
         raise CommandError(f"{name} is without linkpost: linkpost image {board.name} makes one")
     flash[start:] = file_system(content, None)
-    _write(path, flash)
+    return flash
 
 
 def mend(path: Path) -> None:
     """Put the stand-ins back where a program or somebody has written over them."""
-    content = _file_system_on(path)
+    content = _file_system_in(read(path))
     mended = file_system(content, None)
     if mended != content:
         with open(path, "r+b") as file:
@@ -98,7 +98,7 @@ def prepare(path: Path) -> None:
         name, uf2 = cache.micropython()
         flash = from_uf2(uf2, name)
         flash[cache.chip_board().file_system_start :] = file_system(None, {})
-        _write(path, flash)
+        write(path, flash)
 
 
 def file_system(content: bytes | None, files: dict[str, bytes] | None) -> bytes:
@@ -110,7 +110,9 @@ def file_system(content: bytes | None, files: dict[str, bytes] | None) -> bytes:
     wanted = stand_ins()
     if content is not None:
         user = _read(content, "boot.py")
-        if user is not None and not user.startswith(_OURS):
+        if user is None:  # removed by whoever wrote theirs, which was kept; or there was none
+            content = image.remove_file(kind, content, f"{FOLDER}/boot.py")
+        elif not user.startswith(_OURS):
             wanted[f"{FOLDER}/boot.py"] = user
     try:
         if files is None and content is not None:
@@ -130,12 +132,20 @@ def file_system(content: bytes | None, files: dict[str, bytes] | None) -> bytes:
 
 def files_on(path: Path) -> Files:
     """Return the files of a flash, to look at. Raises: CommandError."""
-    return image_files(image.open_content(kind_of(cache.chip_board()), _file_system_on(path)))
+    return files_in(read(path))
+
+
+def files_in(flash: bytes | bytearray) -> Files:
+    """Return the files of what `read` returned, to look at. Raises: CommandError."""
+    try:
+        return image_files(image.open_content(kind_of(cache.chip_board()), _file_system_in(flash)))
+    except LittleFSError as error:
+        raise _no_file_system() from error
 
 
 def has_app(path: Path) -> bool:
     """Tell whether there is a program that starts by itself."""
-    return _read(_file_system_on(path), "main.py") is not None
+    return _read(_file_system_in(read(path)), "main.py") is not None
 
 
 def firmware_files(config: dict[str, Any], ca: Path | None) -> dict[str, bytes]:
@@ -147,7 +157,8 @@ def firmware_files(config: dict[str, Any], ca: Path | None) -> dict[str, bytes]:
     )
 
 
-def _file_system_on(path: Path) -> bytes:
+def read(path: Path) -> bytes:
+    """Return the whole flash. Raises: CommandError where the file is none."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -157,7 +168,20 @@ def _file_system_on(path: Path) -> bytes:
             f"{path} is no flash of an emulated Pico W ({FLASH_BYTES:,} bytes): give another "
             "name, and it is made"
         )
-    return content[cache.chip_board().file_system_start :]
+    return content
+
+
+def write(path: Path, flash: bytes | bytearray) -> None:
+    """Replace the whole flash, or make it. Raises: CommandError."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        whole_file.replace(path, flash)
+    except OSError as error:
+        raise CommandError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _file_system_in(flash: bytes | bytearray) -> bytes:
+    return bytes(flash[cache.chip_board().file_system_start :])
 
 
 def _read(content: bytes, name: str) -> bytes | None:
@@ -169,11 +193,3 @@ def _read(content: bytes, name: str) -> bytes | None:
 
 def _no_file_system() -> CommandError:
     return CommandError("there is no file system of a Pico W on this flash: give a new --flash")
-
-
-def _write(path: Path, flash: bytearray) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        whole_file.replace(path, flash)
-    except OSError as error:
-        raise CommandError(f"cannot write {path}: {error.strerror}") from error

@@ -8,6 +8,9 @@ from collections.abc import Callable
 from ..terminal.failures import NO_BOARD, TIMEOUT, CommandError
 from .process import ChipProcess
 
+_RAW_REPL = b"raw REPL; CTRL-B to exit\r\n>"
+_END = b"\x04"
+
 
 class ChipRepl:
     """A raw REPL on a board that is not running a program, or is stopped by Ctrl-C."""
@@ -31,7 +34,12 @@ class ChipRepl:
     def enter(self, timeout_s: float = 60) -> None:
         """Stop what runs and enter the raw REPL."""
         self._chip.type(b"\r\x03\x03\x01")
-        self._until(b"raw REPL; CTRL-B to exit\r\n>", timeout_s)
+        self._until(_RAW_REPL, timeout_s)
+
+    def soft_reset(self, timeout_s: float = 60) -> None:
+        """Start anew at the raw REPL, behind boot.py: main.py does not run."""
+        self._chip.type(_END)
+        self._until(_RAW_REPL, timeout_s)
 
     def run(
         self,
@@ -40,7 +48,8 @@ class ChipRepl:
         on_output: Callable[[bytes], None] = lambda data: None,
     ) -> tuple[bytes, bytes]:
         """Run a script; return (its output, its traceback or b"")."""
-        self._chip.type(script + b"\x04")
+        # An end of nothing is a soft reset.
+        self._chip.type((script if script.strip() else b"pass") + _END)
         self._until(b"OK", timeout_s)
         output = self._until(b"\x04", timeout_s, on_output)
         error = self._until(b"\x04", timeout_s)

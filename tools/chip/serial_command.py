@@ -8,11 +8,11 @@ from pathlib import Path
 
 import click
 
-from ..firmware.board_files import load_config
 from ..terminal import failures
 from ..virtual_board import image, options
 from ..virtual_board.endings import stop_on_signals
 from ..virtual_board.ready import port_name, tell_ready
+from . import fill
 from . import flash as flash_file
 
 
@@ -55,9 +55,7 @@ def serial(
         raise failures.CommandError("--ca needs --config")
     with image.in_use(flash):
         if config is not None:
-            text, parsed = load_config(config)
-            files = {**flash_file.firmware_files(parsed, ca), "config.json": text}
-            flash_file.refresh(flash, files)
+            fill.put_config(flash, config, ca)
         else:
             flash_file.prepare(flash)
     with port_name(link) as name, image.in_use(flash):

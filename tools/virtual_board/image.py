@@ -73,6 +73,16 @@ def add_file(kind: BoardKind, content: bytes, name: str, data: bytes) -> bytes:
     return bytes(memory.buffer)
 
 
+def remove_file(kind: BoardKind, content: bytes, name: str) -> bytes:
+    """Return an image without that file; the same where there is none. Raises: LittleFSError."""
+    memory = Memory(buffer=bytearray(content))
+    try:
+        LittleFS(memory, **_settings(kind)).remove(name)
+    except FileNotFoundError:
+        return content
+    return bytes(memory.buffer)
+
+
 def read_file(kind: BoardKind, content: bytes, name: str) -> bytes | None:
     """Return a file of an image, or None where it is not there. Raises: LittleFSError."""
     return _read(open_content(kind, content), name)
