@@ -19,6 +19,7 @@ from ..firmware.config_check import CONFIG
 from ..firmware.long_names import with_long_name
 from ..terminal import failures
 from ..terminal.failures import CommandError
+from ..terminal.finite_range import FiniteRange
 from ..virtual_board import image, options
 from ..virtual_board.endings import (
     exit_code,
@@ -133,7 +134,7 @@ def fetch(micropython: Path | None, bootrom: Path | None) -> int:
 @options.new_ca
 @_flash
 @options.reports
-@click.option("--timeout", type=click.FloatRange(min=0), help="Stop after so many seconds here.")
+@click.option("--timeout", type=FiniteRange(min=0), help="Stop after so many seconds here.")
 @options.cut_power_at
 @_heap
 @_tls
@@ -205,7 +206,7 @@ chip.add_command(serial)
 @_tls
 @options.seed
 @click.option(
-    "--timeout", type=click.FloatRange(min=0), default=600.0, show_default=True, help="Seconds."
+    "--timeout", type=FiniteRange(min=0), default=600.0, show_default=True, help="Seconds."
 )
 def exec_script(
     script: Path,

@@ -27,6 +27,7 @@ from ..firmware.config_check import CHECKED, CONFIG
 from ..terminal import failures, next_step
 from ..terminal.counting import count
 from ..terminal.failures import CommandError
+from ..terminal.finite_range import FiniteRange
 from ..usb import heap_text, options
 from ..usb.board import BoardLost, Identity, OnBoardError, UsbBoard
 from . import plan as deploy_plan
@@ -55,7 +56,7 @@ _NO_SPACE = 28
 @click.option(
     "--boot-wait",
     "boot_s",
-    type=click.FloatRange(min=0),
+    type=FiniteRange(min=0),
     default=30.0,
     show_default=True,
     help="Seconds to wait for the first report of the new boot; 0: do not.",

@@ -13,6 +13,7 @@ import click
 
 from ..client.devices_csv import Triple, check_product, check_triple, read_devices, read_names
 from ..terminal.failures import DONE, CommandError
+from ..terminal.finite_range import FiniteRange
 from . import default_paths, rules, wire
 from .export_command import export
 from .platform import TOKEN_TTL_S, Policy
@@ -99,7 +100,7 @@ _PORT = click.IntRange(0, 65535)
 )
 @click.option(
     "--rate-limit",
-    type=click.FloatRange(0, min_open=True),
+    type=FiniteRange(0, min_open=True),
     help="Requests per second of a device; 40000 above it.  [default: none]",
 )
 @click.option("--keep-alive", is_flag=True, help="Keep connections open (the service does not).")
@@ -110,14 +111,14 @@ _PORT = click.IntRange(0, 65535)
 )
 @click.option(
     "--request-timeout",
-    type=click.FloatRange(0.1, 3600),
+    type=FiniteRange(0.1, 3600),
     default=wire.Bounds.request_s,
     show_default=True,
     help="Seconds for a handshake, and for a request from first byte to last.",
 )
 @click.option(
     "--idle-timeout",
-    type=click.FloatRange(0.1, 3600),
+    type=FiniteRange(0.1, 3600),
     default=wire.Bounds.idle_s,
     show_default=True,
     help="Seconds that a connection may wait for a request.",
@@ -138,7 +139,7 @@ _PORT = click.IntRange(0, 65535)
 )
 @click.option(
     "--keep-days",
-    type=click.FloatRange(0, 36500, min_open=True),
+    type=FiniteRange(0, 36500, min_open=True),
     help="For how many days messages are kept.  [default: for good]",
 )
 @click.option(

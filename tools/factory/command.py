@@ -22,6 +22,7 @@ from ..register.registration import HOST
 from ..terminal import failures
 from ..terminal.counting import count
 from ..terminal.failures import CommandError
+from ..terminal.finite_range import FiniteRange
 from ..usb.serial_ports import plugged_in
 from .bench import Job, Station, join_all
 from .ledger import DONE, Ledger
@@ -67,7 +68,7 @@ _STOP_S = 15.0
 @click.option(
     "--wait",
     "report_s",
-    type=click.FloatRange(min=1),
+    type=FiniteRange(min=1),
     default=120.0,
     show_default=True,
     help="Seconds to wait for a board's first accepted report.",

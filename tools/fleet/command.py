@@ -18,6 +18,7 @@ from ..client.devices_csv import Triple, read_devices
 from ..firmware.board_files import load_config, root_certificates
 from ..terminal import failures
 from ..terminal.failures import CommandError
+from ..terminal.finite_range import FiniteRange
 from .console import Console
 from .vendor import refuse_vendor
 
@@ -47,7 +48,7 @@ class _Target:
 @click.option(
     "--interval",
     "interval_s",
-    type=click.FloatRange(0, 86_400),
+    type=FiniteRange(0, 86_400),
     default=5.0,
     show_default=True,
     help="Seconds between a board's readings; 0: each as soon as the one before is accepted.",
@@ -55,7 +56,7 @@ class _Target:
 @click.option(
     "--duration",
     "duration_s",
-    type=click.FloatRange(0, 10**7),
+    type=FiniteRange(0, 10**7),
     default=30.0,
     show_default=True,
     help="Seconds; 0: until Ctrl-C.",

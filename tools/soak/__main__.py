@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ..terminal import failures, standard_streams
+from ..terminal.finite_range import FiniteRange
 from ..virtual_board import runtimes
 from . import report, run
 
@@ -29,7 +30,7 @@ _ESP32_BYTES = 81_920
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--seconds",
-    type=click.FloatRange(min=1),
+    type=FiniteRange(min=1),
     default=120.0,
     envvar="SOAK_S",
     show_default=True,

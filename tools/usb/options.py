@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 import click
 
+from ..terminal.finite_range import FiniteRange
+
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 port = click.option("--port", help="The board's serial port.  [default: that of the only board]")
@@ -17,7 +19,7 @@ def wait(default_s: float, text: str = "") -> Callable[[_Command], _Command]:
     return click.option(
         "--wait",
         "wait_s",
-        type=click.FloatRange(min=0),
+        type=FiniteRange(min=0),
         default=default_s,
         show_default=True,
         help=text or "Seconds to wait for a board that is not connected or sleeps.",

@@ -9,6 +9,7 @@ import click
 
 from ..firmware.long_names import with_long_name
 from ..terminal import failures
+from ..terminal.finite_range import FiniteRange
 from . import image, kinds, options, runtimes
 from .endings import (
     exit_code,
@@ -37,7 +38,7 @@ from .supervisor import Setup, Supervisor
     "the CA of an earlier run is removed from the board.",
 )
 @options.reports
-@click.option("--timeout", type=click.FloatRange(min=0), help="Stop after so many seconds.")
+@click.option("--timeout", type=FiniteRange(min=0), help="Stop after so many seconds.")
 @click.option(
     "--runtime",
     type=click.Choice(runtimes.RUNTIMES),
