@@ -17,6 +17,6 @@ def test_files_of_the_chip_are_here():
         if is_required():
             pytest.fail(HOW)
         pytest.skip(HOW)
-    name, _ = cache.micropython()
-    assert cache.version_of(name) >= (1, 25)
+    _, uf2 = cache.micropython()
+    assert cache.version_of(uf2) >= (1, 25)
     assert len(cache.bootrom().read_bytes()) == cache.ROM_BYTES

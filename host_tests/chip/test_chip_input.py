@@ -67,10 +67,26 @@ def test_fetch_of_a_truncated_uf2_says_so(tmp_path, empty_cache):
 
 
 @no_files
-def test_fetch_of_a_uf2_whose_name_tells_no_version_says_how_to_name_it(tmp_path, empty_cache):
-    path = tmp_path / "firmware.uf2"
-    path.write_bytes(firmware_of(find_board("RPI_PICO_W")))
-    says(chip("fetch", "--micropython", path, **empty_cache), "version", "keep the name")
+def test_fetch_reads_the_version_from_the_build_not_from_its_name(
+    tmp_path, empty_cache, monkeypatch
+):
+    """It decides whose digests a board gets."""
+    monkeypatch.setenv("XDG_CACHE_HOME", empty_cache["XDG_CACHE_HOME"])
+    build = firmware_of(find_board("RPI_PICO_W"))
+    for name, version in (
+        ("firmware.uf2", b"1.28.0"),
+        ("RPI_PICO_W-20270101-v9.99.0.uf2", b"1.26.1"),
+    ):
+        path = tmp_path / name
+        path.write_bytes(build.replace(b"MicroPython v1.27.0", b"MicroPython v" + version))
+        assert chip("fetch", "--micropython", path, **empty_cache)[0] == 0
+        kept = tmp_path / "cache" / "linkpost" / "chip" / f"RPI_PICO_W-v{version.decode()}.uf2"
+        assert kept.exists()
+    # The newest counts.
+    found = cache.micropython()
+    assert (found[0], cache.version_of(found[1])) == ("RPI_PICO_W-v1.28.0.uf2", (1, 28, 0))
+    path.write_bytes(build.replace(b"MicroPython v1.27.0", b"MicroPython of mine"))
+    says(chip("fetch", "--micropython", path, **empty_cache), "does not tell which MicroPython")
 
 
 @no_files

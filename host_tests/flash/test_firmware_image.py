@@ -175,3 +175,14 @@ def test_micropython_that_is_too_old_is_refused(name):
         check_firmware(data, ALL[name], "x")
     data = firmware_of(ALL[name]).replace(b"MicroPython v1.27.0", b"MicroPython v1.25.0")
     check_firmware(data, ALL[name], "x")
+
+
+@pytest.mark.parametrize(("inside", "native"), [("1.26.1", False), ("1.27.0", True)])
+def test_digests_of_an_image_are_those_of_the_build_whatever_its_name_says(inside, native):
+    board = ALL["RPI_PICO_W"]
+    data = firmware_of(board).replace(b"v1.27.0", b"v" + inside.encode())
+    for name in ("RPI_PICO_W-v9.99.0.uf2", "RPI_PICO_W-v1.25.0.uf2", "firmware.uf2"):
+        assert layout_of(board, None, (name, data)).has_native_digests == native
+    untold = data.replace(f"MicroPython v{inside}".encode(), b"MicroPython of mine")
+    assert look_inside(untold, board).version == ()
+    assert not layout_of(board, None, ("RPI_PICO_W-v9.99.0.uf2", untold)).has_native_digests

@@ -13,7 +13,7 @@ from pathlib import Path
 from ..files import whole_file
 from ..firmware.boards import Board, find_board
 from ..flash.firmware_cache import cache_dir, download, url_of
-from ..flash.firmware_image import check_firmware
+from ..flash.firmware_image import check_firmware, look_inside
 from ..terminal.failures import CommandError
 
 BOARD = "RPI_PICO_W"
@@ -51,12 +51,14 @@ def keep_micropython(path: Path | None) -> Path:
     else:
         name, data = path.name, _read(path, "--micropython")
     check_firmware(data, board, name)
-    if not version_of(name):
+    version = ".".join(map(str, version_of(data)))
+    if not version:
         raise CommandError(
-            f"--micropython: {name} does not show its version: keep the name it was downloaded "
-            "with, such as RPI_PICO_W-20250911-v1.26.1.uf2"
+            f"--micropython: {name} does not tell which MicroPython it is. One that does is at "
+            f"{board.url}"
         )
-    return _keep(name if name.startswith(f"{BOARD}-") else f"{BOARD}-{name}", data)
+    is_right = name.startswith(f"{BOARD}-") and name.endswith(f"-v{version}.uf2")
+    return _keep(name if is_right else f"{BOARD}-v{version}.uf2", data)
 
 
 def keep_bootrom(path: Path | None) -> Path:
@@ -85,10 +87,10 @@ def keep_bootrom(path: Path | None) -> Path:
 
 def micropython() -> tuple[str, bytes]:
     """Return (name, content) of the newest build in the cache. Raises: CommandError."""
-    kept = sorted(chip_cache().glob("RPI_PICO_W-*.uf2"), key=lambda path: version_of(path.name))
+    kept = {path.name: _checked(path) for path in sorted(chip_cache().glob(f"{BOARD}-*.uf2"))}
     if not kept:
         raise CommandError(f"no MicroPython for the emulated chip is here yet: {_HOW}")
-    return kept[-1].name, _checked(kept[-1])
+    return max(kept.items(), key=lambda one: version_of(one[1]))
 
 
 def bootrom() -> Path:
@@ -105,10 +107,9 @@ def is_complete() -> bool:
     return (chip_cache() / _ROM_NAME).exists() and any(chip_cache().glob("RPI_PICO_W-*.uf2"))
 
 
-def version_of(name: str) -> tuple[int, ...]:
-    """Return the version in a file's name, such as (1, 26, 1); () where there is none."""
-    found = re.search(r"v(\d+)\.(\d+)(?:\.(\d+))?", name)
-    return tuple(int(part or 0) for part in found.groups()) if found else ()
+def version_of(data: bytes) -> tuple[int, ...]:
+    """Return the version that a build has in it, such as (1, 26, 1); () where it does not tell."""
+    return look_inside(data, chip_board()).version
 
 
 def _read(path: Path, option: str) -> bytes:

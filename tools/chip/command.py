@@ -92,7 +92,7 @@ _flash = click.option(
 @click.option(
     "--micropython",
     type=click.Path(path_type=Path),
-    help="A RPI_PICO_W-*.uf2 that is here already; its name tells the version.",
+    help="A RPI_PICO_W-*.uf2 that is here already.",
 )
 @click.option(
     "--bootrom",

@@ -150,7 +150,7 @@ def has_app(path: Path) -> bool:
 
 def firmware_files(config: dict[str, Any], ca: Path | None) -> dict[str, bytes]:
     """Return the firmware as it is deployed to the build in the cache: not a byte differs."""
-    version = cache.version_of(cache.micropython()[0])
+    version = cache.version_of(cache.micropython()[1])
     board = cache.chip_board()
     return files_for(
         config, chip=board.port, native_digests=version >= (1, 27), ca=ca, with_aio=True

@@ -65,6 +65,12 @@ class Inside:
     micropython: str  # "MicroPython v1.27.0", or "MicroPython" where it does not tell
     has_files: bool  # a file system too, as `linkpost image --micropython` makes them
 
+    @property
+    def version(self) -> tuple[int, ...]:
+        """Return MicroPython's version, such as (1, 26, 1); () where it does not tell."""
+        found = re.search(r"v(\d+)\.(\d+)(?:\.(\d+))?", self.micropython)
+        return tuple(int(part or 0) for part in found.groups()) if found else ()
+
     def __str__(self) -> str:
         return self.micropython + (" with a file system" if self.has_files else "")
 

@@ -23,6 +23,7 @@ from ..flash.firmware_image import (
     check_firmware,
     encode_uf2,
     file_system_start,
+    look_inside,
     uf2_blocks,
 )
 from ..terminal.failures import CommandError
@@ -68,15 +69,10 @@ def layout_of(
         name, data = micropython
         check_firmware(data, board, name)
         start = file_system_start(data, board)
-        native = board.port == ESP32 or _version_of(name) >= (1, 27)
+        # Where the build does not tell its version, our digests are included.
+        native = board.port == ESP32 or look_inside(data, board).version >= (1, 27)
     count = board.block_count(flash_bytes, start)
     return Layout(board, start, count, micropython[1] if micropython else None, native)
-
-
-def _version_of(name: str) -> tuple[int, ...]:
-    # Where the file does not show it, our digests are included.
-    found = re.search(r"v(\d+)\.(\d+)", name)
-    return (int(found.group(1)), int(found.group(2))) if found else (0, 0)
 
 
 def config_for(template: dict[str, Any], triple: Triple) -> dict[str, Any]:
