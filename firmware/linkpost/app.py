@@ -158,14 +158,14 @@ class App:
     def _sample_if_due(self):
         # Returns whether it was, or what there is once before and after the first.
         if self._first_values is not None:
-            self._tell_room()
+            self._once()
             return True
         now_ms = self.port.uptime_ms()
         interval_ms = self.config.interval_ms
         if now_ms < self.due_ms or (self.sender.busy and interval_ms == 0):
             return False
         if self._sensors is None:
-            self._build_sensors()
+            self._once()
             return True
         every_ms = interval_ms
         if self.sender.last_error is not None:
@@ -185,18 +185,17 @@ class App:
             self.sender.hurry()
         return True
 
-    # Steps of their own, as `_start`: what is loaded for one is gone by the next.
-
-    def _build_sensors(self):
-        self._sensors = load("sensors.building").build_for(self, self._more_sensors)
+    def _once(self):
+        # A step of its own, as `_start`: what is loaded for it is gone by the next.
+        if self._sensors is None:
+            self._sensors = load("sensors.building").build_for(self, self._more_sensors)
+        else:
+            max_bytes = self.outbox.max_bytes  # loads something: before, not beside
+            load("lifecycle").tell_room(self, self._first_values, max_bytes)
+            self._first_values = None
 
     def _prove(self):
         load("boot_work").prove(self.port, self.sender.accepted)
-
-    def _tell_room(self):
-        max_bytes = self.outbox.max_bytes  # loads something: before, not beside
-        load("lifecycle").tell_room(self, self._first_values, max_bytes)
-        self._first_values = None
 
     def store(self, values) -> None:
         """Store a reading. A flash that refuses is logged, not fatal."""

@@ -54,7 +54,7 @@ class Client:
         self._connection = connection or Connection(
             config.host, config.port_number, port, _anchors
         )
-        self._token = False  # it was not looked for on flash yet
+        self._token = self._store().load()
         self._topic = config.topic  # checked with the config; then the one checked last
         self._date = None
         self._replaced = self._warned = False
@@ -161,8 +161,6 @@ class Client:
         renewed = retried = self._replaced = False
         try:
             while True:
-                if self._token is False:
-                    self._token = self._store().load()
                 if self._token is None:
                     yield from self.authenticating()
                 tree = yield from self._sending(topic, payload, length)

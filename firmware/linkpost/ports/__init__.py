@@ -56,8 +56,10 @@ class Port:
     free_at_rest: int = None
     # What is rare: the module of this room, and its functions; the first that has one counts.
     _RARE: tuple = (
-        "boots reset reset_cause start_watchdog retained retain clock_marked mark_clock",
-        "boots set_unix_ms",
+        (
+            "boots reset reset_cause start_watchdog retained retain clock_marked mark_clock "
+            "set_unix_ms"
+        ),
         "radio start_station stop_station wifi_status wifi_code wifi_rssi",
         "chip heap heap_free heap_largest unique_id pin led analog",
         "sleep light_sleep deep_sleep feed_for_good",
