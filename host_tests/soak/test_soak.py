@@ -150,6 +150,17 @@ def test_journal_topic_refused_is_what_the_platform_was_told_to_do():
     assert journal.unexpected == []
 
 
+def test_journal_knows_what_the_board_still_has_to_send():
+    sent = [
+        "0.300 I send accepted seq=2 count=2 ms=6",
+        '0.400 W send failed error=NetworkError why="away" pending=5 again_ms=1695',
+        "0.500 W send reading quarantined seq=3 code=10001",
+        "0.600 I send accepted seq=4 ms=6 id=1",
+    ]
+    journal = journal_of("0.200 D store stored seq=1 pending=3")
+    assert [journal.take(line) or journal.waiting for line in sent] == [1, 5, 4, 3]
+
+
 # The account
 
 

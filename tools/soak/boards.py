@@ -96,6 +96,7 @@ class Board(threading.Thread):
         self._lock = threading.Lock()
         self._supervisor: Supervisor | None = None
         self.is_draining = False  # its last life has begun: it stores two readings and sends
+        self._boots_before = 0
         self._draining = threading.Event()
         self._stopped = False
         self._endpoint = ""
@@ -112,6 +113,13 @@ class Board(threading.Thread):
             self._draining.set()
             if self._supervisor is not None:
                 self._supervisor.cut_power()
+
+    @property
+    def has_drained(self) -> bool:
+        """Tell whether it has sent all, in its last life, and heard that it has arrived."""
+        boots = self.journal.boots
+        is_booted = self.is_draining and len(boots) > self._boots_before
+        return is_booted and boots[-1].last > boots[-1].first > 0 == self.journal.waiting
 
     def stop(self) -> None:
         """End the board in order."""
@@ -130,6 +138,7 @@ class Board(threading.Thread):
                     return
                 self._put_files(_DRAIN)
                 self._note(f"{self.name} drains")
+                self._boots_before = len(self.journal.boots)
                 self.is_draining = True
                 self._live(_End(), log.write, last=True)
         except Exception as error:  # the soak's main thread reports it

@@ -34,11 +34,13 @@ class Journal:
     """What one board said about itself.
 
     stored: the highest seq whose `append` has returned, by stream: all up to it are promised.
+    waiting: the readings that its last line leaves to be sent.
     unexpected: lines that no cut and no fault excuses.
     """
 
     stored: dict[str, int] = field(default_factory=dict)
     readings: int = 0
+    waiting: int = 0
     quarantined: set[Key] = field(default_factory=set)
     boots: list[Boot] = field(default_factory=list)
     unexpected: list[str] = field(default_factory=list)
@@ -83,12 +85,16 @@ class Journal:
 
     def _follow(self, line: str, level: str, area: str, rest: str) -> None:
         pairs = dict(_PAIR.findall(rest))
+        self.waiting = int(pairs.get("pending", self.waiting))
         if rest.startswith("started ") and "next" in pairs:
             self.boots.append(Boot(pairs["stream"]))
         elif rest.startswith("stored seq=") and "pending" in pairs:
             self._store(int(pairs["seq"]))
         elif rest.startswith("reading quarantined seq=") and "code" in pairs:
             self.quarantined.add((self.boots[-1].stream, int(pairs["seq"])))
+            self.waiting -= 1
+        elif rest.startswith("accepted seq="):
+            self.waiting -= int(pairs.get("count", 1))
         elif _is_grave(level, area, rest) and not rest.startswith(_EXPECTED_ERRORS):
             self.unexpected.append(line)
 

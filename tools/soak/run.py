@@ -138,7 +138,8 @@ class _Run:
             self._check_boards()
             if self.collect():
                 quiet_at = time.monotonic() + _QUIET_S
-            if all(board.is_draining and not self._missing(board) for board in self._boards):
+            # A board that is stopped before it has heard of it would still have it waiting.
+            if all(board.has_drained and not self._missing(board) for board in self._boards):
                 return
             time.sleep(_POLL_S)
 
@@ -206,7 +207,8 @@ class _Run:
         for board in self._boards:
             if board.failure is not None:
                 raise board.failure
-            if not board.is_alive():
+            # In its last life that is a problem of its own, and in its account.
+            if not board.is_alive() and not board.is_draining:
                 raise CommandError(f"{board.name} ended by itself; its log: {board.name}.log")
 
 
@@ -224,7 +226,9 @@ def _look_into(board: Board) -> _Left:
 
     with tempfile.TemporaryDirectory(prefix="linkpost-soak-") as name:
         file_system = image.open_image(board.flash, board.kind)
-        for root, _, files in file_system.walk("/outbox"):
+        # One that never booted has none.
+        kept = file_system.walk("/outbox") if "outbox" in file_system.listdir("/") else ()
+        for root, _, files in kept:
             folder = Path(name) / root.lstrip("/")
             folder.mkdir(parents=True, exist_ok=True)
             for file in files:
