@@ -43,9 +43,17 @@ _FREE_BYTES = 240 * 1024
 _HOLD = "hold"  # docs/flash-format.md
 _CONTRACT = Path(__file__).parent / "contract" / "port_contract.py"
 _MEMORY = """
-import gc, micropython
+import gc, micropython, sys
 gc.collect()
-print("heap free", gc.mem_free(), "of", gc.mem_free() + gc.mem_alloc())
+_free = gc.mem_free()
+if sys.platform == "esp32":
+    import esp32
+    # (total, free, largest block, lowest ever) of each region of what Wi-Fi and TLS live in.
+    _regions = esp32.idf_heap_info(esp32.HEAP_DATA)
+    _largest = max([region[2] for region in _regions])
+    print("IDF heap free", sum([region[1] for region in _regions]), "largest block", _largest)
+    _free -= _largest  # mem_free counts it, for the heap could grow by it
+print("heap free", _free, "of", _free + gc.mem_alloc())
 micropython.mem_info()
 """
 _FREE = """
