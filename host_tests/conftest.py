@@ -75,11 +75,20 @@ def _line_in(longrepr: Any, path: Path, crash: Any) -> int:
     return lines[-1] if lines else crash.lineno
 
 
-def pytest_collection_finish() -> None:
-    # The firmware collects often, as a board has to. Here a collection would go through all that
-    # pytest has collected, thousands of tests: a quarter of a second each time.
-    gc.collect()
-    gc.freeze()
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """Keep Python's collector off what pytest collects, which stays.
+
+    The firmware collects often, as a board has to: each time it would go through thousands of
+    tests, a quarter of a second.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
