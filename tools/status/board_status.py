@@ -67,7 +67,7 @@ def ask_status(board: UsbBoard, who: Identity) -> BoardStatus:
     answer = board.ask_value(f"{_ASK}_linkpost_status({who.linkpost is not None})")
     found = BoardStatus(*answer)
     firmware.enable_imports()
-    from linkpost.dates import can_be_right
+    from linkpost.version import can_be_right
 
     if found.clock_right and found.unix_ms is not None and not can_be_right(found.unix_ms):
         # A Pico remembers over a reset that its clock was set, and the clock begins anew.
