@@ -26,6 +26,8 @@ _FASTEST_WAITING_MS = const(1_000)
 # A sleep shorter than this is waited out: falling asleep and waking takes as long.
 _SLEEP_MIN_MS = const(2_000)
 _SLICE_MS = const(100)
+# Out of memory for so long, without a reading stored and without room to say so.
+_BLIND_MAX_MS = const(600_000)
 _LITTER_OF_WORK = const(16)
 _LITTER_MAX = const(64)
 _HAS_THRESHOLD = hasattr(gc, "threshold")  # MicroPython; CPython collects by itself
@@ -215,7 +217,13 @@ class App:
         try:
             load("backoff").out_of_memory(self)
         except MemoryError:
-            pass
+            # Not even room to count it. `boot` has, once the app is gone, and resets.
+            now_ms = self.port.uptime_ms()
+            if not self.starved:
+                self.starved = 1
+                self.starved_ms = now_ms
+            elif now_ms - self.starved_ms > _BLIND_MAX_MS:
+                raise
 
     def _rest(self, has_worked):
         port = self.port

@@ -153,6 +153,45 @@ def test_memory_error_for_good_resets_once_and_then_goes_on_at_its_pace():
             assert len(board.has("E app failed why=")) == 30
 
 
+def test_memory_error_for_good_without_room_to_count_it_ends_the_app_for_a_reset():
+    def run(loads):
+        board = Board(until_ms=3_600_000, interval_s=60)
+
+        def append(values, unix_ms, uptime_ms=None):
+            if board.port.now < 1_000_000:
+                return whole(values, unix_ms, uptime_ms)
+            raise MemoryError
+
+        whole = board.outbox.append
+        board.outbox.append = append
+        try:
+            board.run()
+        except MemoryError:
+            assert 1_600_000 < board.port.now < 1_800_000, board.port.now
+            assert board.outbox.synced >= 1
+            return all_once(board)
+        raise AssertionError("goes on for ever without a reading")
+
+    assert without(("backoff",), run) > 5
+
+
+def test_memory_error_that_passes_is_no_reset_where_it_cannot_be_counted():
+    def run(loads):
+        board = Board(until_ms=3_600_000, interval_s=60)
+        whole = board.outbox.append
+
+        def append(values, unix_ms, uptime_ms=None):
+            if board.port.now // 300_000 % 2:
+                raise MemoryError
+            return whole(values, unix_ms, uptime_ms)
+
+        board.outbox.append = append
+        board.run()
+        all_once(board)
+
+    assert without(("backoff",), run) > 20
+
+
 def starved(payload, number):
     raise TLSError("not enough memory", "memory")
 
