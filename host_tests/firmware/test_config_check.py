@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
@@ -213,3 +214,19 @@ def test_config_with_a_byte_order_mark_is_left_to_the_boards_rules(tmp_path):
     assert check_config(GOOD, boards()[PICO], text) == b""
     (tmp_path / "config.json").write_bytes(text)
     assert Config.load(str(tmp_path / "config.json")).device_name == GOOD["device_name"]
+
+
+def test_configs_are_checked_side_by_side():
+    config = {**GOOD, "sensors": [{"type": "dht22", "pin": 4}]}
+
+    def check_often(name: str) -> set[bytes]:
+        return {check_config(config, boards()[name]) for _ in range(60)}
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            found = list(pool.map(check_often, (ESP32, PICO) * 2))
+    finally:
+        sys.setswitchinterval(before)
+    assert [len(contents) for contents in found] == [1] * 4

@@ -11,6 +11,7 @@ import codecs
 import contextlib
 import json
 import sys
+import threading
 from collections.abc import Collection, Iterator
 from types import ModuleType
 from typing import Any
@@ -27,6 +28,7 @@ IS_EXAMPLE = "is still the example's: replace it with the device's own"
 _SECRET = ("device_secret", "networks")
 # Modules of a chip's firmware that sensors ask for.
 _DRIVERS = ("dht", "ds18x20", "machine", "onewire")
+_LOCK = threading.Lock()
 
 
 def check_config(
@@ -166,7 +168,7 @@ def _check_sensors(
                 )
             spec = {"type": "simulated"}  # a user's own code is not run here
         ours.append(spec)
-    with _chip(port):
+    with _LOCK, _chip(port):  # the interpreter's modules are every thread's
         i2c.buses.clear()
         try:
             building.build(ours, port)
