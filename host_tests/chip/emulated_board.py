@@ -89,6 +89,7 @@ class EmulatedBoard:
                 board.stop(supervisor.TIMEOUT)
 
         self.outcome = board.run(self.flash, **options)
+        self.is_at_prompt = board.is_at_prompt
         self._count(board.chip_ms)
         return self.outcome
 

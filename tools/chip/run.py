@@ -51,6 +51,7 @@ class ChipRun:
         self._traceback: list[str] = []  # as much of it as has come
         self._raised = ""  # the last line of the latest traceback, where no log came after it
         self._is_silent = False  # our Ctrl-C has ended the program: what comes now is the REPL's
+        self.is_at_prompt = False  # how it ended: its power was cut otherwise
         self.kept_by_stand_ins = 0
         self.heap = 0  # what --heap came to; 0: all of the chip's
         self.chip_ms = 0.0
@@ -99,7 +100,8 @@ class ChipRun:
             for line in lines:
                 self._take_line(line.decode(errors="replace").rstrip("\r"), board)
             if self._line.decode(errors="replace") == _PROMPT:
-                board.off()  # main.py has ended
+                self.is_at_prompt = True  # main.py has ended
+                board.off()
         elif "note" in event:
             self.kept_by_stand_ins, self.heap = map(int, event["note"].split()[:2])
         elif "reset" in event:
