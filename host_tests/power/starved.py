@@ -137,7 +137,7 @@ def run(name, chip, step):
         life = Life(quiet(image), chip_bytes, max_bytes, before)
         try:
             life.model = verify(life.outbox, before)
-            life.outbox.ahead = ()  # it looks into the file
+            life.outbox.ahead = b""  # it looks into the file
             work = call(life, method)
             enough = starved(work, tries * step)
             if enough and method not in ("oldest", "newest", "readings", "open"):

@@ -61,7 +61,15 @@ import struct
 from micropython import const
 
 from ..loader import load
-from .readings import encode_frame, encode_reading, is_reading, seq_of, time_of, values_of
+from .readings import (
+    encode_frame,
+    encode_reading,
+    frame_length,
+    is_reading,
+    seq_of,
+    time_of,
+    values_of,
+)
 
 # Tried from 8 to 40 on both chips: fewer slots move to a segment too often in an outage, more only
 # make opening slower.
@@ -102,7 +110,8 @@ class Outbox:
         self.segments = []
         self.last_in_segments = 0
         # Readings of a segment behind the one found last, and where there are more (segments.py).
-        self.ahead = ()
+        # In one piece: 24 small ones, for as long as they wait, cut the heap for what needs one.
+        self.ahead = b""
         self.found = (0, 0, 0)
         self._frame = bytearray(192)  # each reading is made in it
         self._untimed = 0  # the last reading of this boot whose time is not known
@@ -218,9 +227,13 @@ class Outbox:
         """
         seq = max(seq, self.acked + 1)
         if seq <= self.last_in_segments:
-            for frame in self.ahead:
-                if seq_of(frame) == seq:
-                    return frame
+            ahead = self.ahead
+            at = 0
+            while at < len(ahead):
+                end = at + frame_length(ahead, at)
+                if seq_of(ahead, at) == seq:
+                    return ahead[at:end]
+                at = end
             frame = (find_in_segments or load("storage.segments").find)(self, seq)
             if frame:
                 return frame

@@ -104,8 +104,8 @@ def is_reading(data) -> bool:
     )
 
 
-def seq_of(frame) -> int:
-    return struct.unpack_from("<I", frame, _HEADER_BYTES)[0]
+def seq_of(data, offset: int = 0) -> int:
+    return struct.unpack_from("<I", data, offset + _HEADER_BYTES)[0]
 
 
 def time_of(frame, boots=b""):

@@ -104,7 +104,7 @@ def find(outbox, seq: int):
             i += 1
     except OSError as error:
         raise StorageError("cannot read readings (error %s)" % error.errno)
-    outbox.ahead = ahead
+    outbox.ahead = b"".join(ahead)
     if not ahead:
         return None
     outbox.found = (first, offset, seq_of(ahead[-1]) + 1)
@@ -148,7 +148,7 @@ def remove_acknowledged(outbox) -> None:
 
 def remove_first(outbox) -> None:
     """Remove the oldest segment. Raises: OSError."""
-    outbox.ahead = ()
+    outbox.ahead = b""
     os.remove(outbox.segment_path(outbox.segments[0][0]))
     outbox.segments.pop(0)
 
