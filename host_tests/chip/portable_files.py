@@ -39,7 +39,7 @@ KNOWN = (PASSED, DOES_NOT_FIT, TOO_LONG, NOT_FOR_CHIPS)
 RUNNER = (Path(__file__).parent / "on_chip" / "portable_runner.py").read_bytes()
 _FILE_TIMEOUT_S = 1500
 _TEST_CHIP_MS = 10_000
-_AGAIN_CHIP_MS = 1000
+_AGAIN_CHIP_MS = 2000
 
 
 @dataclass
@@ -177,6 +177,8 @@ class _Watch:
     def take(self, data: bytes) -> None:
         if b"\x01" in data:
             self._began_ms = self._board.chip_ms
+        if data.rfind(b"\x06") > data.rfind(b"\x01"):
+            self._began_ms = 0.0  # it has ended: one typed now would end what comes behind it
         self._on_output(data)
 
     def look(self) -> None:
