@@ -35,7 +35,8 @@ def test_more_kept_by_a_user_ends_that_life_after_its_boot(tmp_path):
         f"heap {GROWN} and {TOO_MUCH} bytes more kept: {passed} of {stages} stages; {_end(why)}"
     )
     assert 1 <= passed < stages
-    assert "memory" in why
+    # Also where there was no memory left to say so.
+    assert "memory" in why or "did not answer" in why
 
 
 def _end(why):
