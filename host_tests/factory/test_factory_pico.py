@@ -86,7 +86,9 @@ def test_pico_tells_its_mac_and_gets_micropython_and_its_files(tmp_path, monkeyp
         at = block.address - BOARD.offset - BOARD.file_system_start
         flash[at : at + len(block.payload)] = block.payload
     (tmp_path / "written").write_bytes(flash)
-    with open_image(tmp_path / "written", kind_of(BOARD)).open("config.json", "rb") as file:
+    # Kept: an open file does not keep the file system whose memory it reads.
+    image = open_image(tmp_path / "written", kind_of(BOARD))
+    with image.open("config.json", "rb") as file:
         assert json.loads(file.read()) == CONFIG
     assert list((tmp_path / "images").iterdir()) == []
 
