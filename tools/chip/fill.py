@@ -10,6 +10,7 @@ from .. import firmware
 from ..firmware.board_files import CA_PREFIX, load_config
 from ..firmware.config_check import CHECKED, CONFIG, check_config
 from ..terminal.failures import CommandError
+from ..virtual_board import image
 from . import cache, flash
 
 
@@ -40,7 +41,7 @@ def put_image(path: Path, image_path: Path) -> None:
         raise CommandError(f"--image: cannot read {image_path}: {error.strerror}") from error
     content = flash.from_image(image_path.name, data)
     _check_flash(content, f"make {image_path.name} again, with linkpost image --ca FILE")
-    flash.write(path, content)
+    image.write(path, content)
 
 
 def look_at(path: Path) -> None:

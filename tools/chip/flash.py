@@ -7,7 +7,6 @@ from typing import Any
 
 from littlefs import LittleFSError
 
-from ..files import whole_file
 from ..firmware import deploy_record, name_scan, short_names
 from ..firmware.board_files import files_for
 from ..firmware.mpy import compile_mpy
@@ -64,7 +63,7 @@ def refresh(path: Path, files: dict[str, bytes]) -> None:
     start = cache.chip_board().file_system_start
     content = _file_system_in(read(path)) if path.exists() else None
     flash[start:] = file_system(content, files)
-    write(path, flash)
+    image.write(path, flash)
 
 
 def from_image(name: str, uf2: bytes) -> bytearray:
@@ -98,7 +97,7 @@ def prepare(path: Path) -> None:
         name, uf2 = cache.micropython()
         flash = from_uf2(uf2, name)
         flash[cache.chip_board().file_system_start :] = file_system(None, {})
-        write(path, flash)
+        image.write(path, flash)
 
 
 def file_system(content: bytes | None, files: dict[str, bytes] | None) -> bytes:
@@ -169,15 +168,6 @@ def read(path: Path) -> bytes:
             "name, and it is made"
         )
     return content
-
-
-def write(path: Path, flash: bytes | bytearray) -> None:
-    """Replace the whole flash, or make it. Raises: CommandError."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        whole_file.replace(path, flash)
-    except OSError as error:
-        raise CommandError(f"cannot write {path}: {error.strerror}") from error
 
 
 def _file_system_in(flash: bytes | bytearray) -> bytes:

@@ -42,7 +42,7 @@ def refresh_image(path: Path, kind: BoardKind, files: dict[str, bytes]) -> bool:
         ) from error
     if made == content:
         return False
-    _replace(path, made)
+    write(path, made)
     return True
 
 
@@ -117,7 +117,7 @@ def refresh_folder(path: Path, files: dict[str, bytes]) -> bool:
         file = path / name
         if not file.is_file() or file.read_bytes() != content:
             file.parent.mkdir(parents=True, exist_ok=True)
-            _replace(file, content)
+            write(file, content)
             changed = True
     for folder in OWNED_FOLDERS:
         for file in sorted((path / folder).rglob("*")):
@@ -246,8 +246,11 @@ def _read_host_file(path: Path) -> bytes:
         raise CommandError(f"cannot read {path}: {error.strerror}") from error
 
 
-def _replace(path: Path, content: bytes | bytearray) -> None:
-    """Write a file all or nothing; only its owner may read it: it can hold a device secret."""
+def write(path: Path, content: bytes | bytearray) -> None:
+    """Replace a flash's file whole, or make it. Raises: CommandError.
+
+    Only its owner may read it: it can hold a device secret.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         whole_file.replace(path, content)

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from ..files import whole_file
 from ..terminal.failures import CommandError
 
 
@@ -43,10 +44,8 @@ def tell_ready(ready_file: Path | None, name: Path, flash: Path, usb: str, board
             "board": board,
             "pid": os.getpid(),
         }
-        new = ready_file.with_name(ready_file.name + ".new")
         try:
-            new.write_text(json.dumps(ready))
-            new.replace(ready_file)
+            whole_file.replace(ready_file, json.dumps(ready).encode(), 0o644)
         except OSError as error:
             raise CommandError(
                 f"--ready-file: cannot write {ready_file}: {error.strerror}"
