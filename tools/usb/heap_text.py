@@ -15,7 +15,7 @@ PEAK_BYTES = 10_000
 TLS_BYTES = 45_000
 # What an app that has logged its heap, and not reported yet, comes to need beside that peak: the
 # client and its connection stay. In an ESP32's heap 40,544 bytes were free at that line, of which
-# a user's own code could have 23,552 (bench-chip's `room.81920`).
+# a user's own code could have 23,552 (bench-chip's `room.81920` of 2026-11-26 04:05).
 FIRST_REPORT_BYTES = 7_000
 
 
