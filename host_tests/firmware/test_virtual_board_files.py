@@ -188,13 +188,24 @@ def test_files_that_optional_files_import_at_once_come_along(tmp_path, monkeypat
     assert sources.keys() - files.keys() == {"ports/three.py", "sensors/lazy.py"}
 
 
+def test_traceback_name_tells_one_module():
+    _, loaded = board_files.byte_code_sources()
+    modules = board_files.sources()
+    names = {board_files.traceback_name(module, module in loaded) for module in modules}
+    assert len(names) == len(modules)
+
+
 def test_traceback_names_are_the_modules_own():
     for module, name in (
-        ("app.py", b"linkpost.app"),
+        ("app.py", b"app"),
         ("net/wifi.py", b"net.wifi"),
-        ("ports/__init__.py", b"linkpost.ports"),
+        ("storage/readings.py", b"readings"),
+        ("ports/__init__.py", b"ports"),
         ("__init__.py", b"linkpost"),
     ):
         byte_code = board_files.files_for({}, chip="esp32", native_digests=True)
-        assert name + b"\0" in byte_code[f"lib/linkpost/{module[:-3]}.mpy"]
+        # The first of its names: its length, twice, and itself.
+        assert (
+            bytes([2 * len(name)]) + name + b"\0" in byte_code[f"lib/linkpost/{module[:-3]}.mpy"]
+        )
         assert module.encode() not in byte_code[f"lib/linkpost/{module[:-3]}.mpy"]

@@ -84,23 +84,25 @@ def firmware_byte_code(
     whole = sources()
     if modules is None:
         modules = whole
-    short, loaded = copies(tuple(whole.items()), frozenset(kept))
+    short, loaded = byte_code_sources(kept)
     return {
         f"{module[:-3]}.mpy": compile_mpy(short[module], traceback_name(module, module in loaded))
         for module in modules
     }
 
 
-def traceback_name(module: str, is_loaded: bool) -> str:
-    """Return what tracebacks call a module of the firmware: linkpost.app, and of the loaded ones
-    net.wifi.
+def byte_code_sources(kept: Iterable[str] = ()) -> tuple[dict[str, bytes], set[str]]:
+    """Return what the byte code is made of by module, and which modules are loaded (`copies`)."""
+    return copies(tuple(sources().items()), frozenset(kept))
 
-    That is what it is imported by or what `load` is called with: the board has it in heap then.
+
+def traceback_name(module: str, is_loaded: bool) -> str:
+    """Return what tracebacks call a module of the firmware: app, and of the loaded ones net.wifi.
+
+    That is what its package has it as, or what `load` is called with: the board has it in heap.
     """
     name = module.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-    if is_loaded or name == "__init__":
-        return name.replace("__init__", "linkpost")
-    return "linkpost." + name
+    return name if is_loaded else name.replace("__init__", "linkpost").rpartition(".")[2]
 
 
 def root_certificates(ca: Path | None = None) -> dict[str, bytes]:

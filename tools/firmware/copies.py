@@ -1,7 +1,8 @@
 """The copies of the firmware's sources that its byte code is made of: made once, and kept.
 
-They have short names (`short_names`), strings that are no names (`unnamed_strings`) and no import
-of `const`. Making them takes longer than all else that a command does with the firmware.
+They have short names (`short_names`, `inner_names`), strings that are no names (`unnamed_strings`)
+and no import of `const`. Making them takes longer than all else that a command does with the
+firmware.
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ import json
 from pathlib import Path
 
 from ..files.kept import keep, kept_dir
-from . import short_names
+from . import inner_names, short_names
 from .unnamed_strings import loaded_modules, unname
 
 # mpy-cross puts the number where `const` stands; what imports it only takes room.
 _CONST = (b"\nfrom micropython import const\n", b"\n\n")
 # What they are made by: another one of these makes other copies.
-_MADE_BY = ("copies", "short_names", "name_scan", "loaded_names", "unnamed_strings")
+_MADE_BY = ("copies", "short_names", "name_scan", "loaded_names", "inner_names", "unnamed_strings")
 
 
 @functools.cache
@@ -49,7 +50,8 @@ def copies(
 
 def _make(sources: dict[str, bytes], names: frozenset[str]) -> tuple[dict[str, bytes], set[str]]:
     short = short_names.shorten(sources, names)
-    made = {path: one.source.replace(*_CONST) for path, one in short.items()}
+    made = inner_names.shorten({path: one.source for path, one in short.items()}, names)
+    made = {path: source.replace(*_CONST) for path, source in made.items()}
     return unname(made), loaded_modules(sources)
 
 

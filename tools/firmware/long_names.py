@@ -6,9 +6,9 @@ import ast
 import functools
 import re
 
-from . import board_files, short_names
+from . import board_files
 
-_FRAME = re.compile(r'(\s*File "([\w.]+)", line (\d+), in )(_\d+)(\s*)')
+_FRAME = re.compile(r'(\s*File "([\w.]+)", line (\d+), in )(\w+)(\s*)')
 
 
 def with_long_name(line: str) -> str:
@@ -21,25 +21,31 @@ def with_long_name(line: str) -> str:
     if found is None:
         return line
     before, module, number, short, after = found.groups()
-    path = module.removeprefix("linkpost.").replace(".", "/")
-    for candidate in (f"{path}.py", f"{path}/__init__.py"):
-        for first, last, name in _functions().get(candidate, {}).get(short, ()):
-            if first <= int(number) <= last:
-                return f"{before}{name}{after}"
+    for first, last, name in _functions().get(module, {}).get(short, ()):
+        if first <= int(number) <= last:
+            return f"{before}{name}{after}"
     return line
 
 
 @functools.cache
 def _functions() -> dict[str, dict[str, list[tuple[int, int, str]]]]:
-    """Return (first line, last line, long name) by short name and module."""
+    """Return (first line, last line, long name) by short name, by what a traceback's module is."""
     sources = board_files.sources()
+    copies, loaded = board_files.byte_code_sources()
     found: dict[str, dict[str, list[tuple[int, int, str]]]] = {}
-    for path, one in short_names.shorten(sources).items():
-        functions = found[path] = {}
-        for node in ast.walk(ast.parse(sources[path])):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+    for path, source in sources.items():
+        functions = found[board_files.traceback_name(path, path in loaded)] = {}
+        # The copy has the same functions in the same places, under their short names.
+        for node, short in zip(_defined(source), _defined(copies[path]), strict=True):
+            if node.name != short.name:
                 place = (node.lineno, node.end_lineno or node.lineno, node.name)
-                for table in (one.variables, one.attributes):
-                    if node.name in table:
-                        functions.setdefault(table[node.name], []).append(place)
+                functions.setdefault(short.name, []).append(place)
     return found
+
+
+def _defined(source: bytes) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+    return [
+        node
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
