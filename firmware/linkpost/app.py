@@ -2,8 +2,14 @@
 
 Booting is treated like any outage: platform, Wi-Fi or clock may be missing, and readings are taken
 and stored all the same. Sampling and sending have a schedule each, and neither holds up the other:
-a send is cut into requests, joining a network into steps, and readings are taken in between. What
-is needed once a boot is in `lifecycle`, loaded for it; a `drain` is in `draining`.
+joining a network is cut into steps and sending into requests, and readings are taken in between.
+
+The oldest waiting reading goes first. It is acknowledged when the platform has accepted it, and
+the outbox moves its cursor once per accepted request.
+
+What is needed now and then is loaded for it, and works on the app's attributes: `lifecycle` at the
+start and for a sleep, `backoff` after a failure, `delivery` for batches and what is refused,
+`draining` for a program's own loop.
 
 All times are uptimes in ms, which are plain integers and never wrap.
 """
@@ -12,20 +18,26 @@ import gc
 
 from micropython import const
 
-from .errors import StorageError
+from .client import Client
+from .errors import DRIVER_ERRORS, LinkpostError, RejectedError, StorageError
 from .link import Link
 from .loader import load, sweep
 from .log import Log
-from .sender import Sender
+from .ports import detect
 from .sensors import check_value, read_all
 from .storage.outbox import Outbox
+from .storage.readings import seq_of
 
 # With interval_s 0 a reading is taken as soon as the one before is sent; while nothing can be
 # sent, this often, so that an outage does not wear out the flash.
 _FASTEST_WAITING_MS = const(1_000)
 # A sleep shorter than this is waited out: falling asleep and waking takes as long.
 _SLEEP_MIN_MS = const(2_000)
-_SLICE_MS = const(100)
+_SLICE_MS = const(100)  # of waiting, and between two steps of joining a network
+# One request and what it may need before it: connection, authentication, a second send.
+_REQUEST_DEADLINE_MS = const(30_000)
+# The pause after a failure to send where there is no memory left even for `backoff`.
+_BLIND_PAUSE_MS = const(60_000)
 # Out of memory for so long, without a reading stored and without room to say so.
 _BLIND_MAX_MS = const(600_000)
 _LITTER_OF_WORK = const(16)
@@ -39,38 +51,47 @@ class App:
     Args: config; sensors, more sensors beside those of the config, each with
     `read() -> {"name": number | string | bool}`; the rest is found by itself where not given.
     Attributes: accepted (readings accepted since boot), quarantined, pending, dropped (of the
-    outbox), last_error (what stopped the last send, None after a success). The others are for
-    the firmware's own `lifecycle` and `backoff`: the arguments; link; sender; due_ms, the uptime
-    of the next reading; healthy_ms, from when on the boot is healthy; sleep, the config's while it
-    works; starved, times out of memory in a row, and starved_ms, the uptime of the last one.
+    outbox), last_error (what stopped the last send, None after a success).
+
+    The others are for the modules that are loaded: the arguments; link; due_ms and send_due_ms,
+    uptimes of the next reading and the next send; healthy_ms, from when on the boot is healthy;
+    sleep, the config's while it works; trouble, what the LED shows, 0 where the last send went
+    well; attempts, failures to send in a row; starved, how often memory ran out since a send went
+    well, and starved_ms, when it did, outside of sending, since a reading was stored (0: it did
+    not); proof, the highest seq accepted since boot; singly, up to this seq readings travel alone.
 
     `with App(config) as app:` closes it at the end.
     """
 
     def __init__(self, config, sensors=(), port=None, client=None, outbox=None, log=None):
-        if port is None:
-            from . import ports
-
-            port = ports.detect()
+        port = port or detect()
         config.check_port(port)
         self.config = config
         self.port = port
-        self.log = log or Log(port)
+        self.log = log = log or Log(port)
         # All there are before anything is loaded: what grows then lies behind it.
-        self.outbox = self.link = self.sender = None
-        self._more_sensors = sensors
+        self.outbox = self.link = self.client = self.last_error = None
+        self._before = self._encode = self._led = None
+        self.due_ms = self.send_due_ms = self.healthy_ms = self.starved = self.starved_ms = 0
+        self.accepted = self.attempts = self.proof = self.singly = 0
+        self.trouble = 2  # no answer of the platform yet
+        self._more_sensors = sensors  # until the first reading was stored
         self._sensors = None  # until they are read: the boot's own reading is stored before
-        self._first_values = None  # from the first reading on until the room for more is told
-        self.due_ms = self.healthy_ms = self.starved = self.starved_ms = 0
         self._proven = 0  # 1: it has run for long enough, 2: a report was accepted
         self._litter = 0
+        self._busy = False  # more waits, and is being sent right now
         self.sleep = config.sleep
-        self.outbox = outbox or Outbox(
-            "outbox", config.outbox_max_bytes, port.random_bytes, self.log
-        )
-        self.link = Link(config, port, self.log, self.outbox.newest_unix_ms, self._clock_was_set)
+        self.outbox = outbox or Outbox("outbox", config.outbox_max_bytes, port.random_bytes, log)
+        self.link = Link(config, port, log, self.outbox.newest_unix_ms, self._clock_was_set)
         port.feed()  # what that took goes first
-        self.sender = Sender(port, config, self.outbox, self.link, self.log, client)
+        self.client = client or Client(config, port=port, log=log)
+        # Of the two formats a board keeps its own in heap; alink has no place for the stream.
+        if config.format == "alink":
+            self._before = []
+            self._encode = load("protocol.alink").encode_alink
+        else:
+            self._before = [self.outbox.stream]
+            self._encode = load("protocol.payloads").encode_json
 
     def _clock_was_set(self):
         # Readings of this boot that were stored without a time get theirs.
@@ -78,8 +99,6 @@ class App:
 
     def __getattr__(self, name):
         # Only asked for what an object and its class have not.
-        if name in ("accepted", "last_error"):
-            return getattr(self.sender, name)
         if name in ("quarantined", "pending", "dropped"):
             return getattr(self.outbox, name)
         raise AttributeError(name)
@@ -104,14 +123,14 @@ class App:
         What was accepted is not sent again, by a later boot neither.
         Raises: the LinkpostError that stopped it; all that was not accepted still waits.
         """
-        load("draining").drain(self.sender, deadline_ms)
+        load("draining").drain(self, deadline_ms)
 
     def close(self) -> None:
         """Close the connection, power the radio down, and leave the outbox in order.
 
         Nothing accepted is sent again. The app may be used on: what it needs is opened again.
         """
-        self.sender.close()
+        self.client.close()
         self.link.off()
         self.outbox.sync()
 
@@ -135,17 +154,17 @@ class App:
         if _HAS_THRESHOLD:
             gc.threshold(-1)  # from here on `_rest` collects
         try:
-            while reports is None or self.sender.accepted < reports:
+            while reports is None or self.accepted < reports:
                 self.port.feed()
                 sweep()
                 try:
                     sampled = self._sample_if_due()
-                    self._rest(self.sender.step() or sampled)
+                    self._rest(self.send() or sampled)
                 except MemoryError:
                     self._out_of_memory()
         finally:
             # A clean stop: the cursor is on flash, and the next boot sends nothing twice.
-            self.sender.close()
+            self.client.close()
             self.outbox.sync()
 
     def _start(self):
@@ -153,54 +172,40 @@ class App:
         values = load("lifecycle").start(self)
         self.port.feed()
         if values:
-            self.store(values)
+            self._store(values)
 
     # -- sampling -------------------------------------------------------------------------------
 
     def _sample_if_due(self):
-        # Returns whether it was, or what there is once before and after the first.
-        if self._first_values is not None:
-            self._once()
-            return True
+        # Returns whether it was.
         now_ms = self.port.uptime_ms()
         interval_ms = self.config.interval_ms
-        if now_ms < self.due_ms or (self.sender.busy and interval_ms == 0):
+        if now_ms < self.due_ms or (self._busy and not interval_ms):
             return False
         if self._sensors is None:
-            self._once()
+            # A step of its own: what is loaded for it is gone by the next.
+            self._sensors = load("sensors.building").build_for(self, self._more_sensors)
             return True
-        every_ms = interval_ms
-        if self.sender.last_error is not None:
-            every_ms = max(interval_ms, _FASTEST_WAITING_MS)
+        every_ms = max(interval_ms, _FASTEST_WAITING_MS) if self.trouble else interval_ms
         # Before it is taken: what fails is not tried again at once.
-        self.due_ms = self.sender.next_due_ms(self.due_ms, now_ms, every_ms)
+        self.due_ms = next_due_ms(self.due_ms, now_ms, every_ms)
         values = read_all(self._sensors)
         for name in values.get("error", ()):
             self.log.warning("sensor", "failed", "name", name, "why", values["error"][name])
-        self.store(values)
-        self.starved = 0
+        self._store(values)
+        self.starved_ms = 0
+        # A reading is sent when it is taken, unless `send_s` says that it may wait, or the first
+        # send of a boot or a retry has its own time.
+        if not self.trouble and self.config.send_ms <= interval_ms:
+            self.send_due_ms = now_ms
         if self._more_sensors is not None:
             self._more_sensors = None
-            self._first_values = values
-        # A reading is sent when it is taken, unless `send_s` says that it may wait.
-        if self.config.send_ms <= interval_ms:
-            self.sender.hurry()
+            max_bytes = self.outbox.max_bytes  # loads something: before, not beside
+            load("lifecycle").tell_room(self, values, max_bytes)
         return True
 
-    def _once(self):
-        # A step of its own, as `_start`: what is loaded for it is gone by the next.
-        if self._sensors is None:
-            self._sensors = load("sensors.building").build_for(self, self._more_sensors)
-        else:
-            max_bytes = self.outbox.max_bytes  # loads something: before, not beside
-            load("lifecycle").tell_room(self, self._first_values, max_bytes)
-            self._first_values = None
-
-    def _prove(self):
-        load("boot_work").prove(self.port, self.sender.accepted)
-
-    def store(self, values) -> None:
-        """Store a reading. A flash that refuses is logged, not fatal."""
+    def _store(self, values):
+        # A flash that refuses is logged, not fatal.
         try:
             seq = self._put(values)
         except StorageError as error:
@@ -208,10 +213,89 @@ class App:
         else:
             self.log.debug("store", "stored", "seq", seq, "pending", self.outbox.pending)
 
+    # -- sending --------------------------------------------------------------------------------
+
+    def send(self) -> bool:
+        """Do what is due: a step of joining the network, or one request. Return whether any was.
+
+        A failure is logged and sets when to try again. Raises: MemoryError, and what ends a boot.
+        """
+        if self.config.led_pin is not None:
+            if self._led is None:
+                self._led = load("led").LED(self.port, self.config.led_pin, self.log)
+            self._led.step(self.trouble)
+        now_ms = self.port.uptime_ms()
+        if now_ms < self.send_due_ms:
+            return False
+        if self.outbox.pending:
+            try:
+                if not self.link.step():
+                    return True
+                self._busy = self.request(_REQUEST_DEADLINE_MS)
+            except (LinkpostError,) + DRIVER_ERRORS as error:
+                self._busy = False
+                self.send_due_ms = self.port.uptime_ms() + _BLIND_PAUSE_MS
+                load("backoff").after(self, error)
+                return True
+            self.last_error = None
+            self.attempts = self.starved = self.trouble = 0
+            if self._busy:
+                return True
+        self.send_due_ms = next_due_ms(self.send_due_ms, now_ms, self.config.send_ms)
+        return True
+
+    def request(self, deadline_ms: int) -> bool:
+        """Send one request's worth; return whether more waits.
+
+        Raises: LinkpostError when nothing could be accepted now; all of it still waits.
+        """
+        outbox = self.outbox
+        frame = outbox.oldest_frame()
+        if frame is None:
+            return False
+        seq = seq_of(frame)
+        if seq == self.proof:  # accepted ahead of its turn, or the flash did not take that it was
+            outbox.acknowledge(seq)
+            return outbox.pending > 0
+        # One deadline over all of it: a peer that stalls each request cannot reset it.
+        end_ms = self.port.uptime_ms() + deadline_ms
+        try:
+            # The connection first, while the heap is whole; then what it is to carry.
+            self.client.open(deadline_ms)
+            if self.config.batch_bytes and seq > self.singly:
+                load("delivery").send_batch(self, end_ms)
+            else:
+                try:
+                    self.publish(self.encode(outbox.reading(frame)), end_ms, seq, 1)
+                except RejectedError as refusal:
+                    load("delivery").refused(self, seq, refusal, end_ms)
+                else:
+                    outbox.acknowledge(seq)
+        except LinkpostError as error:
+            self.link.failed(error)
+            raise
+        self.link.succeeded(self.client.date())
+        return outbox.pending > 0
+
+    def encode(self, reading) -> bytes:
+        """Return a reading as the config's format has it."""
+        return self._encode(*self._before, *reading).encode()
+
+    def publish(self, payload, end_ms, seq, count) -> None:
+        """Publish `count` readings, the last of them `seq`. Raises: LinkpostError."""
+        now_ms = self.port.uptime_ms()
+        message_id = self.client.publish(self.config.topic, payload, max(0, end_ms - now_ms))
+        self.accepted += count
+        self.proof = max(self.proof, seq)
+        counted = ("count", count) if count > 1 else ()
+        ms = self.port.uptime_ms() - now_ms
+        self.log.info("send", "accepted", "seq", seq, "ms", ms, "id", message_id, *counted)
+
     # -- between ----------------------------------------------------------------------------------
 
     def _out_of_memory(self):
         # What was to be done is done when it is due again; what was stored waits.
+        self.client.close()
         gc.collect()
         self.port.sleep_ms(_SLICE_MS)
         try:
@@ -219,8 +303,7 @@ class App:
         except MemoryError:
             # Not even room to count it. `boot` has, once the app is gone, and resets.
             now_ms = self.port.uptime_ms()
-            if not self.starved:
-                self.starved = 1
+            if not self.starved_ms:
                 self.starved_ms = now_ms
             elif now_ms - self.starved_ms > _BLIND_MAX_MS:
                 raise
@@ -228,12 +311,13 @@ class App:
     def _rest(self, has_worked):
         port = self.port
         now_ms = port.uptime_ms()
-        proven = 2 if self.sender.accepted else 1 if now_ms >= self.healthy_ms else 0
+        proven = 2 if self.accepted else now_ms >= self.healthy_ms
         if proven > self._proven:
-            self._prove()
+            load("boot_work").prove(port, self.accepted)
             port.feed()  # what that took goes, also where this is the last step
             self._proven = proven
-        left_ms = min(max(0, self.due_ms - now_ms), self.sender.left_ms())
+        send_in_ms = _SLICE_MS if self.link.joining else self.send_due_ms - now_ms
+        left_ms = max(0, min(self.due_ms - now_ms, send_in_ms))
         # Collected here, where nobody waits for it, and not in the middle of an append or a
         # handshake, where a threshold would. Work leaves a few KB, a look next to nothing.
         self._litter += _LITTER_OF_WORK if has_worked else 1
@@ -245,3 +329,11 @@ class App:
             port.sleep_ms(min(left_ms, _SLICE_MS))
         else:
             load("lifecycle").sleep(self, left_ms)
+
+
+def next_due_ms(due_ms: int, now_ms: int, ms: int) -> int:
+    """Return when something is due again that was due at `due_ms`, every `ms`, without drift.
+
+    Periods that have passed meanwhile are left out, not made up for.
+    """
+    return now_ms + ms - (now_ms - due_ms) % ms if ms else now_ms

@@ -33,9 +33,7 @@ def run(start, port=None) -> None:
     except BaseException as error:  # the outermost: anything unexpected ends here
         gc.collect()  # the app is gone, and its heap with it
         try:
-            memory = isinstance(error, MemoryError)
-            why = load("backoff").memory_message(port) if memory else error
-            load("boot_work").ended(port, log, error, why)
+            load("boot_work").ended(port, log, error)
         except MemoryError:
             pass  # not even room to say so
         if isinstance(error, Exception):

@@ -19,41 +19,35 @@ _SAFE_MODE_MS = const(900_000)
 # Before the reset after a crash: long enough for Ctrl-C, and for a person to read the traceback.
 _RESET_PAUSE_MS = const(10_000)
 _SLICE_MS = const(500)
-# crashes, attempts, memory_reset, sample_in_ms, send_in_ms
 _LAYOUT = const("<BBHII")
 
 
-class Retained:
-    """crashes      boots in a row that did not prove healthy; `boot_work` counts, `app` clears
-    attempts       failures of sending in a row, of `backoff`
+def kept(port) -> tuple:
+    """Return what the boot before has left.
+
+    crashes        boots in a row that did not prove healthy
     memory_reset   1: a reset has tried to make the heap whole, and no report came since
+    attempts       before a deep sleep: failures to send in a row
     sample_in_ms   after a deep sleep, ms until the next reading
     send_in_ms     after a deep sleep, ms until the next send
     """
+    return struct.unpack_from(_LAYOUT, port.retained() + bytes(12))
 
-    def __init__(self, port):
-        self._port = port
-        size = struct.calcsize(_LAYOUT)
-        data = port.retained()
-        if len(data) < size:
-            data = bytes(size)
-        (
-            self.crashes,
-            self.attempts,
-            self.memory_reset,
-            self.sample_in_ms,
-            self.send_in_ms,
-        ) = struct.unpack_from(_LAYOUT, data)
 
-    def keep(self, **changes) -> None:
-        """Change attributes, and hand all to the port, where it retains anything."""
-        for name in changes:
-            setattr(self, name, changes[name])
-        if self._port.retained_bytes >= struct.calcsize(_LAYOUT):
-            attempts = min(self.attempts, 255)
-            times = self.sample_in_ms, self.send_in_ms
-            data = struct.pack(_LAYOUT, self.crashes, attempts, self.memory_reset, *times)
-            self._port.retain(data)
+def keep(port, crashes, memory_reset=0, attempts=0, sample_in_ms=0, send_in_ms=0) -> None:
+    """Leave that for the next boot, where the port retains anything."""
+    if port.retained_bytes:
+        state = crashes, memory_reset, attempts, sample_in_ms, send_in_ms
+        port.retain(struct.pack(_LAYOUT, *state))
+
+
+def memory_reset_is_left(port) -> bool:
+    """Tell whether a reset for lack of memory may be tried, and remember that it was."""
+    crashes, memory_reset = kept(port)[:2]
+    if memory_reset or not port.retained_bytes:
+        return False
+    keep(port, crashes, 1)
+    return True
 
 
 def begin(port, log) -> bool:
@@ -62,18 +56,17 @@ def begin(port, log) -> bool:
     In safe mode it waits here before it lets the app try again.
     """
     if HOLD in os.listdir():
-        Retained(port).keep(crashes=0)
+        keep(port, 0)
         log.warning("app", "held: not started", "file", HOLD)
         return False
     if port.reset_cause() != "deep sleep":
-        retained = Retained(port)
-        if retained.crashes >= CRASHES_MAX:
-            log.error(
-                "app", "safe mode", "boots_failed", retained.crashes, "again_in_ms", _SAFE_MODE_MS
-            )
+        crashes, memory_reset = kept(port)[:2]
+        if crashes >= CRASHES_MAX:
+            about = "boots_failed", crashes, "again_in_ms", _SAFE_MODE_MS
+            log.error("app", "safe mode", *about)
             _wait(port, _SAFE_MODE_MS)
-            retained.crashes = CRASHES_MAX - 1  # one more try, then back here
-        retained.keep(crashes=retained.crashes + 1)
+            crashes = CRASHES_MAX - 1  # one more try, then back here
+        keep(port, crashes + 1, memory_reset)
     return True
 
 
@@ -84,11 +77,10 @@ def prove(port, accepted) -> None:
         # For `linkpost status`: what is left for the user's own code. On esp32 mem_free counts the
         # largest block beside the heap, by which that could grow.
         port.free_at_rest = gc.mem_free() - (port.tls_memory()[1] or 0)
-    retained = Retained(port)
-    retained.keep(crashes=0, memory_reset=0 if accepted else retained.memory_reset)
+    keep(port, 0, 0 if accepted else kept(port)[1])
 
 
-def ended(port, log, error, why) -> None:
+def ended(port, log, error) -> None:
     """Leave the board to the person who pressed Ctrl-C; or show what nobody expected, and wait.
 
     The caller resets the board in that case.
@@ -96,7 +88,7 @@ def ended(port, log, error, why) -> None:
     if isinstance(error, KeyboardInterrupt):
         port.feed_for(None)
         # A person is at it: boots that they end did not fail, and what they deploy is new.
-        Retained(port).keep(crashes=0)
+        keep(port, 0)
         log.info("app", "stopped by Ctrl-C")
     elif isinstance(error, Exception):
         # CPython has no sys.print_exception; its own hook prints the same.
@@ -104,8 +96,8 @@ def ended(port, log, error, why) -> None:
             sys.print_exception(error)
         else:
             getattr(sys, "excepthook")(type(error), error, error.__traceback__)  # noqa: B009
-        name = type(error).__name__
-        log.error("app", "crashed", "error", name, "why", why, "reset_in_ms", _RESET_PAUSE_MS)
+        about = "error", type(error).__name__, "why", error, "reset_in_ms", _RESET_PAUSE_MS
+        log.error("app", "crashed", *about)
         _wait(port, _RESET_PAUSE_MS)
 
 

@@ -1,6 +1,6 @@
 """Sending readings in batches, and what becomes of refused ones.
 
-Loaded where it is needed (`loader`); it works on the sender's attributes.
+Loaded where it is needed (`loader`); it works on the app's attributes.
 
 Rules (docs/protocol.md, "Refused readings"):
   1. A refused batch is sent again reading by reading: one bad reading must not condemn others.
@@ -15,36 +15,35 @@ Rules (docs/protocol.md, "Refused readings"):
 from .errors import RejectedError
 
 
-def refused(sender, seq: int, error, end_ms: int) -> None:
+def refused(app, seq: int, error, end_ms: int) -> None:
     """Quarantine the oldest reading where a later one is accepted.
 
     Raises: RejectedError where none is; LinkpostError where that could not be found out.
     """
-    if sender.proof < seq:
-        newest = sender.outbox.newest()
+    if app.proof < seq:
+        newest = app.outbox.newest()
         try:
             if newest is None or newest[0] == seq:
                 raise error
-            sender.publish(sender.encode(newest), end_ms, newest[0], 1)
+            app.publish(app.encode(newest), end_ms, newest[0], 1)
         except RejectedError as refusal:
             check = "topic exists in the console and this device may publish to it"
-            about = "code", refusal.code, "topic", sender.config.topic, "check", check
-            sender.log.error("send", "topic refused, readings kept", *about)
+            about = "code", refusal.code, "topic", app.config.topic, "check", check
+            app.log.error("send", "topic refused, readings kept", *about)
             raise
-        sender.proof = sender.ahead = newest[0]
-    sender.log.warning("send", "reading quarantined", "seq", seq, "code", error.code)
-    sender.outbox.quarantine(seq, "%d %s" % (error.code, error.message))
+    app.log.warning("send", "reading quarantined", "seq", seq, "code", error.code)
+    app.outbox.quarantine(seq, "%d %s" % (error.code, error.message))
 
 
-def send_batch(sender, end_ms: int) -> None:
+def send_batch(app, end_ms: int) -> None:
     """Send as many waiting readings as fit into one array of the config's `batch_bytes`."""
-    limit = sender.config.batch_bytes
+    limit = app.config.batch_bytes
     parts = []
     size = 1  # the bracket; each reading adds itself and a comma or the other bracket
     last = 0
-    for reading in sender.outbox.readings():
-        text = sender.encode(reading)
-        if parts and (size + len(text) + 1 > limit or reading[0] == sender.ahead):
+    for reading in app.outbox.readings():
+        text = app.encode(reading)
+        if parts and (size + len(text) + 1 > limit or reading[0] == app.proof):
             break
         parts.append(text)
         size += len(text) + 1
@@ -52,17 +51,9 @@ def send_batch(sender, end_ms: int) -> None:
         if size >= limit:
             break
     try:
-        sender.publish(b"[" + b",".join(parts) + b"]", end_ms, last, len(parts))
+        app.publish(b"[" + b",".join(parts) + b"]", end_ms, last, len(parts))
     except RejectedError as error:
-        sender.log.warning("send", "batch refused, sending singly", "code", error.code)
-        sender.singly = last
+        app.log.warning("send", "batch refused, sending singly", "code", error.code)
+        app.singly = last
         return
-    sender.took(last)
-
-
-def hint_batches(sender) -> None:
-    """Say once how many waiting readings could travel in fewer requests."""
-    config = sender.config
-    if config.format != "alink" and not config.batch_bytes:
-        phrase = "many waiting: outbox.batch_bytes sends more per request"
-        sender.log.info("send", phrase, "pending", sender.outbox.pending)
+    app.outbox.acknowledge(last)

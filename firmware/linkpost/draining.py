@@ -11,12 +11,12 @@ from .loader import load
 _JOIN_STEP_MS = const(100)
 
 
-def drain(sender, deadline_ms: int) -> None:
+def drain(app, deadline_ms: int) -> None:
     """Send all waiting readings. Raises: the LinkpostError that stopped it."""
-    port = sender.port
-    outbox = sender.outbox
+    port = app.port
+    outbox = app.outbox
     end_ms = port.uptime_ms() + deadline_ms
-    accepted = sender.accepted
+    accepted = app.accepted
     try:
         while outbox.pending:
             port.feed()
@@ -24,18 +24,18 @@ def drain(sender, deadline_ms: int) -> None:
             # collects lies in pieces between what is in use just then.
             gc.collect()
             left_ms = end_ms - port.uptime_ms()
-            if sender.link.step():
+            if app.link.step():
                 if left_ms <= 0:
                     raise DeadlineError("%d readings waiting" % outbox.pending)
-                sender.request(left_ms)
+                app.request(left_ms)
             elif left_ms <= 0:
-                give_up(sender.link)
+                give_up(app.link)
             else:
                 port.sleep_ms(min(_JOIN_STEP_MS, left_ms))
     except DRIVER_ERRORS as error:
         raise load("backoff").as_linkpost(error, port)
     finally:
-        if sender.accepted > accepted:
+        if app.accepted > accepted:
             # What was accepted is not sent again, whatever comes next: another boot for one.
             outbox.sync()
 

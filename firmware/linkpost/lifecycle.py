@@ -30,24 +30,23 @@ def start(app):
     port = app.port
     outbox = app.outbox
     cause = port.reset_cause()
-    about = ["device", "%s/%s" % (config.product_key, config.device_name)]
-    about += ["endpoint", config.endpoint, "cause", cause, "stream", outbox.stream]
-    about += ["next", outbox.next_seq, "pending", outbox.pending]
+    device = "%s/%s" % (config.product_key, config.device_name)
+    about = ["device", device, "endpoint", config.endpoint, "cause", cause]
+    about += "stream", outbox.stream, "next", outbox.next_seq, "pending", outbox.pending
     app.log.info("app", "started", *about)
     if config.watchdog_s:
         port.start_watchdog(int(config.watchdog_s * 1000))
-    sender = app.sender
-    app.due_ms = sender.due_ms = now_ms = port.uptime_ms()
+    app.due_ms = app.send_due_ms = now_ms = port.uptime_ms()
     app.healthy_ms = now_ms + _HEALTHY_MS
     if cause == "deep sleep":
-        retained = load("boot_work").Retained(port)
-        app.due_ms += retained.sample_in_ms
-        sender.due_ms += retained.send_in_ms
-        sender.attempts = retained.attempts
+        _, _, app.attempts, sample_in_ms, send_in_ms = load("boot_work").kept(port)
+        app.due_ms += sample_in_ms
+        app.send_due_ms += send_in_ms
+        if not app.attempts:
+            app.trouble = 0
         return None
-    sender.is_first = True
     random = int.from_bytes(port.random_bytes(3), "big")
-    sender.due_ms += random % (min(config.send_ms, _FIRST_SEND_JITTER_MS) + 1)
+    app.send_due_ms += random % (min(config.send_ms, _FIRST_SEND_JITTER_MS) + 1)
     # Nothing is dropped in silence: each boot reports why it came, and what was lost so far.
     return read_all([("", load("sensors.system").System(port, outbox, config.format))])
 
@@ -58,9 +57,8 @@ def tell_room(app, values: dict, max_bytes: int) -> None:
     heap = app.port.heap(True)
     app.port.feed()  # what that took goes before more is loaded
     pairs = []
-    for key in ("total", "free", "largest", "idf_free", "idf_largest"):
-        if key in heap:
-            pairs += [key, heap[key]]
+    for key in sorted(heap):
+        pairs += key, heap[key]
     app.log.info("app", "heap", *pairs)
     if not config.interval_ms:
         return
@@ -73,8 +71,7 @@ def tell_room(app, values: dict, max_bytes: int) -> None:
 def sleep(app, ms: int) -> None:
     """Sleep with the radio down, as the config says; after a deep sleep the board boots."""
     port = app.port
-    sender = app.sender
-    sender.close()
+    app.client.close()
     app.link.off()
     app.log.debug("app", "sleeping", "ms", ms)
     try:
@@ -85,14 +82,12 @@ def sleep(app, ms: int) -> None:
         # rp2's flash over its budget of erases.
         app.outbox.sync()
         wake_ms = port.uptime_ms() + ms
-        retained = load("boot_work").Retained(port)
-        retained.keep(
-            crashes=0,
-            attempts=sender.attempts,
-            memory_reset=0 if sender.accepted else retained.memory_reset,
-            sample_in_ms=max(0, app.due_ms - wake_ms),
-            send_in_ms=max(0, sender.due_ms - wake_ms),
-        )
+        boot_work = load("boot_work")
+        memory_reset = 0 if app.accepted else boot_work.kept(port)[1]
+        sample_in_ms = max(0, app.due_ms - wake_ms)
+        send_in_ms = max(0, app.send_due_ms - wake_ms)
+        attempts = min(app.attempts, 99)  # the pause has long been at its cap
+        boot_work.keep(port, 0, memory_reset, attempts, sample_in_ms, send_in_ms)
         port.deep_sleep(ms)
     except DRIVER_ERRORS as error:
         if isinstance(error, MemoryError):

@@ -13,7 +13,7 @@ FIRMWARE = ROOT / "firmware"
 MODULES = sorted(FIRMWARE.rglob("*.py"))
 TOOLS = sorted((ROOT / "tools").rglob("*.py"))
 
-# main -> boot -> app -> sender -> client -> link -> {net, storage} -> protocol -> leaves.
+# main -> boot -> app -> client -> link -> {net, storage} -> protocol -> leaves.
 # A module may import only what stands on a lower floor; equal floors only within their own room.
 _FLOORS = {
     "main": 10,
@@ -22,7 +22,6 @@ _FLOORS = {
     "app": 8,
     "boot_work": 1,
     "lifecycle": 7,
-    "sender": 7,
     "delivery": 6,
     "draining": 6,
     "aio": 7,
@@ -304,7 +303,6 @@ _PACKAGE = FIRMWARE / "linkpost"
 _ROOTS = (
     "boot",
     "app",
-    "sender",
     "client",
     "aio",
     "config",
@@ -322,7 +320,6 @@ _IMPORT_FOR_GOOD = {
 _CLASSES = {
     "storage.tokens": "a store is made, asked once, and dropped",
     "led": "kept with its module by the boards that have one",
-    "boot_work": "Retained: an object is for one look, and is not kept",
     "sensors.system": "made for a boot's reading; where the config names it, it stays",
     "protocol.digests": "an object is for one digest",
     "storage.opening": "_Recovery, of one opening, not kept",

@@ -98,7 +98,7 @@ def test_client_has_nothing_of_the_app_and_all_that_it_loads(packages):
     whole, client = (listed(packages[0], name) for name in (byte_code.WHOLE, byte_code.CLIENT))
     assert client < whole
     left = {path.removeprefix("linkpost/").removesuffix(".mpy") for path in whole - client}
-    assert {"app", "sender", "delivery", "lifecycle", "boot", "sensors/building"} <= left
+    assert {"app", "delivery", "lifecycle", "boot", "sensors/building"} <= left
     assert {"storage/outbox", "storage/segments"} <= left
     assert not {"client", "aio", "reporting", "storage/tokens", "net/ntp", "ports/rp2"} & left
 

@@ -5,8 +5,7 @@ import sys
 import linkpost
 from fakes_app import Board, FakePort
 from linkpost import app as app_module
-from linkpost import sender as sender_module
-from linkpost.boot_work import Retained
+from linkpost.boot_work import keep, kept
 from linkpost.errors import LowMemoryError, NetworkError, TLSError
 from linkpost.loader import load
 
@@ -31,11 +30,11 @@ def without(names, run):
     """Run while these modules cannot be loaded by the loop; return how often it tried."""
     whole = app_module.load
     loads = Loads(whole, *names)
-    app_module.load = sender_module.load = loads
+    app_module.load = loads
     try:
         run(loads)
     finally:
-        app_module.load = sender_module.load = whole
+        app_module.load = whole
     return loads.failed
 
 
@@ -83,13 +82,11 @@ def test_memory_error_while_proving_the_boot_is_told_and_tried_again():
             loads.fails = 0 < port.now < 12_000
 
         port.feed = feed_and_mend
-        retained = Retained(port)
-        retained.crashes = 3
-        retained.keep()
+        keep(port, 3)
         board.run()
         told = board.has("E app failed why=")
-        assert told and "out of memory: 100000 bytes free" in told[0], board.lines
-        assert Retained(port).crashes == 0
+        assert told and "out of memory: free 100000, largest 40000" in told[0], board.lines
+        assert kept(port)[0] == 0
         all_once(board)
 
     assert without(("boot_work",), run) > 0
@@ -233,7 +230,7 @@ def test_memory_reset_is_armed_again_by_an_accepted_report():
         assert board.app.accepted == 3
     # A deep sleep ends the boot before it was looked at again.
     board = Board(interval_s=600, sleep="deep", port=FakePort(retained=retained)).run()
-    assert board.app.accepted and not Retained(board.port).memory_reset
+    assert board.app.accepted and not kept(board.port)[1]
 
 
 def test_memory_reset_never_where_nothing_remembers_it():
@@ -259,7 +256,7 @@ def test_request_that_raises_no_error_of_ours_is_told_and_tried_again():
         board.run()
         (first, *_) = board.has("W send failed")
         memory = isinstance(error, MemoryError) or error.args[0] in (5, 12)
-        assert ("out of memory: 100000 bytes free" in first) == memory, first
+        assert ("out of memory: free 100000, largest 40000" in first) == memory, first
         assert ("LowMemoryError" in first) == memory, first
         assert board.outbox.pending == 0
         assert board.app.last_error is None

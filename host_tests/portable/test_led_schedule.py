@@ -2,8 +2,8 @@
 
 from fakes_app import FakePort
 from linkpost import led
-from linkpost.boot_work import Retained
-from linkpost.sender import Sender
+from linkpost.app import next_due_ms
+from linkpost.boot_work import keep, kept
 
 
 def _blinks(code):
@@ -30,29 +30,17 @@ def test_led_all_well_is_one_short_flash():
 
 
 def test_schedule_does_not_drift_and_leaves_out_what_has_passed():
-    def next_due_ms(*times):
-        return Sender.next_due_ms(None, *times)
-
     assert next_due_ms(1_000, 1_000, 1_000) == 2_000
     assert next_due_ms(1_000, 1_030, 1_000) == 2_000  # 30 ms late
     assert next_due_ms(2_000, 7_500, 1_000) == 8_000  # five periods were missed
     assert next_due_ms(2_000, 7_500, 0) == 7_500
 
 
-def test_carried_comes_back_as_it_was_kept():
+def test_kept_comes_back_as_it_was_kept():
     port = FakePort()
-    retained = Retained(port)
-    assert (retained.crashes, retained.attempts, retained.send_in_ms) == (0, 0, 0)
-    retained.crashes = 3
-    retained.attempts = 1000  # more than is kept
-    retained.sample_in_ms = 5
-    retained.send_in_ms = 3_600_000
-    retained.memory_reset = 1
-    retained.keep()
-    again = Retained(FakePort(retained=port.retained()))
-    assert (again.crashes, again.attempts) == (3, 255)
-    assert (again.sample_in_ms, again.send_in_ms) == (5, 3_600_000)
-    assert again.memory_reset == 1
+    assert kept(port) == (0, 0, 0, 0, 0)
+    keep(port, 3, 1, 99, 5, 3_600_000)
+    assert kept(FakePort(retained=port.retained())) == (3, 1, 99, 5, 3_600_000)
 
 
 class _Forgetful(FakePort):
@@ -65,8 +53,6 @@ class _Forgetful(FakePort):
         raise AssertionError("it has no such memory")
 
 
-def test_carried_on_a_port_that_retains_nothing_is_zeros():
-    retained = Retained(_Forgetful())
-    retained.crashes = 1
-    retained.keep()
-    assert Retained(_Forgetful()).crashes == 0
+def test_kept_on_a_port_that_retains_nothing_is_zeros():
+    keep(_Forgetful(), 1)
+    assert kept(_Forgetful()) == (0, 0, 0, 0, 0)

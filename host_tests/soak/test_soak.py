@@ -52,7 +52,7 @@ def _cheating(folder):
     """Copy our sources into a folder, with a firmware that acknowledges every third unsent."""
     for name in ("tools", "firmware", "boards"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    path = folder / "firmware" / "linkpost" / "sender.py"
+    path = folder / "firmware" / "linkpost" / "app.py"
     honest = "message_id = self.client.publish("
     cheating = "message_id = seq % 3 and self.client.publish("
     source = path.read_text()

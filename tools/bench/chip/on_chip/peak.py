@@ -36,18 +36,17 @@ def least_room(step):
 
 def sends(error):
     # Fails as it should, its words in the log; or is accepted.
-    sender = app.sender
-    sender.close()
+    app.client.close()
     # No reset, and no pause, by what has failed so often here.
-    sender.due_ms = sender.starved = sender.attempts = app.link.failures = 0
+    app.send_due_ms = app.starved = app.attempts = app.link.failures = 0
     if not app.pending:
         app.append({"n": 1})
-    sender.last_error = None
+    app.last_error = None
     accepted = app.accepted
-    sender.step()
+    app.send()
     if error is None:
         return app.accepted > accepted
-    return type(sender.last_error).__name__ == error
+    return type(app.last_error).__name__ == error
 
 
 def asks():

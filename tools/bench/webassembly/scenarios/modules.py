@@ -21,7 +21,7 @@ names = [name[9:] for name in sys.modules if name.startswith("linkpost.")]
 def depth(name):
     order = ("errors", "loader", "version", "clock", "log", "protocol", "storage", "net", "ports")
     room = name.split(".")[0]
-    last = ("link", "sender", "app", "boot")
+    last = ("link", "app", "boot")
     place = order.index(room) if room in order else 20
     return (last.index(name) + 30 if name in last else place, name)
 
