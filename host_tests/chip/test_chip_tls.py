@@ -45,9 +45,9 @@ def test_certificate_of_another_ca_is_refused_and_nothing_is_sent(tmp_path, emul
     emulated.put(emulator.platform, other, interval_s=1)
     outcome = emulated.run(reports=1, timeout_s=60, until=lambda line: " send failed " in line)
     assert outcome.counts.accepted == 0
-    assert any("TLSError" in line and "not signed by" in line for line in errors_in(emulated)), (
-        emulated.log
-    )
+    assert any(
+        "TLSError" in line and "not correctly signed by" in line for line in errors_in(emulated)
+    ), emulated.log
     assert not emulator.messages(DEVICE)
     assert emulator.devices()[DEVICE]["authentications"] == 0
 

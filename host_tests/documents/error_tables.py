@@ -11,9 +11,9 @@ import inspect
 import re
 from typing import Any
 
-from linkpost import backoff, errors
+from linkpost import backoff, errors, version
 from linkpost.net import failures as net_failures
-from linkpost.net import tls_failures
+from linkpost.net import trust
 from linkpost.protocol import refusals, reply_faults
 
 from tools.emulator import rules
@@ -22,6 +22,7 @@ from tools.terminal import failures
 _SECRET = "0123456789abcdef0123456789abWXYZ"
 _MESSAGE = "MESSAGE"
 _TOPIC = "/TOPIC"
+_HANDSHAKE = 2
 
 # What a person does, by class. `None`: nothing, the board goes on by itself.
 NEXT = {
@@ -146,17 +147,57 @@ def code_table() -> str:
     return "\n".join(lines)
 
 
+class _Lost:
+    """A connection that has failed for want of memory or another reason, its port and anchors."""
+
+    host = "HOST"
+    tight = None
+    root = 0
+
+    def __init__(self) -> None:
+        self.port = self.anchors = self
+
+    def __call__(self) -> _Lost:
+        return self
+
+    def read(self, k: int) -> None:
+        return None
+
+    def tls_memory(self) -> tuple[int, int]:
+        return 28_000, 15_000
+
+    def unix_ms(self) -> int:
+        return version.RELEASED_UNIX_MS
+
+
+def _no_anchor() -> str:
+    try:
+        trust.load_root(_Lost(), None)
+    except errors.TLSError as error:
+        return str(error)
+    raise AssertionError("a root from nowhere")
+
+
 def tls_table() -> str:
     """Return the table of a TLSError's reasons, with the line that the board logs."""
     lines = [_row("reason", "the line says", "what you do"), "|---|---|---|"]
-    own = {
-        "no anchor": str(tls_failures.no_anchor()),
-        "memory": str(net_failures.no_memory("HOST", None, None)),
-        "handshake": str(tls_failures.tls_error(OSError(-30592, "ERROR"), "HOST", False, 0)),
+    said = {
+        "untrusted": ValueError("The certificate is not correctly signed by the trusted CA"),
+        "wrong host": ValueError(
+            "The certificate Common Name (CN) does not match with the expected CN"
+        ),
+        "not yet valid": ValueError("The certificate validity starts in the future"),
+        "expired": ValueError("The certificate validity has expired"),
+        "handshake": OSError(-30592, "ERROR"),
+        "memory": MemoryError(),
     }
+    texts = {
+        reason: str(net_failures.explained(_Lost(), _HANDSHAKE, error, 0))
+        for reason, error in said.items()
+    }
+    texts["no anchor"] = _no_anchor()
     for reason, action in _TLS_NEXT.items():
-        certificate = tls_failures._CERTIFICATE_TEXTS.get(reason)
-        text = own.get(reason) or f"HOST: the certificate {certificate}"
+        text = texts[reason]
         lines.append(_row(reason, f"`{text}`", action))
     return "\n".join(lines)
 

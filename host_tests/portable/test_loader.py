@@ -17,8 +17,15 @@ SKIP = {
 }
 
 
+class Lost:
+    """A connection that has failed."""
+
+    host = "iot.example"
+    tight = None
+
+
 def test_loaded_module_does_its_work():
-    error = load("net.tls_failures").no_anchor()
+    error = load("net.failures").explained(Lost, 2, ValueError("not trusted"), 0)
     assert type(error) is TLSError
     assert load("dates").civil(0) == (1970, 1, 1, 0, 0, 0, 3)
 
@@ -39,7 +46,7 @@ def test_module_that_was_there_stays_and_is_the_same():
 def test_heap_after_a_load_is_what_it_was():
     def use(times):
         for _ in range(times):
-            load("net.tls_failures").no_anchor()
+            load("net.failures").explained(Lost, 4, None, 1000)
         gc.collect()
         return gc.mem_alloc()
 

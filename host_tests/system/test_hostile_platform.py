@@ -158,7 +158,7 @@ _GIVES_UP_MS = 600
 
 @pytest.mark.parametrize("deadline_ms", [15_000, 400])
 def test_name_server_that_answers_nothing_is_a_dns_error(bench, deadline_ms):
-    silent = Scenario("no names", _silence, "DNSError", "was not found", deadline_ms=deadline_ms)
+    silent = Scenario("no names", _silence, "DNSError", "name not found", deadline_ms=deadline_ms)
     outcome = bench.run(silent, names_ms=_GIVES_UP_MS)
     assert outcome.requests == []
     # No chip can end the call; the watchdog is told to be patient, and for how long at most.

@@ -14,7 +14,7 @@ def explain(message: str, reason: str | None, ca: Path | None) -> str:
     Args: message and reason of the firmware's error, None where it has none; ca: what was given.
     """
     if reason in ("expired", "not yet valid"):
-        text = message.replace("the board's clock", "this computer's clock")
+        text = message.replace("The board's clock", "This computer's clock")
         return f"{text}. Is that clock wrong? Set it"
     if reason == "untrusted" and ca is None:
         return f"{message} (an emulator's CA, or a proxy's, is given with --ca)"

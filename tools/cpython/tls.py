@@ -94,7 +94,9 @@ class SSLContext:
             raise NotImplementedError("only do_handshake_on_connect=False, as a client")
         if server_hostname is None and self.verify_mode == CERT_REQUIRED:
             raise ValueError("CERT_REQUIRED requires server_hostname")
-        return SSLSocket(sock, self._context, server_hostname, self._anchors > 0)
+        # The firmware's gate before a socket: OpenSSL refuses floods itself, and takes no stream.
+        raw = getattr(sock, "_socket", sock)
+        return SSLSocket(raw, self._context, server_hostname, self._anchors > 0)
 
 
 class SSLSocket:

@@ -24,7 +24,6 @@ Rules:
      before it; the threshold is back once the reply is here or the connection is closed.
 """
 
-import errno
 import gc
 import io
 
@@ -42,6 +41,9 @@ _CONNECTING = const(1)  # TCP
 _HANDSHAKE = const(2)
 _SENDING = const(3)
 _SENT = const(4)
+
+_ECONNRESET = const(104)
+_EIO = const(5)
 
 # mbedTLS reads a record in two. The longest flight of an honest peer is 5 records, so a call that
 # is cut short costs one more poll and nothing else.
@@ -77,7 +79,7 @@ class ReadGate(io.IOBase):
             if isinstance(error, OSError) and isinstance(error.errno, int):
                 return -error.errno
             self.raised = error
-            return -errno.EIO
+            return -_EIO
 
     def ioctl(self, want, value):
         return 0  # the connection closes the socket itself, and polls it
@@ -95,9 +97,10 @@ class Connection:
     kept      it has carried a request, and can carry another
     answered  a byte of the reply to what was sent last has come
     context   the TLS context with one root, or None; root, which of them in the order of trying,
-              root_name and context_bytes, what it took, belong to it (`trust`)
+              and root_name belong to it (`trust`)
     tight     (free bytes, largest block or None) before the handshake, where that is less than
               comfortable; else None
+    threshold   the collector's own while there is no collection, else None
     Memory: 250 bytes and the context's 3 to 5 KB; mbedTLS' 23 KB, and 10 more in the handshake.
     """
 
@@ -109,8 +112,8 @@ class Connection:
         self.phase = _CLOSED
         self.kept = self.answered = False
         self.tight = self.context = self.root_name = None
-        self.context_bytes = self.root = 0
-        self.socket = self.poller = self._tls = self._read_gate = self._threshold = None
+        self.root = 0
+        self.socket = self.poller = self.threshold = self._tls = self._read_gate = None
 
     def connect(self, untrusted=None):
         """Yield until TCP stands and TLS is set up; the name is resolved first, which blocks.
@@ -123,10 +126,8 @@ class Connection:
                 load("net.trust").load_root(self, untrusted)
             yield from load("net.connecting").connect(self)
             self._read_gate = ReadGate(self.socket)
-            # Of CPython's sockets the gate can make no stream; OpenSSL refuses floods itself.
-            below = self._read_gate if hasattr(self.socket, "readinto") else self.socket
             self._tls = self.context.wrap_socket(  # type: ignore[attr-defined]
-                below, server_hostname=self.host, do_handshake_on_connect=False
+                self._read_gate, server_hostname=self.host, do_handshake_on_connect=False
             )
             self.phase = _HANDSHAKE
         except (OSError, ValueError, MemoryError) as error:
@@ -207,7 +208,7 @@ class Connection:
                 yield _READ
             if count == 0:
                 if not self.answered:
-                    raise _failure("closed", self.host)
+                    raise OSError(_ECONNRESET, "closed")
                 self.close()
                 return 0
             self.answered = True
@@ -233,32 +234,26 @@ class Connection:
         """Tell whether the connection can carry a request; it is closed where not."""
         if not self.kept:
             return self.phase > _CONNECTING  # to read would begin the handshake
+        gate = self._read_gate
+        gate.left = _READS
+        alive = False
         try:
-            self._read_gate.left = _READS
             # 0: closed. A byte nobody asked for: out of step with the peer.
-            if self._tls.readinto(memoryview(bytearray(1)), 1) is None:
-                return True
+            alive = self._tls.readinto(bytearray(1), 1) is None
         except (OSError, ValueError):
             pass  # it is replaced anyway, and a lasting fault shows then
-        except BaseException:
-            self.close()
-            raise
-        raised = self._read_gate.raised
-        self.close()
-        if raised is not None:
-            raise raised
-        return False
+        finally:
+            if not alive:
+                self.close()
+        if gate.raised is not None:
+            raise gate.raised
+        return alive
 
     def close(self) -> None:
         """Close, in any state, any number of times. `answered` can still be asked."""
+        pair = self._tls, self.socket
         self.phase = _CLOSED
         self.kept = False
-        self.close_sockets()
-        self._rest()
-
-    def close_sockets(self) -> None:
-        """Close what is open of socket and TLS."""
-        pair = self._tls, self.socket
         self._tls = self._read_gate = self.socket = self.poller = None
         for open_one in pair:
             if open_one is not None:
@@ -266,19 +261,12 @@ class Connection:
                     open_one.close()
                 except OSError:
                     pass
-
-    def be_quiet(self) -> None:
-        """Collect, and then no more until `close` or `done`: rule 5."""
-        if hasattr(gc, "threshold"):  # CPython has none
-            gc.collect()
-            if self._threshold is None:
-                self._threshold = gc.threshold()
-                gc.threshold(-1)
+        self._rest()
 
     def _rest(self):
-        if self._threshold is not None:
-            gc.threshold(self._threshold)
-            self._threshold = None
+        if self.threshold is not None:
+            gc.threshold(self.threshold)
+            self.threshold = None
 
     def poll(self, want: int, ms: int) -> bool:
         """Wait up to `ms` for what was yielded; tell whether it is there. Raises: TLSError."""
@@ -287,36 +275,24 @@ class Connection:
         try:
             self.poller.modify(self.socket, want)  # type: ignore[attr-defined]
             return bool(self.poller.poll(ms))  # type: ignore[attr-defined]
-        except OSError as error:
+        except OSError:
             # A plain ESP32 has no memory for select then, and says EIO.
-            self.close()
-            memory = self.tight or self.port.tls_memory()
-            raise _failure("no_memory", self.host, error.errno, memory)
+            raise self._explained(MemoryError())
 
     def late(self, ms: int):
         """Close; return the error of a deadline of `ms` that has passed just now."""
-        phase = self.phase
-        self.close()
-        return _failure("deadline_error", self.host, phase, ms, self.tight)
+        return self._explained(None, ms)
 
-    def _explained(self, error):
-        # Closed first: the text costs heap, and a failed handshake may have used it up.
+    def _explained(self, error, ms=0):
         phase = self.phase
         raised = None if self._read_gate is None else self._read_gate.raised
         self.close()
-        if raised is not None and not isinstance(raised, MemoryError):
-            return raised
-        error = raised or error
-        now_ms = self.port.unix_ms()
-        about = error, self.host, phase > _HANDSHAKE, now_ms, self.tight
-        return _failure("tls_error", *about) or _failure("network_error", error, self.host)
-
-
-def _failure(name, *arguments):
-    # The text costs heap, of which there may be none: that is an answer too.
-    try:
-        if name == "tls_error":
-            return load("net.tls_failures").tls_error(*arguments)
-        return getattr(load("net.failures"), name)(*arguments)
-    except MemoryError:
-        return TLSError("Out of memory", "memory")
+        if raised is not None:
+            if not isinstance(raised, (OSError, MemoryError)):
+                return raised
+            error = raised
+        # The text costs heap, which a failed handshake may have used up: that is an answer too.
+        try:
+            return load("net.failures").explained(self, phase, error, ms)
+        except MemoryError:
+            return TLSError("Out of memory", "memory")

@@ -1,7 +1,6 @@
-"""What sockets raise, and memory that does not suffice, turned into our errors.
+"""What went wrong on a connection, turned into our errors, with texts a person can act on.
 
-With texts a person can act on. Loaded when something fails (`loader`): a board on which all goes
-well does not pay for the texts. What TLS raises is in `tls_failures`.
+Loaded when something fails (`loader`): a board on which all goes well does not pay for the texts.
 """
 
 import errno
@@ -9,85 +8,102 @@ import errno
 from micropython import const
 
 from ..errors import DeadlineError, DNSError, NetworkError, TLSError
+from ..loader import load
 
-_EAI_MEMORY = -203  # lwIP's netdb.h, negated as esp32 raises it
+_EAI_MEMORY = const(-203)  # lwIP's netdb.h, negated as esp32 raises it
 
-_NETWORK = (
-    (errno.ECONNREFUSED, "refused the connection: nothing listens on the endpoint's port"),
-    (errno.ECONNRESET, "broke the connection"),
-    (errno.ECONNABORTED, "broke the connection"),
-    (errno.ETIMEDOUT, "does not answer"),
-    (errno.EHOSTUNREACH, "cannot be reached: is the network up?"),
-    (errno.ENOBUFS, "was not reached: no network buffers are free"),
-)
+# mbedTLS 3.6, include/mbedtls/ssl.h and x509.h; MicroPython raises OSError(number, name), and of
+# a certificate that does not verify ValueError with mbedTLS' sentences, one a line.
+_CONN_EOF = const(-0x7280)
+_CERT_VERIFY_FAILED = const(-0x2700)
 
-_HANDSHAKE = const(2)  # as `connection` has it
-# By Connection.phase.
-_PHASES = (
-    "was not reached",
-    "did not accept the connection",
-    "did not finish the TLS handshake",
-    "did not take the whole request",
-    "did not finish its reply",
-)
+# An error number of mbedTLS is a module's, in steps of 0x80, plus one of a module below it
+# (error.h). Of these an allocation failed: X509 PK ECP MD CIPHER SSL, counted in steps; then MPI,
+# ASN1 and PSA, which come alone too, and un-negated, as MicroPython does with all below 256. No
+# socket of a chip says these numbers in a handshake.
+_ALLOC_FAILED = b"\x51\x7f\x9b\xa3\xc3\xfe"
+_LOW_ALLOC_FAILED = b"\x10\x6a\x8d"
+
+_HANDSHAKE = const(2)  # as `Connection.phase`, which these words are by
+_PHASES = ("connecting", "connecting", "the TLS handshake", "the request", "the reply")
 
 
-def dns_error(error, host: str):
-    """Return what `getaddrinfo` raised as a DNSError, or a TLSError where memory ran out."""
-    # The chips raise OSError(-2) and the like, the unix port OSError("[addrinfo error -2]").
-    number = error.args[0] if error.args and isinstance(error.args[0], int) else None
-    if number in (_EAI_MEMORY, errno.ENOMEM):
-        return no_memory(host, number, None)
-    return DNSError(
-        "The name %s was not found (%s). Check the endpoint, letter by letter, and that this "
-        "network reaches the internet" % (host, error),
-        number,
-    )
+def explained(connection, phase: int, error, ms: int):
+    """Return as one of our errors what ended a connection, which is closed by now.
 
-
-def network_error(error, host: str):
-    """Return an OSError of a socket as a NetworkError; None: the name has no address.
-
-    A TLSError where memory ran out.
+    Args: phase, how far it had come; error, the OSError, ValueError or MemoryError that was
+    raised; None: a deadline of `ms` has passed.
     """
+    host = connection.host
+    number = getattr(error, "errno", None)
+    if not isinstance(number, int):
+        number = 0  # MicroPython's OSError has whatever came first as its errno
+    shaking = phase <= _HANDSHAKE
+    # Where memory was short before the handshake, "not trusted" and EIO are what mbedTLS says
+    # when an allocation fails, or it hangs.
+    tight = shaking and connection.tight
+    reason = None
+    if phase and (isinstance(error, ValueError) or shaking and number == _CERT_VERIFY_FAILED):
+        reason = _reason(str(error))
+    if (
+        isinstance(error, MemoryError)
+        or number in (errno.ENOMEM, _EAI_MEMORY)
+        or _is_alloc_failed(number, shaking)
+        or (tight and (number == errno.EIO or reason == "untrusted"))
+        or (tight and error is None and phase == _HANDSHAKE)
+    ):
+        free, block = connection.tight or connection.port.tls_memory()
+        return TLSError(
+            "Out of memory for TLS: %d bytes free, %s in one piece. It takes 30000 and 17000"
+            % (free, block or "?"),
+            "memory",
+            number or None,
+        )
     if error is None:
-        return NetworkError("%s has no address" % host)
-    number = error.errno
-    if number == errno.ENOMEM:
-        return no_memory(host, number, None)
-    for known, text in _NETWORK:
-        if number == known:
-            return NetworkError("%s %s (errno %s)" % (host, text, number), number)
-    return NetworkError("The connection to %s failed: %s" % (host, error), number)
+        return DeadlineError("%s: %s took over %d ms" % (host, _PHASES[phase], ms))
+    if reason:
+        return TLSError(
+            "%s: %s. %s" % (host, " ".join(str(error).split()), _advice(reason, connection)),
+            reason,
+        )
+    if not phase:
+        return DNSError(
+            "%s: name not found: %s. Check the endpoint and this network" % (host, error),
+            number or None,
+        )
+    if shaking and number < -255 and number != _CONN_EOF:
+        return TLSError(
+            "%s: TLS handshake failed: %s. It must speak TLS 1.2 on that port" % (host, error),
+            "handshake",
+            number,
+        )
+    text = "nothing listens on that port" if number == errno.ECONNREFUSED else "connection failed"
+    return NetworkError("%s: %s: %s" % (host, text, error), number or None)
 
 
-def closed(host: str) -> NetworkError:
-    """Return the error of a peer that closed where its reply should have begun."""
-    return NetworkError("%s closed the connection before it answered" % host, errno.ECONNRESET)
+def _is_alloc_failed(number, shaking):
+    if number > -256:
+        return shaking and 0 < number < 256 and number in _LOW_ALLOC_FAILED
+    return -number >> 7 & 255 in _ALLOC_FAILED or -number & 127 in _LOW_ALLOC_FAILED
 
 
-def no_memory(host: str, number, memory) -> TLSError:
-    """Return the error of too little memory for TLS, whoever noticed.
-
-    Args: number, what was raised, or None; memory, (free bytes, largest block or None) as they
-    were before the handshake, or None where nobody can tell.
-    """
-    message = "Out of memory for TLS to %s" % host
-    if memory is not None:
-        message += ": %d bytes free" % memory[0]
-        if memory[1] is not None:
-            message += ", %d of them in one piece" % memory[1]
-    message += ". It takes 33000, 17000 of them in one piece"
-    if number is not None:
-        message += " (error %s)" % number
-    return TLSError(message, "memory", number)
+def _reason(said):
+    # mbedTLS says several things where several are wrong. What matters first: who it is, for whom
+    # it is, then when (library/x509_crt.c).
+    if "trusted CA" not in said:
+        if "not match" in said:
+            return "wrong host"
+        if "future" in said:
+            return "not yet valid"
+        if "expired" in said:
+            return "expired"
+    return "untrusted"
 
 
-def deadline_error(host: str, phase: int, ms: int, memory):
-    """Return the error of a deadline of `ms` that passed in that phase of the connection.
-
-    Args: memory, as `no_memory` has it, where it was short before the handshake: that may hang.
-    """
-    if memory is not None and phase == _HANDSHAKE:
-        return no_memory(host, errno.ETIMEDOUT, memory)
-    return DeadlineError("%s %s within %d ms" % (host, _PHASES[phase], ms), errno.ETIMEDOUT)
+def _advice(reason, connection):
+    if reason == "untrusted":
+        return "Run: linkpost certs --check. Emulator? linkpost deploy --ca ca.pem"
+    if reason == "wrong host":
+        return "Check the endpoint, letter by letter"
+    date = load("dates").civil(connection.port.unix_ms() // 1000)[:3]
+    return "The board's clock shows %d-%02d-%02d (UTC). NTP needs UDP 123 open" % date

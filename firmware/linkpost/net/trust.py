@@ -5,6 +5,7 @@ Loaded for the first connection of a boot, and where another root is to be tried
 
 import tls
 
+from ..errors import TLSError
 from ..loader import load
 
 
@@ -12,8 +13,8 @@ def make_context(der: bytes):
     """Return an `SSLContext` that accepts only a peer vouched for by that root.
 
     Args: one certificate, DER; it may be dropped afterwards, mbedTLS has its own copy.
-    Raises: ValueError, OSError where it is no certificate or memory ran out: mbedTLS says the
-    same of both. Memory: 3 to 5 KB, on rp2 of the heap.
+    Raises: ValueError where it is no certificate or memory ran out: mbedTLS says the same of
+    both. OSError where memory ran out. Memory: 3 to 5 KB, on rp2 of the heap.
     """
     context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
     context.verify_mode = tls.CERT_REQUIRED  # type: ignore[attr-defined]
@@ -24,25 +25,30 @@ def make_context(der: bytes):
 def load_root(connection, error) -> None:
     """Give the connection a context with its root `connection.root`, or the next that can be used.
 
-    Raises: `error`, where it is not None and there is no other; TLSError for the last that cannot
-    be used, out of memory at once. The next time then begins with the first again.
+    Raises: `error`, where it is not None and there is no other; TLSError where one could not be
+    used, or there is none; MemoryError. The next time then begins with the first again.
     """
     connection.context = None
-    connection.context_bytes = 0
-    before = connection.port.tls_memory()
+    refused = "none is there"
     while True:
         anchor = connection.anchors().read(connection.root)
         if anchor is None:
             connection.root = 0
-            raise error or load("net.tls_failures").no_anchor()
+            raise error or TLSError(
+                "No root certificate in /certs to use (%s). Run: linkpost deploy" % refused,
+                "no anchor",
+            )
+        connection.root_name, der = anchor
         try:
-            connection.context = make_context(anchor[1])
-        except (OSError, ValueError) as raised:
-            error = load("net.tls_failures").bad_anchor(anchor, raised, connection.host, before)
-            if error.reason == "memory":
-                raise error
-            connection.root += 1
-            continue
-        connection.root_name = anchor[0]
-        connection.context_bytes = max(0, before[0] - connection.port.tls_memory()[0])
-        return
+            connection.context = make_context(der)
+            return
+        except ValueError:
+            load("net.connecting").look_at_memory(connection)
+            # Where memory is short, a file that is a whole certificate by its length is not why.
+            if connection.tight and len(der) > 4 and len(der) == 4 + (der[2] << 8 | der[3]):
+                raise MemoryError
+        except OSError:
+            raise MemoryError
+        error = None
+        refused = connection.root_name
+        connection.root += 1
