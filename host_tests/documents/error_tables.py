@@ -14,7 +14,7 @@ from typing import Any
 from linkpost import backoff, errors, version
 from linkpost.net import failures as net_failures
 from linkpost.net import trust
-from linkpost.protocol import refusals, reply_faults
+from linkpost.protocol import refusals
 
 from tools.emulator import rules
 from tools.terminal import failures
@@ -204,7 +204,7 @@ def tls_table() -> str:
 
 def reply_list() -> str:
     """Return what a ProtocolError may say of a reply's head and body."""
-    return "\n".join(f"* {text}" for text in reply_faults._TEXTS)
+    return "\n".join(f"* {text}" for text in refusals._TEXTS)
 
 
 def parts() -> dict[str, str]:

@@ -88,7 +88,7 @@ def json_reply(data: bytes) -> None:
         assert found is None or found.replace("-", "0").isalnum()
     refusals.platform_message(tree).encode()
     with contextlib.suppress(LinkpostError):
-        assert len(refusals.token_of(tree, "secret")) <= refusals.TOKEN_MAX
+        assert len(refusals.token_of(tree, "secret")) <= 512
 
 
 def token_file(data: bytes) -> None:

@@ -399,16 +399,12 @@ def _check_token(token):
 
 def test_words_that_are_no_text_leave_the_code_to_decide():
     # GBK, no encoding at all, and half a surrogate pair, of which no UTF-8 can be made.
-    for message, said in (
-        (b"\xb2\xce\xca\xfd", "message is not text"),
-        (b"\xff\xfe", "message is not text"),
-        (b"a\\ud800b\\udfffc", "a?b?c"),
-    ):
+    for message in (b"\xb2\xce\xca\xfd", b"\xff\xfe", b"a\\ud800b\\udfffc"):
         body = b'{"code":10001,"message":"%s"}' % message
         reply = b"HTTP/1.1 200\r\nContent-Length: %d\r\n\r\n" % len(body) + body
         found, _, _ = _play("old", (reply,))
         assert type(found) is RejectedError
-        assert found.message.startswith(said), found
+        assert found.message.startswith("message is not text"), found
         str(found).encode()
 
 

@@ -255,7 +255,7 @@ def test_bad_replies_are_protocol_errors_at_any_pace_and_in_any_buffer():
 def test_head_that_never_ends_is_refused_at_its_limit_and_not_kept():
     for data, step in ((b"HTTP/1.1 200\r\nX: " + b"y" * 9000, 1), (b"x" * 9000, 700)):
         peer = Peer(data, step, waits=False)
-        assert "over 4096" in refuses(peer)
+        assert "head of the reply is too long" in refuses(peer)
         assert peer.at < 4096 + 2 * step
 
 
@@ -381,34 +381,24 @@ def test_every_cut_of_a_body_is_a_protocol_error():
         assert isinstance(parsed(data[:cut]), str), data[:cut]
 
 
-def test_words_of_refused_json_say_what_is_wrong():
-    for data, words in (
-        (b"", "no JSON object"),
-        (b"[1]", "no JSON object"),
-        (b'{"code":0}{"code":0}', "after its JSON"),
-        (b'{"code":0,"code":0}', "two of code"),
-        (b'{"code":0,"info":{"messageId":1,"messageId":2}}', "two of messageId"),
-        (b'{"code":0,"\\u0063ode":1}', ""),  # two that only look different
-        (b'{"info":{"code":0}}', "no code"),
-        (b'{"code":-0}', "code is no number"),
-        (b'{"code":00}', "code is no number" if parses(b"[00]") else "broken"),
-        (b'{"code":0.0}', "code is no number"),
-        (b'{"code":"0"}', "code is no number"),
-        (b'{"code":NaN}', "code is no number"),
-        (b'{"code":0,"info":' + b"[" * 40, "too deep"),
-        (b'{"code":0,"message":"\r\n"}', "broken"),
+def test_refused_json_is_told_by_one_text():
+    for data in (
+        b"",
+        b"[1]",
+        b'{"code":0}{"code":0}',
+        b'{"code":0,"code":0}',
+        b'{"code":0,"info":{"messageId":1,"messageId":2}}',
+        b'{"code":0,"\\u0063ode":1}',  # two that only look different
+        b'{"info":{"code":0}}',
+        b'{"code":-0}',
+        b'{"code":00}',
+        b'{"code":0.0}',
+        b'{"code":"0"}',
+        b'{"code":NaN}',
+        b'{"code":0,"info":' + b"[" * 40,
+        b'{"code":0,"message":"\r\n"}',
     ):
-        assert words in parsed(data), (data, parsed(data))
-
-
-def parses(data):
-    import json
-
-    try:
-        json.loads(str(data, "utf-8"))
-    except ValueError:
-        return False
-    return True
+        assert parsed(data) == "the reply is no JSON object with a code", data
 
 
 def test_text_that_is_no_text_leaves_the_code_to_decide():
@@ -416,7 +406,7 @@ def test_text_that_is_no_text_leaves_the_code_to_decide():
     for words in (b"\xb2\xce\xca\xfd", b"\xff\xfe"):
         tree = parse(b'{"code":10001,"message":"%s"}' % words)
         assert tree["code"] == 10001
-        assert "\ufffd" in tree["message"]
+        assert tree["message"] == "\x7f" * len(words)
 
 
 def test_numbers_that_json_has_not_are_nothing_where_nobody_looks():

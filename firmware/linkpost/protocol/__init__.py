@@ -14,7 +14,7 @@ Rules (RFC 9112):
      is not written in digits. MicroPython's json takes commas and colons for spaces and keeps the
      last of two, so what it made is counted against the text.
 
-What is rare stands elsewhere and is loaded when it comes: chunks, and the texts of refusals.
+What is rare stands elsewhere and is loaded when it comes: chunks, and what is refused.
 """
 
 import json
@@ -36,24 +36,17 @@ _ID_MAX = const(64)  # characters of a message id; the platform's have 19
 _TO_CLOSE = const(-1)
 _CHUNKED = const(-2)
 
-# Refusals; `reply_faults` has the texts, in this order.
+# Refusals; `refusals` has the texts, in this order.
 _CUT_SHORT = const(0)
-_HEAD_LONG = const(1)
-_NO_CR = const(2)
-_CONTROL = const(3)
-_NOT_HTTP = const(4)
-_STATUS = const(5)
-_LINE_LONG = const(6)
-_TWO_LENGTHS = const(7)
-_LENGTH = const(8)
-_CODING = const(9)
-_LENGTH_AND_CODING = const(10)
-_SWITCH = const(11)
-_BODY_LONG = const(12)
+_NOT_HTTP = const(1)
+_HEAD_LONG = const(2)
+_LENGTH = const(3)
+_BODY_LONG = const(4)
 
 
-def _refused(number):
-    return load("protocol.reply_faults").refusal(number)
+def refused(number):
+    """Return the ProtocolError of that number."""
+    return load("protocol.refusals").of_reply(number)
 
 
 def read(receive, buffer):
@@ -75,17 +68,17 @@ def read(receive, buffer):
         body, rest = yield from load("protocol.chunked").read(receive, view, rest)
         return status, keeps and not rest, date, body
     if length > _BODY_MAX:
-        raise _refused(_BODY_LONG)
+        raise refused(_BODY_LONG)
     wanted = length if length >= 0 else _BODY_MAX + 1
     while len(rest) < wanted:
         count = yield from receive(view[: wanted - len(rest)])
         if count == 0:
             if length >= 0:
-                raise _refused(_CUT_SHORT)
+                raise refused(_CUT_SHORT)
             return status, False, date, rest
         rest += bytes(view[:count])
     if length < 0:
-        raise _refused(_BODY_LONG)
+        raise refused(_BODY_LONG)
     return status, keeps and len(rest) == length, date, rest[:length]
 
 
@@ -97,27 +90,22 @@ def _head(receive, view):
         while not lines:
             count = yield from receive(view)
             if count == 0:
-                raise _refused(_CUT_SHORT)
+                raise refused(_CUT_SHORT)
             lines = (rest + view[:count]).split(b"\n")
             rest = lines.pop()
             if not lines:
                 # A line that never ends: looked at now, and only its start is kept.
-                _check(rest[:-1] if rest[-1:] == b"\r" else rest)
+                checked(rest if rest[-1:] == b"\r" else rest + b"\r")
                 if len(rest) > _KEPT_MAX:
                     seen += len(rest) - _KEPT_MAX - 1
                     rest = rest[:_KEPT_MAX] + rest[-1:]
                 if seen + len(rest) > _HEAD_MAX:
-                    raise _refused(_HEAD_LONG)
+                    raise refused(_HEAD_LONG)
         line = lines.pop(0)
         seen += len(line) + 1
         if seen > _HEAD_MAX:
-            raise _refused(_HEAD_LONG)
-        # Only CR LF ends a line, and it holds no control bytes: lone ones are how one reply is
-        # made to look like two (RFC 9112 section 2.2).
-        if line[-1:] != b"\r":
-            raise _refused(_NO_CR)
-        line = line[:-1]
-        _check(line)
+            raise refused(_HEAD_LONG)
+        line = checked(line)
         if status == 0:
             status, keeps = _status(line)
             length, date = _TO_CLOSE, None
@@ -127,28 +115,23 @@ def _head(receive, view):
             if name not in (b"content-length", b"connection", b"date", b"transfer-encoding"):
                 continue
             if len(line) > _LINE_MAX:
-                raise _refused(_LINE_LONG)
+                raise refused(_HEAD_LONG)
             value = value.strip()
             if name == b"date":
                 if len(value) == 29:  # an IMF-fixdate, RFC 9110 section 5.6.7
                     date = value
-            elif name == b"connection":
-                value = value.lower()
+                continue
+            value = value.lower()
+            if name == b"connection":
                 keeps = b"close" not in value and (keeps or b"keep-alive" in value)
-            elif name == b"content-length":
-                if length != _TO_CLOSE:
-                    raise _refused(_LENGTH_AND_CODING if length == _CHUNKED else _TWO_LENGTHS)
-                if not value.isdigit() or len(value) > 9:
-                    raise _refused(_LENGTH)
-                length = int(value)
-            elif length == _CHUNKED or value.lower() != b"chunked":
-                raise _refused(_CODING)
-            elif length >= 0:
-                raise _refused(_LENGTH_AND_CODING)
-            else:
+            elif length != _TO_CLOSE:
+                raise refused(_LENGTH)
+            elif name == b"transfer-encoding" and value == b"chunked":
                 length = _CHUNKED
-        elif status == 101:
-            raise _refused(_SWITCH)
+            elif name == b"content-length" and value.isdigit() and len(value) <= 9:
+                length = int(value)
+            else:
+                raise refused(_LENGTH)
         elif status < 200:
             status = 0  # interim: the reply is still to come; the head's limit goes on
         else:
@@ -156,19 +139,27 @@ def _head(receive, view):
             return status, keeps, date, length, b"\n".join(lines)
 
 
+def checked(line):
+    """Return a line without its CR. Raises: ProtocolError.
+
+    Only CR LF ends a line, and it holds no control bytes: lone ones are how one reply is made to
+    look like two (RFC 9112 section 2.2).
+    """
+    text = line[:-1]
+    if line[-1:] != b"\r" or min(text.replace(b"\t", b" ") or b" ") < 32:
+        raise refused(_NOT_HTTP)
+    return text
+
+
 def _status(line):
     # HTTP/1.x SP 3DIGIT [SP reason]: the platform leaves the reason out.
-    if line[:7].upper() != b"HTTP/1." or line[8:9] != b" ":
-        raise _refused(_NOT_HTTP)
     digits = line[9:].partition(b" ")[0]
-    if len(digits) != 3 or not digits.isdigit() or digits < b"100":
-        raise _refused(_STATUS)
+    if line[:7].upper() != b"HTTP/1." or line[8:9] != b" ":
+        digits = b""
+    # 101: the peer would switch to another protocol.
+    if len(digits) != 3 or not digits.isdigit() or digits < b"100" or digits == b"101":
+        raise refused(_NOT_HTTP)
     return int(digits), line[7:8] != b"0"  # HTTP/1.0 closes unless it says otherwise
-
-
-def _check(line):
-    if line and min(line.replace(b"\t", b" ")) < 32:
-        raise _refused(_CONTROL)
 
 
 def parse(body: bytes) -> dict:
@@ -178,41 +169,34 @@ def parse(body: bytes) -> dict:
     """
     weight = 8 * (body.count(b"[") + body.count(b"{")) + body.count(b",") + body.count(b'"')
     if weight <= _WEIGHT_MAX:
-        # Text and what stands between it in turn; escapes are of no interest here.
-        parts = body.replace(b"\\\\", b"__").replace(b'\\"', b"__").split(b'"')
         try:
             tree = json.loads(str(body, "utf-8"))
         except ValueError:  # UnicodeError is one
             tree = None
-        if isinstance(tree, dict) and _is_as_written(tree, body, parts):
+        if isinstance(tree, dict) and _is_as_written(tree, body):
             return tree
-    # A text for a person; or the one thing to mend, which then is parsed as if it had come so.
-    return parse(load("protocol.reply_faults").mended(body))
+    # What can be mended is parsed as if it had come so; else that raises.
+    return parse(load("protocol.refusals").mended(body))
 
 
-def _is_as_written(tree, body, parts):
-    between = b"".join(parts[::2])
-    texts = b"".join(parts[1::2])
+def _is_as_written(tree, body):
     code = tree.get("code")
-    if type(code) is not int or not 0 <= code < 1_000_000_000 or (texts and min(texts) < 32):
+    between, texts = _split(body)
+    again, _ = _split(json.dumps(tree).encode())
+    for separator in (b":", b","):
+        if between.count(separator) != again.count(separator):
+            return False
+    if type(code) is not int or not 0 <= code < 1_000_000_000 or min(texts) < 32:
         return False
     digits = b'"code":%d' % code
     body = b"".join(body.split())
-    if digits + b"," not in body and digits + b"}" not in body:
-        return False
-    colons = commas = 0
-    left = [tree]
-    while left:
-        value = left.pop()
-        if isinstance(value, dict):
-            colons += len(value)
-            left.extend(value.values())
-        elif isinstance(value, list):
-            left.extend(value)
-        else:
-            continue
-        commas += max(0, len(value) - 1)
-    return colons == between.count(b":") and commas == between.count(b",")
+    return digits + b"," in body or digits + b"}" in body
+
+
+def _split(text):
+    # JSON's texts and what stands between them; escapes are of no interest here.
+    parts = text.replace(b"\\\\", b"__").replace(b'\\"', b"__").split(b'"')
+    return b"".join(parts[::2]), b"".join(parts[1::2])
 
 
 def message_id(tree: dict):
@@ -227,4 +211,4 @@ def message_id(tree: dict):
         if len(found) <= _ID_MAX:
             return found
     # One client of the vendor expects a string.
-    return None if found is None else load("protocol.reply_faults").checked_id(found)
+    return None if found is None else load("protocol.refusals").checked_id(found)

@@ -1,8 +1,10 @@
-"""What a refusal of the platform is: its code as one of our errors, with a text for people.
+"""What is refused of a reply, and what a refusal of the platform is: our errors, with their texts.
 
 Loaded when needed (`loader`): texts cost heap. This and `Client` know the numbers of the vendor's
 page, tables 3 and 5.
 """
+
+from micropython import const
 
 from ..errors import (
     AuthError,
@@ -13,36 +15,79 @@ from ..errors import (
     TokenError,
 )
 
-_PARAM_ERROR = 10001
-_AUTH_CHECK_ERROR = 20000
-_TOKEN_EXPIRED = 20001
-_TOKEN_UNKNOWN = 20003
-_PUBLISH_ERROR = 30001
-_TOO_MANY_REQUESTS = 40000
+_PARAM_ERROR = const(10001)
+_AUTH_CHECK_ERROR = const(20000)
+_TOKEN_EXPIRED = const(20001)
+_TOKEN_UNKNOWN = const(20003)
+_PUBLISH_ERROR = const(30001)
+_TOO_MANY_REQUESTS = const(40000)
 
-TOKEN_MAX = 512  # characters; the vendor's SDKs make room for 192
+_TOKEN_MAX = const(512)  # characters; the vendor's SDKs make room for 192
+_ID_MAX = const(64)
 # Of a secret as the platform issues it (32 characters) the end tells two of them apart and gives
 # nothing away; of a short one it would.
-_SECRET_LONG = 16
-_SECRET_SHOWN = 4
+_SECRET_LONG = const(16)
+_SECRET_SHOWN = const(4)
+
+# In the order of the room's numbers.
+_TEXTS = (
+    "the peer closed in the middle of its reply",
+    "the peer does not speak HTTP/1.1",
+    "the head of the reply is too long",
+    "the length of the reply is not clear",
+    "the body of the reply is over 1024 bytes",
+    "the reply is no JSON object with a code",
+)
+_NO_JSON = const(5)
+
+
+def of_reply(number: int) -> ProtocolError:
+    """Return the error of that number."""
+    return ProtocolError(_TEXTS[number])
+
+
+def mended(body: bytes) -> bytes:
+    """Return the body as JSON that can be parsed, where two kinds of fault are all that is wrong.
+
+    They are text that is no UTF-8 (the code decides what happens: a message that nobody can read
+    must not turn a refusal into something else) and NaN or an infinity where nobody looks.
+    Raises: ProtocolError where there is neither.
+    """
+    # DEL for each byte outside ASCII: a character that no token and no message id may have.
+    better = bytes(min(byte, 0x7F) for byte in body)
+    for word in (b"-Infinity", b"Infinity", b"NaN"):
+        better = better.replace(word, b"null")
+    if better == body:
+        raise of_reply(_NO_JSON)
+    return better
+
+
+def checked_id(found) -> str:
+    """Return a message id that came as text.
+
+    Raises: ProtocolError where it is something else than 1 to 64 letters, digits and `-`.
+    """
+    if not _is_printable(found, _ID_MAX) or found.encode().lower().strip(
+        b"-0123456789abcdefghijklmnopqrstuvwxyz"
+    ):
+        raise ProtocolError("the message id is not 1 to 64 letters, digits or -")
+    return found
 
 
 def of_status(status: int) -> ServiceError:
-    """Return the error of an HTTP status other than 200."""
-    what = "an error page"
-    if 300 <= status < 400:
-        what = "a redirect, which is not followed: the token would go with it"
-    return ServiceError(status, "HTTP: the endpoint answered with %s" % what)
+    """Return the error of an HTTP status other than 200. A redirect would take the token along."""
+    return ServiceError(status, "HTTP: the endpoint answered with an error page or a redirect")
 
 
 def of_topic(tree: dict, topic: str) -> ServiceError:
     """Return the error of a reply to a message; its code is not 0."""
     code = tree["code"]
+    message = platform_message(tree)
     if _TOKEN_EXPIRED <= code <= _TOKEN_UNKNOWN:
-        return TokenError(code, platform_message(tree))
+        return TokenError(code, message)
     if code in (_PARAM_ERROR, _PUBLISH_ERROR):
-        return RejectedError(code, "%s, topic %s" % (platform_message(tree), topic))
-    return _other(code, tree)
+        return RejectedError(code, "%s, topic %s" % (message, topic))
+    return _other(code, message)
 
 
 def token_of(tree: dict, device_secret: str) -> str:
@@ -55,33 +100,29 @@ def token_of(tree: dict, device_secret: str) -> str:
     if code in (_PARAM_ERROR, _AUTH_CHECK_ERROR):
         raise AuthError(code, refused(device_secret))
     if code:
-        raise _other(code, tree)
+        raise _other(code, platform_message(tree))
     info = tree.get("info")
     token = info.get("token") if isinstance(info, dict) else None
     if token is None:
         raise ServiceError(code, "authentication gave no token")
-    if not isinstance(token, str):
-        raise ProtocolError("the token is no string")
-    if not 1 <= len(token) <= TOKEN_MAX:
-        raise ProtocolError("the token has %d characters" % len(token))
-    if not _fits_header(token):
-        raise ProtocolError("the token has a character that no header can carry")
+    if not _is_printable(token, _TOKEN_MAX):
+        raise ProtocolError("the token is not 1 to 512 printable ASCII characters")
     return token
 
 
-def _fits_header(text):
-    # By bytes: a character of its own is a name, which MicroPython keeps for good.
-    try:
-        data = text.encode()
-    except ValueError:  # CPython, of half a surrogate pair
+def _is_printable(text, most):
+    if not isinstance(text, str):
         return False
-    return min(data) > 0x20 and max(data) < 0x7F
+    # By bytes: a character of its own is a name, which MicroPython keeps for good. CPython needs
+    # the second word for half of a surrogate pair; it is its only use on a chip too.
+    data = text.encode("utf-8", "surrogatepass")
+    return 1 <= len(data) <= most and min(data) > 0x20 and max(data) < 0x7F
 
 
-def _other(code, tree):
+def _other(code, message):
     if code == _TOO_MANY_REQUESTS:
-        return ThrottledError(code, throttled(platform_message(tree)))
-    return ServiceError(code, platform_message(tree))
+        return ThrottledError(code, throttled(message))
+    return ServiceError(code, message)
 
 
 def refused(device_secret: str) -> str:
@@ -112,11 +153,6 @@ def platform_message(tree: dict) -> str:
     message = tree.get("message")
     if not isinstance(message, str):
         return ""
-    if "\ufffd" in message:  # by `reply_faults`, in place of what was no UTF-8
-        return "message is not text"
-    try:
-        if b"\xed" not in message.encode():  # with it each surrogate begins
-            return message
-    except ValueError:  # CPython, of half a pair
-        pass
-    return "".join(["?" if 0xD800 <= ord(c) < 0xE000 else c for c in message])
+    data = message.encode("utf-8", "surrogatepass")
+    # DEL stands for what was no UTF-8, see `mended`; with 0xED each surrogate begins.
+    return "message is not text" if b"\x7f" in data or b"\xed" in data else message
