@@ -322,7 +322,6 @@ _CLASSES = {
     "led": "kept with its module by the boards that have one",
     "sensors.system": "made for a boot's reading; where the config names it, it stays",
     "protocol.digests": "an object is for one digest",
-    "storage.opening": "_Recovery, of one opening, not kept",
     "sensors.building": "_Later, of a sensor whose driver failed at boot: it keeps the module",
 }
 

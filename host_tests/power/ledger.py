@@ -8,6 +8,7 @@ then say what had been promised, and which call was under way: that one may have
 import os
 
 # Loaded later, when the root is the board's flash and this file system is out of reach.
+import linkpost.storage.growing
 import linkpost.storage.opening
 import linkpost.storage.segments  # noqa: F401
 import vfs

@@ -30,9 +30,9 @@ MUTANTS: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
         ("slots to a first segment",),
     ),
     "the segment is committed after the slot": (
-        "segments.py",
-        '        with open(outbox.segment_path(first), "ab") as file:\n',
-        '        outbox.x = file = open(outbox.segment_path(first), "ab")\n        if 1:\n',
+        "growing.py",
+        '        with open(outbox.path_of(first), "ab") as file:\n',
+        '        outbox.x = file = open(outbox.path_of(first), "ab")\n        if 1:\n',
         ("slots to a first segment", "slots to a segment"),
     ),
     "an empty segment is kept": (
@@ -55,8 +55,8 @@ MUTANTS: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
     ),
     "next comes from segments alone": (
         "opening.py",
-        "highest = max(highest, found)",
-        "highest = 0",
+        "found = [_look(outbox, slot) for slot in range(SLOTS)]",
+        "found = [0] * SLOTS",
         ("slots to a first segment", "append"),
     ),
     "the riding position is not read": (
@@ -84,13 +84,13 @@ MUTANTS: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
         ("acknowledge", "segment removal"),
     ),
     "a dropped segment goes before its count": (
-        "segments.py",
-        "    written = outbox.sync()\n    try:",
-        "    written = False\n    try:",
+        "growing.py",
+        "    outbox.sync()  # first the count, then the loss\n",
+        "",
         ("drop oldest", "flash full"),
     ),
     "dropped readings are not all counted": (
-        "segments.py",
+        "growing.py",
         "        outbox.dropped += count\n",
         "        outbox.dropped += count - 1\n",
         ("drop oldest",),

@@ -14,14 +14,13 @@ import sys
 
 import vfs
 from ledger import Life, unmount, verify
-from linkpost.storage import segments
 from linkpost.storage.outbox import SLOTS, Outbox
 from nor import CHIPS, NorFlash
 from scenarios import _accepted, _appended, _until_full
 from wear import QuietFlash
 
 # Loaded by the outbox itself here.
-_RARE = ("opening", "segments", "quarantine")
+_RARE = ("opening", "segments", "growing", "quarantine")
 _BLOCKS = 64
 _BLOCK = 32  # of a heap whose words have 64 bits
 _SUCCESSES = 4
@@ -43,9 +42,15 @@ def _let_go(count):
 
 def _before_a_drop(life):
     _until_full(life)
-    outbox = life.outbox
-    while outbox.next_seq - SLOTS <= outbox.last_in_segments or not segments._is_full(outbox):
+    while not _drops_next(life.outbox):
         life.append()
+
+
+def _drops_next(outbox):
+    # All slots move to the last segment, and it has no room for them.
+    slots = range(outbox.next_seq - SLOTS, outbox.next_seq)
+    size = sum([len(outbox.read_slot(seq)) for seq in slots])
+    return slots[0] > outbox.last_in_segments and outbox.segments[-1][1] + size > 4096
 
 
 # What is called: (prepare, its name in the ledger, its arguments from the outbox, max_bytes).

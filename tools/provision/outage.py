@@ -40,7 +40,7 @@ def outage_text(config: Any, free_bytes: int) -> str:
     firmware.enable_imports()
     from linkpost import lifecycle
     from linkpost.sensors import read_all
-    from linkpost.storage import segments
+    from linkpost.storage import growing
 
     granted = config.outbox_max_bytes or free_bytes // 2
     if not config.interval_ms or not granted:
@@ -51,7 +51,7 @@ def outage_text(config: Any, free_bytes: int) -> str:
         port=_NoPort(),
         log=SimpleNamespace(info=lambda *said: logged.update(_pairs(said[2:]))),
     )
-    max_bytes = segments.max_bytes(SimpleNamespace(granted_bytes=granted))
+    max_bytes = growing.max_bytes(SimpleNamespace(granted_bytes=granted))
     lifecycle.tell_room(app, read_all(_sensors(config.sensors)), max_bytes)
     return (
         f"an outage may last about {count(logged['hours'], 'hour')}"

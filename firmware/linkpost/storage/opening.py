@@ -12,7 +12,7 @@ from .readings import encode_frame, parse_frame, seq_of, time_of
 
 _STREAM = const(0x53)
 _COUNTS_BYTES = const(16)
-_BOOT_BYTES = const(10)
+_FOLDERS = const(4)  # of the ring
 # In a reading's frame (readings.py).
 _LAG = const(7)
 _LAG_MAX = const(255)
@@ -23,63 +23,48 @@ def open_outbox(outbox, random_bytes) -> str:
 
     Raises: StorageError.
     """
+    stream_path = outbox.path + "/stream"
     try:
-        has_cursor = _read_cursor(outbox)
+        _read_cursor(outbox)
         _find_segments(outbox)
-        is_sure = _recover(outbox, has_cursor)
+        is_sure = _recover(outbox)
         stream = None
         if is_sure:
-            stream = parse_frame(_STREAM, _read(outbox.path + "/stream"))
+            stream = parse_frame(_STREAM, _read(stream_path))
         else:
             outbox.warn("cursor lost, new id", "next", outbox.next_seq)
         if stream is None or len(stream) != 4:
             stream = random_bytes(4)
-            outbox.write(outbox.path + "/stream", encode_frame(_STREAM, stream))
+            outbox.write(stream_path, encode_frame(_STREAM, stream))
             if not is_sure:
                 outbox.sync()
     except OSError as error:
         raise StorageError("cannot open %s (error %s)" % (outbox.path, error.errno))
-    if outbox.segments and outbox.last_of_first() <= outbox.acked:
-        load("storage.segments").remove_acknowledged(outbox)
+    if outbox.segments:
+        load("storage.growing").remove_acknowledged(outbox)
     return "%08x" % struct.unpack("<I", stream)[0]
 
 
 def _read_cursor(outbox):
-    # Returns whether there is one; the folders are made where there is none.
     outbox.cursor = _read(outbox.path + "/acked/cursor")
-    payload = parse_frame(CURSOR, outbox.cursor)
-    if payload is None or len(payload) < _COUNTS_BYTES:
-        # The ring's too: the first readings of all need not load what makes one.
-        for folder in ("", "/acked", "/r0", "/r1", "/r2", "/r3"):
-            _make_folder(outbox.path + folder)
-        return False
-    outbox.next_seq, outbox.acked, outbox.dropped, outbox.quarantined = struct.unpack_from(
-        "<IIII", payload
-    )
-    boots = (len(payload) - _COUNTS_BYTES) // _BOOT_BYTES
-    outbox.boots = bytes(payload[_COUNTS_BYTES : _COUNTS_BYTES + boots * _BOOT_BYTES])
-    return True
+    payload = parse_frame(CURSOR, outbox.cursor) or b""
+    if len(payload) >= _COUNTS_BYTES:
+        outbox.next_seq, outbox.acked, outbox.dropped, outbox.quarantined = struct.unpack_from(
+            "<IIII", payload
+        )
+        outbox.boots = bytes(payload[_COUNTS_BYTES:])
+    folders = ["/backlog"]
+    if outbox.next_seq <= _FOLDERS:  # no cursor, or the ring has not been in all of them yet
+        folders[:0] = "", "/acked", "/r0", "/r1", "/r2", "/r3"
+    for folder in folders:
+        _make_folder(outbox.path + folder)
 
 
 def _find_segments(outbox):
     # A segment without a single whole reading is removed.
-    folder = outbox.path + "/backlog"
-    _make_folder(folder)
-    found = []
-    # MicroPython lists sizes of littlefs at no further cost; a stat looks for the name from the
-    # folder's start again: some 200 block reads each behind a long backlog.
-    names = os.ilistdir(folder) if hasattr(os, "ilistdir") else zip(os.listdir(folder))
-    for name, *details in names:
-        if name[0] == "s" and len(name) == 9:
-            try:
-                first = int(name[1:], 16)
-            except ValueError:  # not one of ours
-                continue
-            size = details[2] if len(details) > 2 else os.stat(folder + "/" + name)[6]
-            found.append([first, size])
-    found.sort()
+    found = listed(outbox)
     while found and not outbox.last_in_segments:
-        path = outbox.segment_path(found[-1][0])
+        path = outbox.path_of(found[-1][0])
         outbox.last_in_segments = load("storage.segments").last_seq(path)
         if not outbox.last_in_segments:
             os.remove(path)
@@ -87,7 +72,24 @@ def _find_segments(outbox):
     outbox.segments = found
 
 
-def _recover(outbox, has_cursor):
+def listed(outbox, kind: str = "s") -> list:
+    """Return [first seq, bytes] of each segment, or of the quarantine's files ("q"), in order."""
+    folder = outbox.path + "/backlog"
+    found = []
+    # MicroPython lists sizes of littlefs at no further cost; a stat looks for the name from the
+    # folder's start again: some 200 block reads each behind a long backlog.
+    names = os.ilistdir(folder) if hasattr(os, "ilistdir") else zip(os.listdir(folder))
+    for name, *details in names:
+        # Others' files stay alone.
+        number = name[1:]
+        if name.startswith(kind) and len(number) == 8 and not number.strip("0123456789abcdef"):
+            size = details[2] if len(details) > 2 else os.stat(folder + "/" + name)[6]
+            found.append([int(number, 16), size])
+    found.sort()
+    return found
+
+
+def _recover(outbox):
     # Sets next_seq and acked. Returns False where some readings may be missing whose seqs cannot
     # be known: the stream then needs a new id, and all that can be read waits.
     wanted = next_seq = outbox.next_seq
@@ -95,35 +97,30 @@ def _recover(outbox, has_cursor):
     sure = acked < wanted
     outbox.acked = 0  # now what slots tell of it
     # A cursor that is as new as the ring, after a clean stop, is all: its last reading is there.
-    if not has_cursor or _look(outbox, wanted - 1) < wanted - 1:
-        highest = broken = 0
-        for slot in range(SLOTS):
-            found = _look(outbox, slot)
-            highest = max(highest, found)
-            broken += found < 0
-        if highest == 0 and (wanted > 1 or broken or outbox.segments):
+    if wanted == 1 or _look(outbox, wanted - 1) < wanted - 1:
+        found = [_look(outbox, slot) for slot in range(SLOTS)]
+        if max(found) <= 0 and (wanted > 1 or min(found) < 0 or outbox.segments):
             sure = False
-        next_seq = max(highest, outbox.last_in_segments) + 1
+        next_seq = max(max(found), outbox.last_in_segments) + 1
     # The ring goes on for as long as slots hold what can only be newer. One that cannot be read
     # counts as newer: its seq may have been used.
     unreadable = []
     while len(unreadable) < SLOTS:
-        found = _look(outbox, next_seq)
-        if found >= next_seq:
-            next_seq = found
+        newer = _look(outbox, next_seq)
+        if newer >= next_seq:
+            next_seq = newer
             unreadable = []
-        elif found >= 0:
+        elif newer >= 0:
             break
         else:
             unreadable.append(next_seq)
         next_seq += 1
-    if wanted > next_seq:
-        # The cursor knows of readings that cannot be found: the newest ones, lost to damage, or
-        # so many that it cannot be believed.
-        if wanted - next_seq > SLOTS:
-            sure = False
-        else:
-            next_seq = wanted
+    # The cursor may know of readings that cannot be found: the newest ones, lost to damage, or so
+    # many that it cannot be believed.
+    if wanted - next_seq > SLOTS:
+        sure = False
+    else:
+        next_seq = max(next_seq, wanted)
     # A seq below the oldest present never waits. Nothing is inferred from the ring where there
     # are segments: a slot that cannot be read would make it look further on than it is.
     oldest = outbox.segments[0][0] if outbox.segments else next_seq - SLOTS
@@ -156,9 +153,8 @@ def _make_folder(folder):
         if os.stat(folder)[0] & 0x4000:
             return
         os.rename(folder, folder + ".old")
-    except OSError as error:
-        if error.errno != 2:  # ENOENT
-            raise
+    except OSError:
+        pass
     os.mkdir(folder)
 
 

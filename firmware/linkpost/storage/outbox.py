@@ -18,8 +18,8 @@ stream's id is written once: whatever happens to the cursor, the readings keep t
 were numbered in.
 
 This module is what a board without trouble needs. What is rare is loaded for a moment: opening
-(opening.py), segments being grown, read, dropped and removed (segments.py), and readings being
-quarantined (quarantine.py). They work on the Outbox that they are handed.
+(opening.py), segments being read (segments.py), grown, dropped and removed (growing.py), and
+readings being quarantined (quarantine.py). They work on the Outbox that they are handed.
 
 Rules
   1. A reading is on flash before `append` returns: one overwrite of the slot `seq % SLOTS`.
@@ -124,7 +124,7 @@ class Outbox:
     @property
     def max_bytes(self) -> int:
         """What waiting readings may take on flash, bytes. Without a grant: slow, once."""
-        return load("storage.segments").max_bytes(self)
+        return load("storage.growing").max_bytes(self)
 
     @property
     def pending(self) -> int:
@@ -142,13 +142,13 @@ class Outbox:
         """
         seq = self.next_seq
         if seq - SLOTS > max(self.acked, self.last_in_segments):
-            load("storage.segments").empty_ring(self)
+            load("storage.growing").empty_ring(self)
         frame = self._frame
         encode_reading(frame, seq, self.acked, self._boot, unix_ms, uptime_ms, values)
         try:
             self.write(self.slot_path(seq), frame)
         except OSError as error:
-            load("storage.segments").store_anyway(self, seq, frame, error)
+            load("storage.growing").store_anyway(self, seq, frame, error)
         self.next_seq = seq + 1
         if unix_ms is None and uptime_ms is not None:
             self._untimed = seq
@@ -162,8 +162,8 @@ class Outbox:
         slot = chr(97 + seq // _FOLDERS % (SLOTS // _FOLDERS))
         return "%s/r%d/%s" % (self.path, seq % _FOLDERS, slot)
 
-    def segment_path(self, first):
-        return "%s/backlog/s%08x" % (self.path, first)
+    def path_of(self, first, kind="s"):
+        return "%s/backlog/%s%08x" % (self.path, kind, first)
 
     def read_slot(self, seq):
         """Return the frame of the reading in the slot that seq belongs to, whatever its seq.
@@ -208,13 +208,12 @@ class Outbox:
             return None
         frame = self.find(0)
         if frame is None or seq_of(frame) > self.acked + 1:
-            load("storage.segments").drop_unreadable(self, frame)
+            load("storage.growing").drop_unreadable(self, frame)
         return frame
 
     def newest(self):
         """Return the newest waiting reading, or None."""
-        frame = load("storage.segments").newest(self)
-        return frame and self.reading(frame)
+        return load("storage.segments").newest(self)
 
     def readings(self):
         """Yield the waiting readings, oldest first; the outbox may change meanwhile."""
@@ -259,7 +258,7 @@ class Outbox:
             if self.pending or self.segments:
                 self.sync()
             if self.segments and self.last_of_first() <= seq:
-                load("storage.segments").remove_acknowledged(self)
+                load("storage.growing").remove_acknowledged(self)
 
     def last_of_first(self):
         """Return the last seq of the first segment."""

@@ -14,6 +14,7 @@ from .readings import READING_MAX, add_value, encode_frame, parse_frame, seq_of
 
 _FILES = const(2)
 _FILE_BYTES = const(4096)
+_KIND = "q"  # of `Outbox.path_of`
 
 
 def quarantine(outbox, seq: int, reason: str) -> None:
@@ -30,7 +31,7 @@ def quarantine(outbox, seq: int, reason: str) -> None:
         add_value(payload, "", reason[:100])
         frame = encode_frame(frame[0], payload)
     try:
-        is_kept = _keep(outbox.path + "/backlog/", seq, frame)
+        is_kept = _keep(outbox, seq, frame)
     except OSError as error:
         raise StorageError("cannot quarantine a reading (error %s)" % error.errno)
     if not is_kept:
@@ -42,42 +43,27 @@ def quarantine(outbox, seq: int, reason: str) -> None:
 
 def readings(outbox):
     """Yield the readings that were quarantined and are still kept, oldest first."""
-    folder = outbox.path + "/backlog/"
-    for name in _names(folder):
+    for first, _ in load("storage.opening").listed(outbox, _KIND):
         # All of a file at once: it may go while this waits.
-        for _, frame in list(load("storage.segments").frames(folder + name)):
+        for _, frame in list(load("storage.segments").frames(outbox.path_of(first, _KIND))):
             yield outbox.reading(frame)
 
 
-def _names(folder):
-    names = [name for name in os.listdir(folder) if name[0] == "q" and len(name) == 9]
-    return sorted(name for name in names if not name[1:].strip("0123456789abcdef"))
-
-
-def _keep(folder, seq, frame):
+def _keep(outbox, seq, frame):
     # Returns False where the flash has no room even for that.
-    while True:
-        names = _names(folder)
-        size = _FILE_BYTES
-        if names:
-            path = folder + names[-1]
-            size = os.stat(path)[6]
-            last = load("storage.segments").last_seq(path)
-            if last == seq:
-                # There already: the power was cut before the outbox went on behind it.
-                return True
-            if not last:
-                os.remove(path)
-                continue
+    kept = load("storage.opening").listed(outbox, _KIND)
+    # There already, where the power was cut before the outbox went on behind it.
+    if kept and load("storage.segments").last_seq(outbox.path_of(kept[-1][0], _KIND)) == seq:
+        return True
+    if not kept or kept[-1][1] + len(frame) > _FILE_BYTES:
+        kept.append([seq, 0])
+    for files in (_FILES, 1):  # on a full flash the older one goes sooner
+        while len(kept) > files:
+            os.remove(outbox.path_of(kept.pop(0)[0], _KIND))
         try:
-            if size + len(frame) > _FILE_BYTES:
-                path = "%sq%08x" % (folder, seq)
-                if len(names) == _FILES:
-                    os.remove(folder + names.pop(0))
-            with open(path, "ab") as file:
+            with open(outbox.path_of(kept[-1][0], _KIND), "ab") as file:
                 file.write(frame)
             return True
         except OSError:
-            if not names:
-                return False
-            os.remove(folder + names[0])
+            pass
+    return False

@@ -30,6 +30,7 @@ JSON, in three values or more, fits the 128 bytes that an esp32 writes without a
 import json
 import struct
 from binascii import crc32
+from io import BytesIO
 
 from micropython import const
 
@@ -59,18 +60,14 @@ _JSON = const(7)
 _LONG = const(31)
 
 
-def encode_frame(kind: int, payload):
-    """Return one frame, a bytearray, around the payload, 7 bytes longer than it."""
-    frame = bytearray(_HEADER_BYTES)
-    frame.extend(payload)
-    _seal(kind, frame)
-    return frame
+def encode_frame(kind: int, payload) -> bytes:
+    """Return one frame around the payload, 7 bytes longer than it."""
+    frame = struct.pack("<BH", kind, len(payload)) + payload
+    return frame + _crc(frame)
 
 
-def _seal(kind, frame):
-    # `frame` has room for its header, and the payload.
-    struct.pack_into("<BH", frame, 0, kind, len(frame) - _HEADER_BYTES)
-    frame.extend(struct.pack("<I", crc32(frame)))
+def _crc(data):
+    return crc32(data).to_bytes(4, "little")
 
 
 def frame_length(data, offset: int = 0) -> int:
@@ -92,7 +89,7 @@ def parse_frame(kind: int, data):
     if not data or data[0] != kind or frame_length(data) != len(data):
         return None
     view = memoryview(data)
-    if crc32(view[:-4]) != struct.unpack_from("<I", data, len(data) - 4)[0]:
+    if _crc(view[:-4]) != view[-4:]:
         return None
     return view[_HEADER_BYTES:-4]
 
@@ -118,8 +115,9 @@ def time_of(frame, boots=b""):
         return int.from_bytes(frame[_TIME:_VALUES], "little")
     if frame[0] == _UPTIME:
         since_boot, uptime_ms = struct.unpack_from("<HI", frame, _TIME)
-        for at in range(0, len(boots), 10):
-            if struct.unpack_from("<I", boots, at)[0] == seq_of(frame) - since_boot:
+        boot = (seq_of(frame) - since_boot).to_bytes(4, "little")
+        for at in range(0, len(boots) - 9, 10):
+            if boots[at : at + 4] == boot:
                 return int.from_bytes(boots[at + 4 : at + 10], "little") + uptime_ms
     return None
 
@@ -134,21 +132,24 @@ def encode_reading(frame, seq, acked, boot, unix_ms, uptime_ms, values) -> None:
     """
     if seq >> 32:
         raise StorageError("no seq is left")
-    frame[:] = struct.pack("<BHIB", 0, 0, seq, min(seq - 1 - acked, _LAG_MAX))
+    kind = _TIMELESS
+    time = b"\0\0\0\0\0\0"
     if unix_ms is not None:
         kind = _TIMED
-        frame.extend(unix_ms.to_bytes(6, "little"))
+        time = unix_ms.to_bytes(6, "little")
     elif uptime_ms is not None and uptime_ms >> 32 == 0 and (seq - boot) >> 16 == 0:
         kind = _UPTIME
-        frame.extend(struct.pack("<HI", seq - boot, uptime_ms))
-    else:
-        kind = _TIMELESS
-        frame.extend(b"\0\0\0\0\0\0")
+        time = struct.pack("<HI", seq - boot, uptime_ms)
+    frame[:] = struct.pack("<BHIB", kind, 0, seq, min(seq - 1 - acked, _LAG_MAX))
+    frame.extend(time)
     for name in values:
         add_value(frame, name, values[name])
         if len(frame) > READING_MAX - 4:
             raise StorageError("a reading of over %d bytes" % READING_MAX)
-    _seal(kind, frame)
+    length = len(frame) - _HEADER_BYTES
+    frame[1] = length & 255
+    frame[2] = length >> 8
+    frame.extend(_crc(frame))
 
 
 def add_value(frame, name: str, value) -> None:
@@ -166,22 +167,21 @@ def add_value(frame, name: str, value) -> None:
     elif isinstance(value, float):
         is_bad = is_bad or value - value != 0  # NaN, and infinity minus infinity is NaN
         kind = _FLOAT32
-        # Above this, packing into 32 bits may be an error.
-        if -3e38 < value < 3e38:
+        if abs(value) < 3e38:  # above this, packing into 32 bits may be an error
             data = struct.pack("<f", value)
         if not data or struct.unpack("<f", data)[0] != value:
             kind = _FLOAT64
             data = struct.pack("<d", value)
+    elif isinstance(value, (bytes, bytearray)):
+        is_bad = True
     else:
         kind = _TEXT
         if not isinstance(value, str):
-            is_bad = is_bad or isinstance(value, (bytes, bytearray))
             kind = _JSON
-            value = "" if is_bad else json.dumps(value)
+            value = json.dumps(value)
         data = value.encode()
         number = len(data)
-    # 160 bits of a number are more than any that a sensor gives.
-    if is_bad or number >> 160 > 0:
+    if is_bad:
         raise StorageError("%s: no finite number, text or bool, or too long" % name)
     frame.append(kind << 5 | min(length, _LONG))
     if length >= _LONG:
@@ -201,42 +201,39 @@ def values_of(frame) -> dict:
     Whatever it is, it does not stop those that wait behind it.
     """
     values = {}
-    frame = memoryview(frame)[:-4]
-    at = _VALUES
+    read = BytesIO(frame[_VALUES:-4]).read
     try:
-        while at < len(frame):
-            kind = frame[at] >> 5
-            length = frame[at] & _LONG
-            at += 1
+        while head := read(1):
+            kind = head[0] >> 5
+            length = head[0] & _LONG
             if length == _LONG:
-                length = frame[at]
-                at += 1
-            name = str(frame[at : at + length], "utf-8")
-            at += length
+                length = read(1)[0]
+            name = str(read(length), "utf-8")
             if kind <= _TRUE:
                 value = kind == _TRUE
             elif _FLOAT32 <= kind <= _FLOAT64:
-                end = at + (4 if kind == _FLOAT32 else 8)
-                value = struct.unpack("<f" if kind == _FLOAT32 else "<d", frame[at:end])[0]
+                short = kind == _FLOAT32
+                value = struct.unpack("<f" if short else "<d", read(4 if short else 8))[0]
                 if value - value != 0:
                     raise ValueError  # no number that was ever stored
-                at = end
             else:
                 # A number in 7 bits a byte, low ones first: the value itself, or a text's length.
-                value = shift = 0
-                while frame[at] > 127:
-                    value |= (frame[at] & 127) << shift
+                shift = value = 0
+                more = 128
+                while more:
+                    byte = read(1)[0]
+                    more = byte & 128
+                    value |= (byte & 127) << shift
                     shift += 7
-                    at += 1
-                value |= frame[at] << shift
-                at += 1
                 if kind == _NEGATIVE:
                     value = ~value
                 elif kind >= _TEXT:
-                    text = str(frame[at : at + value], "utf-8")
-                    at += value
-                    value = json.loads(text) if kind == _JSON else text
+                    value = str(read(value), "utf-8")
+                    if kind == _JSON:
+                        value = json.loads(value)
             values[name] = value
+    except MemoryError:
+        raise
     except Exception:  # IndexError, ValueError, struct.error, too deep: by runtime and by piece
         values["error"] = {"store": "damaged"}
     return values
