@@ -60,9 +60,9 @@ class Client(BlockingClient):
 
         Raises: as the blocking client's, and `asyncio.CancelledError`.
         """
-        payload, length = self.measured(payload)
+        steps = self.publishing(topic, payload)
         async with self._turn:
-            return await self._run(self.publishing(topic, payload, length), deadline_ms)
+            return await self._run(steps, deadline_ms)
 
     async def report(self, values: dict, deadline_ms: int = 60_000):
         """Send one reading to the config's topic; see the blocking client.

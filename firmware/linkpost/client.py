@@ -73,7 +73,7 @@ class Client:
         Raises: ConfigError before anything is sent; else the LinkpostError whose `retry` says
         what to do with the message.
         """
-        return self._run(self.publishing(topic, *self.measured(payload)), deadline_ms)
+        return self._run(self.publishing(topic, payload), deadline_ms)
 
     def report(self, values: dict, deadline_ms: int = 60_000):
         """Send one reading to the config's topic, in its format; return as `publish` does.
@@ -113,10 +113,7 @@ class Client:
 
     def date(self):
         """Return the Date header of the last reply (over verified TLS), or None."""
-        try:
-            return None if self._date is None else str(self._date, "utf-8")
-        except ValueError:  # UnicodeError is one
-            return None
+        return self._date
 
     def __enter__(self):
         return self
@@ -126,23 +123,17 @@ class Client:
 
     # -- the policy -------------------------------------------------------------------------------
 
-    def measured(self, payload):
-        """Return (bytes or an object with readinto, its length). Raises: ConfigError."""
-        if hasattr(payload, "readinto"):
-            if hasattr(payload, "__len__"):
-                length = len(payload)
-            else:
-                payload.seek(0, 2)
-                length = payload.tell()
-        else:
-            if not isinstance(payload, (bytes, bytearray, memoryview)):
-                payload = load("protocol.messages").encode(payload)
-            length = len(payload)
-        if not 1 <= length <= _PAYLOAD_MAX_BYTES:
-            raise load("protocol.messages").refused_length(length)
-        return payload, length
+    def publishing(self, topic, payload):
+        """Return the steps of one message, which was checked. Raises: ConfigError."""
+        if topic not in (self.config.topic, self._topic):
+            load("protocol.messages").check_topic(topic)
+            self._topic = topic
+        length = len(payload) if isinstance(payload, bytes) else 0
+        if not 0 < length <= _PAYLOAD_MAX_BYTES:
+            payload, length = load("protocol.messages").measured(payload)
+        return self._publishing(topic, payload, length)
 
-    def publishing(self, topic, payload, length):
+    def _publishing(self, topic, payload, length):
         """Yield what is waited for until a message is accepted; return its id.
 
         Rules (docs/protocol.md, "What a board does with each answer"):
@@ -155,15 +146,17 @@ class Client:
           4. Everything else that is not code 0 is raised, with the token kept.
         So a message costs at most two authentications and four requests on topics, in any world.
         """
-        if topic not in (self.config.topic, self._topic):
-            load("protocol.messages").check_topic(topic)
-            self._topic = topic
         renewed = retried = self._replaced = False
         try:
             while True:
                 if self._token is None:
                     yield from self.authenticating()
-                tree = yield from self._sending(topic, payload, length)
+                tree = yield from self._exchanging(
+                    "topic" + topic,
+                    "octet-stream\r\npassword: " + self._token,
+                    payload,
+                    length,
+                )
                 code = tree["code"]
                 if code == 0:
                     return message_id(tree)
@@ -183,9 +176,8 @@ class Client:
 
     def authenticating(self):
         """Yield what is waited for until the platform has given a token."""
-        tree = yield from self._exchanging(
-            load("protocol.signing").encode_auth_request(self.config), None, 0
-        )
+        body = load("protocol.signing").encode_auth_body(self.config)
+        tree = yield from self._exchanging("auth", "json", body, len(body))
         self._token = load("protocol.refusals").token_of(tree, self.config.device_secret)
         try:
             self._store().save(self._token)
@@ -193,19 +185,16 @@ class Client:
             # It is in RAM: this boot goes on with it, the next one authenticates.
             self.log.warning("store", "token not kept", "error", error)
 
-    def _sending(self, topic, payload, length):
+    def _exchanging(self, path, kind, body, length):
+        """Send a request; return the reply. Args: kind, the end of its Content-Type, and what is
+        behind that; body, bytes or an object with readinto."""
         request = (
-            "POST /topic%s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/octet-stream\r\n"
-            "password: %s\r\nContent-Length: %d\r\n\r\n"
-            % (topic, self.config.host_header, self._token, length)
+            "POST /%s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/%s\r\n"
+            "Content-Length: %d\r\n\r\n" % (path, self.config.host_header, kind, length)
         ).encode()
-        if not hasattr(payload, "readinto") and len(request) + length <= _REQUEST_BYTES:
-            request += payload
-            payload = None
-        return (yield from self._exchanging(request, payload, length))
-
-    def _exchanging(self, request, body, length):
-        """Send a request, and the body behind it where that is not None; return the reply."""
+        if not hasattr(body, "readinto") and len(request) + length <= _REQUEST_BYTES:
+            request += body
+            body = None
         connection = self._connection
         while True:
             reused = connection.alive() and connection.kept
@@ -243,12 +232,10 @@ class Client:
         if connection.alive():
             return
         yield from connection.connect()
-        if connection.tight is None:
-            self._warned = False
-        elif not self._warned:
-            self._warned = True
-            free, block = connection.tight
-            self.log.warning("send", "little memory for TLS", "free", free, "block", block)
+        tight = connection.tight
+        if tight and not self._warned:
+            self.log.warning("send", "little memory for TLS", "free", tight[0], "block", tight[1])
+        self._warned = bool(tight)
 
     def _store(self):
         config = self.config

@@ -25,9 +25,8 @@ def steps(client, values: dict):
     payload = load("protocol.messages").encode_report(
         client.config, link.unix_ms(), values, client.port.random_bytes(3)
     )
-    payload, length = client.measured(payload)
     try:
-        found = yield from client.publishing(client.config.topic, payload, length)
+        found = yield from client.publishing(client.config.topic, payload)
     except LinkpostError as error:
         link.failed(error)
         raise

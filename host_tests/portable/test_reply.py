@@ -267,9 +267,9 @@ def test_body_without_length_ends_with_the_close():
 
 
 def test_date_is_that_of_the_final_reply():
-    assert read_all(Peer(RECORDED))[2] == b"Mon, 02 Dec 2019 06:59:04 GMT"
+    assert read_all(Peer(RECORDED))[2] == "Mon, 02 Dec 2019 06:59:04 GMT"
     interim = b"HTTP/1.1 100\r\nDate: Mon, 02 Dec 2019 06:59:04 GMT\r\n\r\n"
-    for date in (b"Date: yesterday\r\n", b""):
+    for date in (b"Date: yesterday\r\n", b"Date: " + b"\xff" * 29 + b"\r\n", b""):
         reply = interim + b"HTTP/1.1 200\r\n" + date + b"Content-Length: 0\r\n\r\n"
         assert read_all(Peer(reply))[2] is None
 

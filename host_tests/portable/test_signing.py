@@ -28,6 +28,16 @@ VECTORS = (
 )
 
 
+class _Device:
+    """What is asked of a config."""
+
+    product_key = "pk1"
+    device_name = "dev1"
+    device_secret = "secret1"
+    client_id = "pk1.dev1"
+    sign_method = "hmacmd5"
+
+
 def test_sign_vectors_match():
     for secret, content, md5, sha1 in VECTORS:
         assert sign("hmacmd5", secret, content).lower() == md5, content
@@ -35,13 +45,12 @@ def test_sign_vectors_match():
 
 
 def test_auth_body_of_the_vendors_page_but_for_its_timestamp_is_in_its_order():
-    body = encode_auth_body(
-        "ZG1EvTE****",
-        "NlwaSPXsCpTQuh8FxBGH",
-        "not the page's secret",
-        "mylight1000002",
-        "hmacsha1",
-    )
+    device = _Device()
+    device.product_key = "ZG1EvTE****"
+    device.device_name = "NlwaSPXsCpTQuh8FxBGH"
+    device.client_id = "mylight1000002"
+    device.sign_method = "hmacsha1"
+    body = encode_auth_body(device)
     # The page's has 214 bytes with ,"timestamp":"1501668289957"
     assert len(body) == 214 - 28
     start = b'{"version":"default","clientId":"mylight1000002","signmethod":"hmacsha1","sign":"'
@@ -51,7 +60,7 @@ def test_auth_body_of_the_vendors_page_but_for_its_timestamp_is_in_its_order():
 
 
 def test_auth_body_is_signed_without_a_timestamp():
-    fields = json.loads(encode_auth_body("pk1", "dev1", "secret1", "pk1.dev1", "hmacmd5"))
+    fields = json.loads(encode_auth_body(_Device()))
     assert "timestamp" not in fields
     assert fields["sign"] == "249B9DC1651BC5130784367DCA2F3E5F"
     assert fields["productKey"] == "pk1"
@@ -59,7 +68,9 @@ def test_auth_body_is_signed_without_a_timestamp():
 
 def test_auth_body_client_id_with_quotes_stays_json():
     client_id = 'a"b\\c'
-    fields = json.loads(encode_auth_body("pk1", "dev1", "secret1", client_id, "hmacmd5"))
+    device = _Device()
+    device.client_id = client_id
+    fields = json.loads(encode_auth_body(device))
     assert fields["clientId"] == client_id
     signed = "clientId%sdeviceNamedev1productKeypk1" % client_id
     assert fields["sign"] == sign("hmacmd5", "secret1", signed)

@@ -139,7 +139,7 @@ def test_send_leaves_nothing_on_this_machine(send, tmp_path, monkeypatch, runtim
         (("--data", "x"), {"intervall_s": 5}, "intervall_s"),
         (("--data", "x"), {"device_secret": [DEVICE_SECRET]}, "device_secret"),
         (("--data", "x", "--topic", "/a?b"), {}, "topic"),
-        (("--data", "x", "--topic", ""), {}, "topic: starts with a slash"),
+        (("--data", "x", "--topic", ""), {}, "topic: starts with one slash"),
         (("--data", "x", "--topic", "/p/${deviceName}/u"), {}, "write {product_key} and"),
         (("--data", "x", "--topic", f"/topic/{DEVICE}/user/update"), {}, "begins with /topic"),
         (("--file", "no such file"), {}, "cannot read"),

@@ -55,8 +55,8 @@ def read(receive, buffer):
     Args: receive, a generator function: given a memoryview it waits until there is something,
     puts it there and returns how many bytes, 0 once the peer has closed; buffer, a bytearray, of
     what is taken at once.
-    Returns: keeps, the connection can carry another request; date, 29 bytes or None; body, bytes,
-    empty where the status is not 200: business errors ride on 200.
+    Returns: keeps, the connection can carry another request; date, 29 characters or None; body,
+    bytes, empty where the status is not 200: business errors ride on 200.
     Raises: ProtocolError where the peer breaks HTTP or passes a limit. Memory: twice what
     comes at once, let go as it is read.
     """
@@ -118,8 +118,9 @@ def _head(receive, view):
                 raise refused(_HEAD_LONG)
             value = value.strip()
             if name == b"date":
-                if len(value) == 29:  # an IMF-fixdate, RFC 9110 section 5.6.7
-                    date = value
+                # An IMF-fixdate, RFC 9110 section 5.6.7.
+                if len(value) == 29 and max(value) < 0x80:
+                    date = str(value, "utf-8")
                 continue
             value = value.lower()
             if name == b"connection":

@@ -10,7 +10,6 @@ import json
 from ..loader import load
 
 _BLOCK = 64  # bytes, of both digests
-_DIGEST_OF = {"hmacmd5": "md5", "hmacsha1": "sha1"}
 
 
 def choose_method(wanted: str) -> str:
@@ -20,10 +19,8 @@ def choose_method(wanted: str) -> str:
     """
     if wanted != "auto":
         return wanted
-    for method in ("hmacmd5", "hmacsha1"):
-        if hasattr(hashlib, _DIGEST_OF[method]):
-            return method
-    return "hmacmd5"
+    only_sha1 = hasattr(hashlib, "sha1") and not hasattr(hashlib, "md5")
+    return "hmacsha1" if only_sha1 else "hmacmd5"
 
 
 def sign(method: str, secret: str, content: str) -> str:
@@ -31,54 +28,29 @@ def sign(method: str, secret: str, content: str) -> str:
 
     Args: content, key and value of each signed field, sorted by key.
     """
-    digest = hmac(_DIGEST_OF[method], secret.encode(), content.encode())
+    digest = hmac(method[4:], secret.encode(), content.encode())
     return "".join(["%02X" % byte for byte in digest])
 
 
-def encode_auth_body(
-    product_key: str, device_name: str, device_secret: str, client_id: str, method: str
-) -> bytes:
+def encode_auth_body(config) -> bytes:
     """Return the JSON body of `POST /auth`, compact and in the order of the vendor's page.
 
-    There is no timestamp in it: a wrong clock would fail the authentication, and the vendor's own
-    clients leave it out too (docs/protocol.md, "Signature").
+    Args: a checked `Config`. There is no timestamp in it: a wrong clock would fail the
+    authentication, and the vendor's own clients leave it out too (docs/protocol.md, "Signature").
     """
-    content = "clientId%sdeviceName%sproductKey%s" % (client_id, device_name, product_key)
+    names = config.client_id, config.device_name, config.product_key
+    method = choose_method(config.sign_method)
+    signed = sign(method, config.device_secret, "clientId%sdeviceName%sproductKey%s" % names)
     return (
         '{"version":"default","clientId":%s,"signmethod":"%s","sign":"%s","productKey":"%s",'
-        '"deviceName":"%s"}'
-        % (
-            json.dumps(client_id),
-            method,
-            sign(method, device_secret, content),
-            product_key,
-            device_name,
-        )
+        '"deviceName":"%s"}' % (json.dumps(names[0]), method, signed, names[2], names[1])
     ).encode()
-
-
-def encode_auth_request(config) -> bytes:
-    """Return the whole request that authenticates the device of a checked `Config`."""
-    body = encode_auth_body(
-        config.product_key,
-        config.device_name,
-        config.device_secret,
-        config.client_id,
-        choose_method(config.sign_method),
-    )
-    head = (
-        "POST /auth HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\n"
-        "Content-Length: %d\r\n\r\n" % (config.host_header, len(body))
-    )
-    return head.encode() + body
 
 
 def digest_class(digest: str):
     """Return what makes a new hash object with `update` and `digest`: native, or ours."""
-    if hasattr(hashlib, digest):
-        return getattr(hashlib, digest)
-    pure = load("protocol.digests")
-    return pure.MD5 if digest == "md5" else pure.SHA1
+    native = getattr(hashlib, digest, None)
+    return native or getattr(load("protocol.digests"), digest.upper())
 
 
 def hmac(digest: str, key: bytes, message: bytes) -> bytes:
@@ -89,19 +61,10 @@ def hmac(digest: str, key: bytes, message: bytes) -> bytes:
     """
     new = digest_class(digest)
     if len(key) > _BLOCK:
-        hashed = new()
-        hashed.update(key)
-        key = hashed.digest()
-    pad = bytearray(b"\x36" * _BLOCK)
-    for i in range(len(key)):
-        pad[i] ^= key[i]
-    # Two objects, one after the other: MicroPython's cannot be copied, and digest() ends them.
-    inner = new()
-    inner.update(pad)
-    inner.update(message)
-    for i in range(_BLOCK):
-        pad[i] ^= 0x36 ^ 0x5C
-    outer = new()
-    outer.update(pad)
-    outer.update(inner.digest())
-    return outer.digest()
+        key = new(key).digest()
+    key += bytes(_BLOCK - len(key))
+    for pad in (0x36, 0x5C):  # inner, then outer
+        hashed = new(bytes([byte ^ pad for byte in key]))
+        hashed.update(message)
+        message = hashed.digest()
+    return message
