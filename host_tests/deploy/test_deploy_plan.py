@@ -75,7 +75,7 @@ def test_secret_is_in_no_message_of_a_wrong_config():
 def test_config_on_the_board_is_read_as_the_board_reads_it():
     marked = b"\xef\xbb\xbf" + CONFIG
     assert plan.parse_config(marked, "COM3")[0] == plan.parse_config(CONFIG, "COM3")[0]
-    for text, words in ((b"\xff\xfe{\x00}\x00", "is UTF-16"), (b"{,}", "is not JSON")):
+    for text, words in ((b"\xff\xfe{\x00}\x00", "is not JSON in UTF-8"), (b"{,}", "is not JSON")):
         with pytest.raises(CommandError, match=f"{words}.*linkpost provision"):
             plan.parse_config(text, "COM3")
 

@@ -99,7 +99,7 @@ def test_table_of_config_keys_has_every_key_and_no_other():
     rows = table((DOCS / "configuration.md").read_text(), "config.json")
     keys = set(re.findall(r"`(\w+)`", " ".join(row[0] for row in rows)))
     source = (ROOT / "firmware" / "linkpost" / "config_rules.py").read_text()
-    assert keys == set(re.findall(r'_take\(\s*left, "(\w+)"', source))
+    assert keys == set(re.findall(r'(?:_take\(\s*left, |left\.pop\()"(\w+)"', source))
 
 
 def test_table_of_sensors_has_every_type_with_its_options():

@@ -290,7 +290,7 @@ def content_of(kind, data):
     ("changes", "csv_text", "words"),
     [
         ({"client_id": "one"}, None, "client_id"),
-        ({"sleep": "deep"}, None, "use light"),
+        ({"sleep": "deep"}, None, "has no deep sleep"),
         ({"watchdog_s": 9}, None, "watchdog_s"),
         ({"intervall_s": 3}, None, "intervall_s"),
         ({}, "ProductKey,DeviceName,DeviceSecret\na1pk,sensor01,\n", "line 2"),

@@ -83,45 +83,13 @@ def test_config_endpoint_as_people_paste_it_is_accepted():
         assert (config.host, config.port_number, config.host_header) == (host, port, header), text
 
 
-def test_config_with_what_people_paste_is_refused_in_the_right_words():
-    for changes, words in (
-        ({"endpoint": "platform.example:443/auth"}, "endpoint: has a path behind the host"),
-        ({"endpoint": "https://platform.example/auth"}, "endpoint: has a path behind the host"),
-        ({"endpoint": "HTTP://platform.example"}, "must not be HTTP://: linkpost speaks HTTPS"),
-        ({"endpoint": "mqtts://platform.example:8883"}, "must not be mqtts://"),
-        ({"endpoint": "platform.example\u200b"}, "character 17 is U+200B"),
-        ({"endpoint": "a1pk.iot-as-mqtt.cn-shanghai.aliyuncs.com:1883"}, "is the one for MQTT"),
-        ({"endpoint": "iot-06z00abc.mqtt.iothub.aliyuncs.com"}, "is the one for MQTT"),
-        ({"product_key": "a1B2c3D4e5F\ufeff"}, "product_key: must be the ProductKey"),
-        ({"product_key": "a1B2c3D4e5F\ufeff"}, "character 12 is U+FEFF"),
-        ({"device_name": "sensor01 "}, "character 9 is a space"),
-        ({"device_name": "\u00adsensor01"}, "character 1 is U+00AD"),
-        ({"device_secret": "hidden\u2060x"}, "character 7 is U+2060"),
-        ({"DeviceName": "sensor01"}, "DeviceName: is called device_name"),
-        ({"deviceSecret": "hidden"}, "deviceSecret: is called device_secret"),
-        ({"EndPoint": "x"}, "EndPoint: is called endpoint"),
-    ):
-        try:
-            Config(_with(**changes))
-        except ConfigError as error:
-            assert words in str(error), (str(error), words)
-            assert "hidden" not in str(error)
-        else:
-            raise AssertionError(changes)
-    console = {"ProductKey": "a1B2c3D4e5F", "DeviceName": "sensor01", "DeviceSecret": "hidden"}
-    try:
-        Config(console)
-    except ConfigError as error:
-        assert str(error) == "DeviceName: is called device_name in config.json"
-
-
 def test_config_file_of_a_windows_editor_is_read_or_named():
     text = json.dumps(_with()).encode()
     assert config_rules.parse(b"\xef\xbb\xbf" + text, "config.json") == _with()
     try:
         config_rules.parse(b"\xff\xfe{\x00}\x00", "config.json")
     except ConfigError as error:
-        assert "is UTF-16; save it as UTF-8" in str(error)
+        assert "is not JSON in UTF-8" in str(error)
     else:
         raise AssertionError("UTF-16")
 
@@ -140,20 +108,6 @@ def test_config_wifi_one_or_several_are_networks_in_order():
     assert config.hostname == "s1"
 
 
-def test_config_country_and_hostname_beside_the_first_network_are_checked_as_anywhere():
-    lab = {"ssid": "lab", "country": "cn", "hostname": "s1"}
-    config = Config(_with(wifi=[lab, {"ssid": "b", "country": "US"}]))
-    assert (config.country, config.hostname) == ("CN", "s1")
-    assert Config(_with(wifi=lab, country="DE")).country == "DE"
-    for key, value in (("country", "China"), ("country", 5), ("hostname", "a b")):
-        try:
-            Config(_with(wifi={"ssid": "lab", key: value}))
-        except ConfigError as error:
-            assert error.key == key, error
-        else:
-            raise AssertionError((key, value))
-
-
 def test_config_send_s_follows_interval_s():
     assert Config(_with(interval_s=5)).send_ms == 5000
     config = Config(_with(interval_s=0.5, send_s=600))
@@ -166,6 +120,10 @@ BAD = (
     ("endpoint", "platform.example:0"),
     ("endpoint", "platform.example:99999"),
     ("endpoint", "a b"),
+    ("endpoint", "platform.example:\u00b2"),
+    ("endpoint", "platform.example\u200b"),
+    ("endpoint", "mqtts://platform.example:8883"),
+    ("endpoint", ":443"),
     ("endpoint", "a\r\nX: y"),
     ("endpoint", ""),
     ("endpoint", 5),
@@ -179,6 +137,7 @@ BAD = (
     ("device_secret", ""),
     ("device_secret", SECRET + "x"),
     ("device_secret", "a b"),
+    ("device_secret", "hidden\u2060x"),
     ("device_secret", 12345),
     ("client_id", "x" * 65),
     ("client_id", ""),
@@ -204,8 +163,6 @@ BAD = (
     ("sensors", {"type": "onchip"}),
     ("sensors[0].type", [{"type": "bme999"}]),
     ("sensors[0].name", [{"type": "onchip", "name": "a b"}]),
-    ("sensors[1].name", [{"type": "onchip"}, {"type": "onchip"}]),
-    ("sensors[1].name", [{"type": "onchip", "name": "a"}, {"type": "onchip", "name": "a"}]),
     ("sensors[0].name", [{"type": "onchip", "name": 4}]),
     ("sensors[0].type", [{"pin": 4}]),
     ("sensors[0].type", [{"type": 4}]),
@@ -213,7 +170,6 @@ BAD = (
     ("sensors[0].type", [{"type": "user."}]),
     ("sensors[0].type", [{"type": "user.a/b"}]),
     ("sensors[0].type", [{"type": "user.a.b"}]),
-    ("sensors[0].type", [{"type": "user.1a"}]),
     ("sensors[0].type", [{"type": "user.\u00e4"}]),
     ("sensors[0].type", [{"type": "users.soil"}]),
     ("wifi", "lab"),
@@ -224,12 +180,11 @@ BAD = (
     ("wifi.password", {"ssid": "lab", "password": "0" * 63 + " "}),
     ("wifi.password", {"ssid": "lab", "password": "0" * 65}),
     ("wifi.password", {"ssid": "lab", "password": "\u00e4" * 32}),  # 64 bytes
+    ("wifi.country", {"ssid": "lab", "country": "CN"}),
     ("wifi.pass", {"ssid": "lab", "pass": "12345678"}),
     ("wifi[1].ssid", [{"ssid": "lab"}, {"ssid": ""}]),
     ("country", "China"),
     ("hostname", "a b"),
-    ("led_pin", "D5"),
-    ("led_pin", -1),
     ("ntp", "pool.ntp.org"),
     ("outbox", 5),
     ("outbox.max_bytes", {"max_bytes": 1}),
@@ -323,14 +278,16 @@ def test_config_check_port_refuses_a_led_pin_that_is_none():
     class NoPins(_Port):
         @staticmethod
         def led(pin):
-            raise ValueError("invalid pin")
+            # As machine.Pin refuses a number or a name, and what is neither.
+            raise ValueError("invalid pin") if isinstance(pin, (int, str)) else TypeError("no pin")
 
-    try:
-        Config(_with(led_pin=48)).check_port(NoPins)
-    except ConfigError as error:
-        assert error.key == "led_pin" and "invalid pin" in str(error)
-    else:
-        raise AssertionError("taken")
+    for pin in (48, -1, "D5", [1], 2.5):
+        try:
+            Config(_with(led_pin=pin)).check_port(NoPins)
+        except ConfigError as error:
+            assert error.key == "led_pin" and "pin" in str(error)
+        else:
+            raise AssertionError("taken")
 
 
 # -- what the tools' check leaves beside config.json ----------------------------------------------

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from .. import firmware
 from ..firmware.board_files import root_certificates
+from ..firmware.config_hints import check_endpoint
 from ..terminal import failures
 from ..terminal.failures import NETWORK, CommandError
 from ..usb.board import UsbBoard
@@ -92,9 +93,6 @@ def certs(
 
 def _parse_endpoint(text: str) -> tuple[str, int]:
     """Return host and port as the config's endpoint has them."""
-    firmware.enable_imports()
-    from linkpost.config_rules import check_endpoint
-
     host, _, number = check_endpoint("--endpoint", text).partition(":")
     return host, int(number or 443)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .. import firmware
+from ..firmware.config_hints import odd_character
 from ..terminal.failures import CommandError
 
 # The header of the file that the platform's console gives out (docs/protocol.md, "Names").
@@ -52,7 +52,7 @@ def check_triple(triple: Triple) -> str:
     if not re.fullmatch(r"[!-~]+", triple.device_secret):
         return (
             "the device secret is empty or has spaces or characters outside ASCII"
-            + _odd_character(triple.device_secret)
+            + odd_character(triple.device_secret)
         )
     if len(triple.device_secret) > _SECRET_MAX:
         return f"the device secret has {len(triple.device_secret)} characters, at most 32"
@@ -63,7 +63,7 @@ def check_product_key(product_key: str) -> str:
     """Return what is wrong with a product key; "" when it is good."""
     if re.fullmatch(r"[A-Za-z0-9_*-]{1,32}", product_key):
         return ""
-    odd = _odd_character(product_key)
+    odd = odd_character(product_key)
     return f"product key {_shown(product_key)} is not 1 to 32 of A-Z a-z 0-9 _ - *{odd}"
 
 
@@ -71,7 +71,7 @@ def check_name(device_name: str) -> str:
     """Return what is wrong with a device name; "" when it is good."""
     if re.fullmatch(r"[A-Za-z0-9_.@:-]{4,32}", device_name):
         return ""
-    odd = _odd_character(device_name)
+    odd = odd_character(device_name)
     return f"device name {_shown(device_name)} is not 4 to 32 of A-Z a-z 0-9 _ . @ : -{odd}"
 
 
@@ -80,16 +80,9 @@ def check_product(product_key: str, product_secret: str) -> str:
     if not re.fullmatch(r"[!-~]{1,64}", product_secret):
         return (
             "the product's secret is not 1 to 64 characters of printable ASCII without spaces"
-            + (_odd_character(product_secret))
+            + (odd_character(product_secret))
         )
     return check_product_key(product_key)
-
-
-def _odd_character(text: str) -> str:
-    firmware.enable_imports()
-    from linkpost.config_rules import odd_character
-
-    return odd_character(text)
 
 
 def _shown(name: str) -> str:

@@ -11,6 +11,7 @@ from ..firmware import deploy_record
 from ..firmware.board_files import CA_PREFIX
 from ..firmware.boards import Board
 from ..firmware.config_check import CONFIG, check_config
+from ..firmware.config_hints import check_rules
 from ..terminal import next_step
 from ..terminal.failures import USAGE, CommandError
 
@@ -127,13 +128,12 @@ def parse_config(
             USAGE,
         )
     firmware.enable_imports()
-    from linkpost.config import Config
     from linkpost.config_rules import parse
     from linkpost.errors import ConfigError
 
     try:
         parsed = parse(text, CONFIG)
-        Config(parsed)
+        check_rules(parsed)
         checked = b"" if board is None else check_config(parsed, board, text)
     except ConfigError as error:
         raise CommandError(

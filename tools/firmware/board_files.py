@@ -16,6 +16,7 @@ from .. import firmware
 from ..files.json_files import read_object
 from ..terminal.failures import CommandError
 from . import deploy_record
+from .config_hints import check_rules
 from .copies import copies
 from .mpy import compile_mpy
 from .name_scan import is_rare
@@ -33,11 +34,8 @@ def load_config(path: Path) -> tuple[bytes, dict[str, Any]]:
 
     Raises: the firmware's ConfigError; CommandError for a file that cannot be read.
     """
-    firmware.enable_imports()
-    from linkpost.config import Config
-
     text, parsed = read_object(path, "--config")
-    Config(parsed)
+    check_rules(parsed)
     return text, parsed
 
 

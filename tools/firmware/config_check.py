@@ -16,8 +16,8 @@ from collections.abc import Collection, Iterator
 from types import ModuleType
 from typing import Any
 
-from .. import firmware
 from .boards import RP2, Board
+from .config_hints import check_rules
 
 CONFIG = "config.json"
 CHECKED = "config.json.checked"
@@ -44,12 +44,10 @@ def check_config(
         user: the names in the board's /user ("soil" for soil.py); None: not known here.
     Raises: the firmware's ConfigError, which names the key, with the words the board would have.
     """
-    firmware.enable_imports()
-    from linkpost.config import Config
+    checked = check_rules(config)
     from linkpost.config_rules import check_port
     from linkpost.errors import ConfigError
 
-    checked = Config(config)
     if checked.device_secret == EXAMPLE_SECRET:
         raise ConfigError("device_secret", IS_EXAMPLE)
     if not checked.networks:

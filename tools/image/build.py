@@ -12,11 +12,11 @@ from typing import Any
 
 from littlefs import LittleFSError
 
-from .. import firmware
 from ..client.devices_csv import Triple
 from ..firmware.board_files import files_for
 from ..firmware.boards import ESP32, Board
 from ..firmware.config_check import CHECKED, CONFIG
+from ..firmware.config_hints import check_rules
 from ..firmware.user_files import MAIN, UserFiles
 from ..flash.firmware_image import (
     UF2_BLOCK_BYTES,
@@ -84,10 +84,7 @@ def config_for(template: dict[str, Any], triple: Triple) -> dict[str, Any]:
         raise CommandError("--config: client_id belongs to one device; leave it out with --csv")
     values = (triple.product_key, triple.device_name, triple.device_secret)
     config = {**template, **dict(zip(_TRIPLE_KEYS, values, strict=True))}
-    firmware.enable_imports()
-    from linkpost.config import Config
-
-    Config(config)
+    check_rules(config)
     return config
 
 

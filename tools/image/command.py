@@ -12,6 +12,7 @@ from ..client.devices_csv import Triple, read_devices
 from ..files.json_files import read_object
 from ..firmware.boards import ESP32, Board, find_board
 from ..firmware.config_check import check_config
+from ..firmware.config_hints import check_rules
 from ..firmware.user_files import read_user_files
 from ..flash.firmware_cache import firmware_from
 from ..flash.firmware_image import look_inside
@@ -114,10 +115,7 @@ def configs_of(config: Path, csv_path: Path | None) -> list[tuple[Triple, dict[s
     _, template = read_object(config, "--config")
     if csv_path is not None:
         return [(triple, config_for(template, triple)) for triple in read_devices(csv_path)]
-    firmware.enable_imports()
-    from linkpost.config import Config
-
-    Config(template)
+    check_rules(template)
     return [(Triple(*(template[key] for key in _TRIPLE)), template)]
 
 

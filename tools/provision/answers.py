@@ -9,6 +9,7 @@ from typing import Any
 
 from .. import firmware
 from ..firmware.config_check import EXAMPLE_SECRET, IS_EXAMPLE
+from ..firmware.config_hints import check_rules
 
 # Stands in for what has not been asked yet, so that one answer can be checked by itself.
 _STAND_IN = {
@@ -104,7 +105,6 @@ def sensors_question(has_temperature: bool) -> Question:
 def problem_of(path: tuple[str, ...], value: Any, config: dict[str, Any]) -> str:
     """Return what is wrong with one answer, by the firmware's rules; "" where it is good."""
     firmware.enable_imports()
-    from linkpost.config import Config
     from linkpost.errors import ConfigError
 
     key = path[0]
@@ -112,7 +112,7 @@ def problem_of(path: tuple[str, ...], value: Any, config: dict[str, Any]) -> str
     if len(path) > 1:
         trial[key] = {"ssid": "x", **_first_network(config), path[1]: value}
     try:
-        Config(trial)
+        check_rules(trial)
     except ConfigError as error:
         return str(error)
     return ""
@@ -120,11 +120,9 @@ def problem_of(path: tuple[str, ...], value: Any, config: dict[str, Any]) -> str
 
 def check(config: dict[str, Any]) -> Any:
     """Return the firmware's Config of it. Raises: ConfigError."""
-    firmware.enable_imports()
-    from linkpost.config import Config
+    checked = check_rules(config)
     from linkpost.errors import ConfigError
 
-    checked = Config(config)
     if checked.device_secret == EXAMPLE_SECRET:
         raise ConfigError("device_secret", IS_EXAMPLE)
     return checked

@@ -18,6 +18,7 @@ from ..files.json_files import read_object
 from ..firmware.board_files import CA_PREFIX, OWNED_FOLDERS, files_for, root_certificates
 from ..firmware.boards import board_of_build
 from ..firmware.config_check import CHECKED, CONFIG, check_config, dump_config
+from ..firmware.config_hints import check_endpoint
 from ..terminal import failures, next_step
 from ..terminal.failures import CommandError
 from ..usb import options
@@ -143,11 +144,10 @@ def _drop_foreign_ca(
 def _place(config: dict[str, Any]) -> str | None:
     """Return the endpoint, however it was written; None where there is none that is right."""
     firmware.enable_imports()
-    from linkpost.config_rules import check_endpoint
     from linkpost.errors import ConfigError
 
     try:
-        return str(check_endpoint("endpoint", config.get("endpoint")))
+        return check_endpoint("endpoint", config.get("endpoint"))
     except ConfigError:
         return None
 
