@@ -43,11 +43,9 @@ def ask(link) -> None:
             link.config.ntp, port, _NTP_DEADLINE_MS, version.can_be_right
         )
     except (LinkpostError, MemoryError) as error:
-        shows = "%d-%02d-%02d" % load("dates").civil(port.unix_ms() // 1000)[:3]
-        why = str(error) or "out of memory"
-        link.log.warning("clock", "not set by NTP", "shows", shows, "why", why)
+        link.log.warning("clock", "not set by NTP", "why", str(error) or "out of memory")
         return
-    _set(link, unix_ms, "set by NTP", "unix_ms", unix_ms)
+    _set(link, unix_ms, "set by NTP")
 
 
 def take_date(link, date: str) -> None:
@@ -58,7 +56,7 @@ def take_date(link, date: str) -> None:
     """
     unix_ms = load("dates").parse_http_date(date)
     if unix_ms is not None:
-        _set(link, unix_ms, "set by the platform", "date", date)
+        _set(link, unix_ms, "set by the platform")
 
 
 def doubt(link) -> None:
@@ -71,7 +69,7 @@ def doubt(link) -> None:
         pass
 
 
-def _set(link, unix_ms, phrase, key, value):
+def _set(link, unix_ms, phrase):
     # What cannot be right is not believed.
     if not load("version").can_be_right(unix_ms):
         return
@@ -82,7 +80,7 @@ def _set(link, unix_ms, phrase, key, value):
         link.log.warning("clock", "refused to be set", "why", error)
         return
     link.is_right = True
-    link.log.info("clock", phrase, key, value)
+    link.log.info("clock", phrase, "unix_ms", unix_ms)
     link.port.feed()  # what the port has loaded goes before flash is written
     if link.on_clock_set is not None:
         link.on_clock_set()

@@ -2,7 +2,7 @@
 its 32 bits end in 2038. Loaded when needed (`loader`): a clock is set once a boot.
 """
 
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec"
 
 
 def parse_http_date(text: str):
@@ -12,7 +12,7 @@ def parse_http_date(text: str):
     else, and so does a leap second. The day's name is not compared.
     """
     try:
-        month = _MONTHS.index(text[8:11]) + 1
+        month = _MONTHS.index(text[8:11]) // 3 + 1
         days = days_from_civil(int(text[12:16]), month, int(text[5:7]))
         minutes = (days * 24 + int(text[17:19])) * 60 + int(text[20:22])
         seconds = minutes * 60 + int(text[23:25])
@@ -20,10 +20,9 @@ def parse_http_date(text: str):
         return None
     # A date that is none (the 31st of November, 24:00) is written differently.
     year, month, day, hour, minute, second, _ = civil(seconds)
-    date = "%02d %s %04d" % (day, _MONTHS[month - 1], year)
-    if text[3:] != ", %s %02d:%02d:%02d GMT" % (date, hour, minute, second):
-        return None
-    return seconds * 1000
+    name = _MONTHS[month * 3 - 3 : month * 3]
+    written = ", %02d %s %04d %02d:%02d:%02d GMT" % (day, name, year, hour, minute, second)
+    return seconds * 1000 if text[3:] == written else None
 
 
 def days_from_civil(year: int, month: int, day: int) -> int:

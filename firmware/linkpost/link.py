@@ -8,7 +8,7 @@ Nothing in `step` waits for long: the app goes on sampling between two steps.
 
 from micropython import const
 
-from .errors import DRIVER_ERRORS, NetworkError, TLSError
+from .errors import DRIVER_ERRORS, NetworkError
 from .loader import load
 
 # `isconnected()` is necessary, not sufficient: both chips may show a link, and an address, after
@@ -37,17 +37,13 @@ class Link:
         self.log = log
         self.newest_unix_ms = newest_unix_ms
         self.on_clock_set = on_clock_set
-        self.is_right = self._ceiling_ms = None
+        self.is_right = None
         self.ntp_ms = self.failures = 0
         self.joining = None
         self._requests = 0  # that failed in a row
         self._radio = port.has_radio and bool(config.networks)
         self.is_up = not self._radio
-        version = load("version")
-        self.is_right = port.clock_marked() and version.can_be_right(port.unix_ms())
-        # A clock that jumps beyond it while the board runs is not right either; one that jumps
-        # back finds no certificate valid.
-        self._ceiling_ms = version.CLOCK_CEILING_UNIX_MS
+        self.is_right = port.clock_marked() and load("version").can_be_right(port.unix_ms())
 
     def step(self) -> bool:
         """Do the next small thing; True once a request can be made.
@@ -63,30 +59,28 @@ class Link:
 
     def _join(self):
         port = self.port
-        if self.is_up:
-            try:
-                if port.station().isconnected():
-                    return True
-            except DRIVER_ERRORS:
-                pass
-            self.is_up = False
-        if self.joining is None:
-            self.joining = load("net.wifi").join(port, self.config, self.log, self.failures)
         try:
-            self.is_up = next(self.joining)
+            if self.is_up and port.station().isconnected():
+                return True
+        except DRIVER_ERRORS:
+            pass
+        joining = self.joining
+        self.is_up = False
+        self.joining = None
+        try:
+            if joining is None:
+                joining = load("net.wifi").join(port, self.config, self.log, self.failures)
+            self.is_up = next(joining)
         except NetworkError:
             self.failures += 1
-            self.joining = None
             raise
-        if self.is_up:
-            # The next step is another one: what joined has gone by then.
-            self.joining = None
-        return False
+        if not self.is_up:
+            self.joining = joining
+        return False  # the next step is another one: what joined has gone by then
 
     def unix_ms(self):
         """Return Unix time in ms, or None while the clock is not right."""
-        now_ms = self.port.unix_ms()
-        return now_ms if self.is_right and now_ms < self._ceiling_ms else None
+        return self.port.unix_ms() if self.is_right else None
 
     def succeeded(self, date) -> None:
         """Take note of a reply over verified TLS; `date` is its Date header, or None.
@@ -109,7 +103,7 @@ class Link:
                 self._requests = 0
                 self.failures += 1
                 self.is_up = False
-        if isinstance(error, TLSError) and error.reason in ("expired", "not yet valid"):
+        if getattr(error, "reason", None) in ("expired", "not yet valid"):
             load("clock").doubt(self)
 
     def off(self) -> None:

@@ -36,7 +36,7 @@ class Clock(Link):
         self.step()
 
     def set_unix_ms(self, unix_ms):
-        _set(self, unix_ms, "set by NTP", "unix_ms", unix_ms)
+        _set(self, unix_ms, "set by NTP")
         return self.unix_ms() == unix_ms
 
     def doubt(self):

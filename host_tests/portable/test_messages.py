@@ -41,7 +41,7 @@ def test_certificate_of_another_time_shows_the_boards_date():
         assert words.endswith("NTP needs UDP 123 open")
 
 
-def test_clock_not_set_says_what_it_shows_and_who_did_not_answer():
+def test_clock_not_set_says_who_did_not_answer():
     for make_chip in (fakes_chip.ESP32Chip, fakes_chip.RP2Chip):
         world = World(make_chip, answers=False)
         try:
@@ -49,9 +49,8 @@ def test_clock_not_set_says_what_it_shows_and_who_did_not_answer():
             (said,) = [said for said in world.log.said if said[0] == "clock"]
         finally:
             world.server.close()
-        assert said[:3] == ("clock", "not set by NTP", "shows")
-        assert said[3].startswith("20") and len(said[3]) == 10
-        assert "%s (no answer). Is UDP 123 blocked?" % world.server.name in str(said[5])
+        assert said[:3] == ("clock", "not set by NTP", "why")
+        assert "%s (no answer). Is UDP 123 blocked?" % world.server.name in said[3]
 
 
 def test_name_not_found_says_what_to_look_at():

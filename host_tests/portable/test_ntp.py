@@ -1,9 +1,7 @@
 """SNTP: the checks of RFC 4330 section 5 on made-up packets, and the exchange on real sockets."""
 
-import socket
-
 from fakes_ntp import Port, Server, reply
-from linkpost.errors import DeadlineError, DNSError, NetworkError, ProtocolError
+from linkpost.errors import NetworkError
 from linkpost.net import ntp
 from linkpost.version import CLOCK_FLOOR_UNIX_MS, can_be_right
 
@@ -22,11 +20,16 @@ def fetch(servers, port, deadline_ms, *udp):
 
 
 def refused(packet):
+    """Return why that answer to our question is not believed."""
     try:
-        parse_reply(packet, NONCE)
-    except ProtocolError as error:
+        assert parse_reply(packet, NONCE) is None
+    except NetworkError as error:
         return str(error)
-    raise AssertionError("taken")
+    raise AssertionError("passed over, as if it were a stranger's")
+
+
+def passed_over(packet):
+    assert parse_reply(packet, NONCE) is None
 
 
 # -- parse ----------------------------------------------------------------------------------------
@@ -49,10 +52,12 @@ def test_parse_reply_versions_and_modes():
     for head in range(256):
         leap, version, mode = head >> 6, head >> 3 & 7, head & 7
         packet = reply(QUESTION, NOW, head=head)
-        if mode == 4 and version in (3, 4) and leap != 3:
-            assert parse_reply(packet, NONCE) == NOW, head
-        else:
+        if mode != 4 or version not in (3, 4):
+            passed_over(packet)
+        elif leap == 3:
             refused(packet)
+        else:
+            assert parse_reply(packet, NONCE) == NOW, head
 
 
 def test_parse_reply_stratum():
@@ -64,17 +69,12 @@ def test_parse_reply_stratum():
             refused(packet)
 
 
-def test_parse_reply_kiss_of_death_says_its_letters():
-    assert "RATE" in refused(reply(QUESTION, NOW, stratum=0, reference=b"RATE"))
-    assert "????" in refused(reply(QUESTION, NOW, stratum=0, reference=b"\x00\xff\n\x1b"))
-
-
-def test_parse_reply_originate_of_another_question_is_refused():
+def test_parse_reply_originate_of_another_question_is_passed_over():
     for i in range(8):
         originate = bytearray(NONCE)
         originate[i] ^= 1
-        assert "our request" in refused(reply(QUESTION, NOW, originate=bytes(originate)))
-    refused(reply(QUESTION, NOW, originate=bytes(8)))
+        passed_over(reply(QUESTION, NOW, originate=bytes(originate)))
+    passed_over(reply(QUESTION, NOW, originate=bytes(8)))
 
 
 def test_parse_reply_time_that_cannot_be_is_refused():
@@ -88,22 +88,22 @@ def test_parse_reply_time_that_cannot_be_is_refused():
         refused(reply(QUESTION, unix_ms))
 
 
-def test_parse_reply_cut_short_or_empty_is_refused():
+def test_parse_reply_cut_short_or_empty_is_passed_over():
     good = reply(QUESTION, NOW)
     for length in range(48):
-        refused(good[:length])
+        passed_over(good[:length])
     # Extension fields and authenticators follow the 48 bytes.
     assert parse_reply(good + bytes(20), NONCE) == NOW
 
 
-def test_parse_reply_garbage_ends_in_protocol_error():
+def test_parse_reply_garbage_is_passed_over():
     state = 12345
     for _ in range(500):
         packet = bytearray(60)
         for i in range(len(packet)):
             state = (state * 1_103_515_245 + 12_345) & 0x7FFFFFFF
             packet[i] = state >> 16 & 0xFF
-        refused(bytes(packet))
+        passed_over(bytes(packet))
 
 
 def test_parse_reply_bytearray_and_memoryview_are_taken():
@@ -121,7 +121,7 @@ def asked(answer, servers=None, ms=10_000):
     try:
         try:
             got = fetch(servers or [server.name], port, ms)
-        except (NetworkError, ProtocolError) as error:
+        except NetworkError as error:
             got = error
         return got, server, port
     finally:
@@ -161,9 +161,9 @@ def test_fetch_stranger_first_waits_for_the_right_answer():
     assert NOW <= got <= NOW + 100, got
 
 
-def test_fetch_only_strangers_says_so():
+def test_fetch_only_strangers_is_no_answer():
     got, _, _ = asked(lambda question: [bytes(48)])
-    assert "our request" in str(got), got
+    assert "no answer" in str(got), got
 
 
 def test_fetch_kiss_of_death_goes_on_to_the_next_server_at_once():
@@ -208,19 +208,17 @@ def test_fetch_deadline_bounds_all_servers():
     server = Server(lambda question: [])
     port = Port(server)
     try:
-        fetch([server.name] * 50, port, 5_000)
-    except DeadlineError:
+        fetch([server.name] * 50, port, 6_000)
+    except NetworkError:
         pass
     else:
         raise AssertionError("no deadline")
     finally:
         server.close()
-    assert 5900 <= port.now_ms <= 6100
+    assert 6900 <= port.now_ms <= 7100
 
 
 def test_fetch_no_servers_is_a_network_error():
-    got, _, _ = asked(lambda question: [], servers=None, ms=0)
-    assert isinstance(got, DeadlineError)
     port = Port()
     try:
         fetch([], port, 1000)
@@ -264,8 +262,8 @@ class FakeUDP:
     def sendto(self, data, address):
         self._fail("sendto")
 
-    def recvfrom(self, size):
-        self._fail("recvfrom")
+    def recv(self, size):
+        self._fail("recv")
         raise OSError(11)
 
     def close(self):
@@ -277,14 +275,13 @@ def test_fetch_every_failing_call_is_a_network_error_and_closes():
         ("socket", 23),
         ("setblocking", 9),
         ("sendto", 113),  # EHOSTUNREACH on rp2: no Wi-Fi
-        ("recvfrom", 111),
+        ("recv", 111),
     ):
         udp = FakeUDP(at, OSError(number))
         port = Port()
         try:
             fetch(["a", "b"], port, 10_000, udp)
         except NetworkError as error:
-            assert not isinstance(error, DNSError)
             assert "a (" in str(error) and "b (" in str(error), error
         else:
             raise AssertionError(at)
@@ -299,7 +296,7 @@ def test_fetch_name_not_found_is_told_and_the_watchdog_is_let_go():
         try:
             fetch(["ntp.example"], port, 10_000, udp)
         except NetworkError as error:
-            assert "its name was not found" in str(error), error
+            assert "ntp.example (name not found)" in str(error), error
         else:
             raise AssertionError(number)
         assert port.held == [15_000, 0]
@@ -307,14 +304,14 @@ def test_fetch_name_not_found_is_told_and_the_watchdog_is_let_go():
 
 def test_fetch_server_that_is_no_name_is_told_and_the_next_is_asked():
     for name in ("ntp.example:12e", "::1", "x" * 300 + ".example"):
-        udp = FakeUDP("recvfrom", OSError(111))
+        udp = FakeUDP("recv", OSError(111))
         if "x" in name[:1]:
             udp = FakeUDP("getaddrinfo", ValueError("label too long"))
         port = Port()
         try:
             fetch([name, "b"], port, 10_000, udp)
         except NetworkError as error:
-            assert "no server's name" in str(error) and "b (" in str(error), name
+            assert "(name not found), b (" in str(error), error
         else:
             raise AssertionError(name)
         assert port.held == [15_000, 0] * 2
@@ -333,7 +330,7 @@ def test_fetch_name_without_an_address_is_told_and_the_next_is_asked():
     try:
         fetch(["a", "b"], port, 10_000, udp)
     except NetworkError as error:
-        assert "a (its name has no address), b (error 113)" in str(error), error
+        assert "a (name not found), b (" in str(error), error
     else:
         raise AssertionError("time from nowhere")
     assert port.held == [15_000, 0] * 2
@@ -353,12 +350,12 @@ class SlowNames(FakeUDP):
 
 
 def test_fetch_slow_name_takes_no_time_from_the_answer():
-    # The deadline of 6 s begins when the first server is asked: it is waited for its two seconds.
+    # It is waited for its two seconds, though the deadline has passed before it was asked.
     port = Port()
     try:
         fetch(["a"], port, 6_000, SlowNames(port, 14_000))
     except NetworkError as error:
-        assert not isinstance(error, DeadlineError), error
+        assert "no answer" in str(error), error
     assert port.now_ms == 1_000 + 14_000 + 2_000
 
 
@@ -375,8 +372,8 @@ def test_fetch_silent_name_server_is_asked_once():
     udp.getaddrinfo = getaddrinfo
     try:
         fetch(["a", "b", "c"], port, 6_000, udp)
-    except DeadlineError as error:
-        assert "a (its name was not found)" in str(error)
+    except NetworkError as error:
+        assert "a (name not found)" in str(error)
     else:
         raise AssertionError("no deadline")
     assert names == ["a"]
@@ -392,16 +389,3 @@ def test_fetch_memory_error_closes_the_socket():
     else:
         raise AssertionError("swallowed")
     assert udp.open == 0
-
-
-def test_fetch_again_number_of_this_runtime_is_what_a_real_socket_raises():
-    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    sock.setblocking(False)
-    try:
-        sock.recvfrom(10)
-    except OSError as error:
-        from linkpost.net import ntp
-
-        assert error.args[0] in ntp._AGAIN
-    finally:
-        sock.close()
