@@ -8,8 +8,7 @@ The oldest waiting reading goes first. It is acknowledged when the platform has 
 the outbox moves its cursor once per accepted request.
 
 What is needed now and then is loaded for it, and works on the app's attributes: `lifecycle` at the
-start and for a sleep, `backoff` after a failure, `delivery` for batches and what is refused,
-`draining` for a program's own loop.
+start and for a sleep, `backoff` after a failure, `delivery` for batches and what is refused.
 
 All times are uptimes in ms, which are plain integers and never wrap.
 """
@@ -36,12 +35,14 @@ _SLEEP_MIN_MS = const(2_000)
 _SLICE_MS = const(100)  # of waiting, and between two steps of joining a network
 # One request and what it may need before it: connection, authentication, a second send.
 _REQUEST_DEADLINE_MS = const(30_000)
+# A boot that has run for so long, or has sent a reading, is healthy (boot.py, rule 3).
+_HEALTHY_MS = const(60_000)
 # The pause after a failure to send where there is no memory left even for `backoff`.
 _BLIND_PAUSE_MS = const(60_000)
 # Out of memory for so long, without a reading stored and without room to say so.
 _BLIND_MAX_MS = const(600_000)
 _LITTER_OF_WORK = const(16)
-_LITTER_MAX = const(64)
+_LITTER_MAX = const(32)
 _HAS_THRESHOLD = hasattr(gc, "threshold")  # MicroPython; CPython collects by itself
 
 
@@ -54,11 +55,11 @@ class App:
     outbox), last_error (what stopped the last send, None after a success).
 
     The others are for the modules that are loaded: the arguments; link; due_ms and send_due_ms,
-    uptimes of the next reading and the next send; healthy_ms, from when on the boot is healthy;
-    sleep, the config's while it works; trouble, what the LED shows, 0 where the last send went
-    well; attempts, failures to send in a row; starved, how often memory ran out since a send went
-    well, and starved_ms, when it did, outside of sending, since a reading was stored (0: it did
-    not); proof, the highest seq accepted since boot; singly, up to this seq readings travel alone.
+    uptimes of the next reading and the next send; hurries, the first send of a boot, which has its
+    own time, is over; attempts, failures to send in a row; starved, how often memory ran out since
+    a send went well, and starved_ms, when it did, outside of sending, since a reading was stored
+    (0: it did not); proof, the highest seq accepted since boot; singly, up to this seq readings
+    travel alone.
 
     `with App(config) as app:` closes it at the end.
     """
@@ -71,26 +72,24 @@ class App:
         self.log = log = log or Log(port)
         # All there are before anything is loaded: what grows then lies behind it.
         self.outbox = self.link = self.client = self.last_error = None
-        self._before = self._encode = self._led = None
-        self.due_ms = self.send_due_ms = self.healthy_ms = self.starved = self.starved_ms = 0
+        self._encode = self._led = None
+        self.due_ms = self.send_due_ms = self.starved = self.starved_ms = 0
         self.accepted = self.attempts = self.proof = self.singly = 0
-        self.trouble = 2  # no answer of the platform yet
+        self._healthy_ms = port.uptime_ms() + _HEALTHY_MS
         self._more_sensors = sensors  # until the first reading was stored
         self._sensors = None  # until they are read: the boot's own reading is stored before
         self._proven = 0  # 1: it has run for long enough, 2: a report was accepted
         self._litter = 0
+        self.hurries = False
         self._busy = False  # more waits, and is being sent right now
-        self.sleep = config.sleep
         self.outbox = outbox or Outbox("outbox", config.outbox_max_bytes, port.random_bytes, log)
         self.link = Link(config, port, log, self.outbox.newest_unix_ms, self._clock_was_set)
         port.feed()  # what that took goes first
         self.client = client or Client(config, port=port, log=log)
-        # Of the two formats a board keeps its own in heap; alink has no place for the stream.
+        # Of the two formats a board keeps its own in heap.
         if config.format == "alink":
-            self._before = []
             self._encode = load("protocol.alink").encode_alink
         else:
-            self._before = [self.outbox.stream]
             self._encode = load("protocol.payloads").encode_json
 
     def _clock_was_set(self):
@@ -123,7 +122,28 @@ class App:
         What was accepted is not sent again, by a later boot neither.
         Raises: the LinkpostError that stopped it; all that was not accepted still waits.
         """
-        load("draining").drain(self, deadline_ms)
+        port = self.port
+        end_ms = port.uptime_ms() + deadline_ms
+        accepted = self.accepted
+        try:
+            while self.outbox.pending:
+                port.feed()
+                # Here, where nothing is half done: no threshold is set, and what a full heap
+                # collects lies in pieces between what is in use just then.
+                gc.collect()
+                left_ms = end_ms - port.uptime_ms()
+                if left_ms <= 0:
+                    load("backoff").give_up(self.link)
+                if self.link.step():
+                    self.request(left_ms)
+                else:
+                    port.sleep_ms(_SLICE_MS)
+        except DRIVER_ERRORS as error:
+            raise load("backoff").as_linkpost(error, port)
+        finally:
+            if self.accepted > accepted:
+                # What was accepted is not sent again, whatever comes next: another boot for one.
+                self.outbox.sync()
 
     def close(self) -> None:
         """Close the connection, power the radio down, and leave the outbox in order.
@@ -186,7 +206,7 @@ class App:
             # A step of its own: what is loaded for it is gone by the next.
             self._sensors = load("sensors.building").build_for(self, self._more_sensors)
             return True
-        every_ms = max(interval_ms, _FASTEST_WAITING_MS) if self.trouble else interval_ms
+        every_ms = max(interval_ms, _FASTEST_WAITING_MS) if self.attempts else interval_ms
         # Before it is taken: what fails is not tried again at once.
         self.due_ms = next_due_ms(self.due_ms, now_ms, every_ms)
         values = read_all(self._sensors)
@@ -196,7 +216,7 @@ class App:
         self.starved_ms = 0
         # A reading is sent when it is taken, unless `send_s` says that it may wait, or the first
         # send of a boot or a retry has its own time.
-        if not self.trouble and self.config.send_ms <= interval_ms:
+        if self.hurries and not self.attempts and self.config.send_ms <= interval_ms:
             self.send_due_ms = now_ms
         if self._more_sensors is not None:
             self._more_sensors = None
@@ -222,8 +242,8 @@ class App:
         """
         if self.config.led_pin is not None:
             if self._led is None:
-                self._led = load("led").LED(self.port, self.config.led_pin, self.log)
-            self._led.step(self.trouble)
+                self._led = load("led").LED()
+            self._led.step(self)
         now_ms = self.port.uptime_ms()
         if now_ms < self.send_due_ms:
             return False
@@ -238,7 +258,8 @@ class App:
                 load("backoff").after(self, error)
                 return True
             self.last_error = None
-            self.attempts = self.starved = self.trouble = 0
+            self.attempts = self.starved = 0
+            self.hurries = True
             if self._busy:
                 return True
         self.send_due_ms = next_due_ms(self.send_due_ms, now_ms, self.config.send_ms)
@@ -279,7 +300,7 @@ class App:
 
     def encode(self, reading) -> bytes:
         """Return a reading as the config's format has it."""
-        return self._encode(*self._before, *reading).encode()
+        return self._encode(self.outbox.stream, *reading).encode()
 
     def publish(self, payload, end_ms, seq, count) -> None:
         """Publish `count` readings, the last of them `seq`. Raises: LinkpostError."""
@@ -311,7 +332,7 @@ class App:
     def _rest(self, has_worked):
         port = self.port
         now_ms = port.uptime_ms()
-        proven = 2 if self.accepted else now_ms >= self.healthy_ms
+        proven = 2 if self.accepted else now_ms >= self._healthy_ms
         if proven > self._proven:
             load("boot_work").prove(port, self.accepted)
             port.feed()  # what that took goes, also where this is the last step
@@ -321,11 +342,10 @@ class App:
         # Collected here, where nobody waits for it, and not in the middle of an append or a
         # handshake, where a threshold would. Work leaves a few KB, a look next to nothing.
         self._litter += _LITTER_OF_WORK if has_worked else 1
-        if self._litter >= _LITTER_MAX or (self._litter >= _LITTER_OF_WORK and left_ms):
+        if self._litter >= _LITTER_MAX and _HAS_THRESHOLD:
             self._litter = 0
-            if _HAS_THRESHOLD:
-                gc.collect()
-        if self.sleep == "none" or left_ms < _SLEEP_MIN_MS:
+            gc.collect()
+        if self.config.sleep == "none" or left_ms < _SLEEP_MIN_MS:
             port.sleep_ms(min(left_ms, _SLICE_MS))
         else:
             load("lifecycle").sleep(self, left_ms)

@@ -12,7 +12,7 @@ Where it has not helped, the board says so, goes on storing, and sends at a slow
 
 from micropython import const
 
-from .errors import LinkpostError, LowMemoryError, NetworkError
+from .errors import DeadlineError, LinkpostError, LowMemoryError, NetworkError
 from .loader import load
 
 # Authentication refused: a person has to act. At least 15 minutes (docs/protocol.md,
@@ -66,12 +66,7 @@ def after(app, error) -> None:
     Does not return where only a reset is left to try: the outbox is in order then.
     """
     port = app.port
-    link = app.link
     app.last_error = error = as_linkpost(error, port)
-    if error.retry in ("slowly", "never"):
-        app.trouble = 3  # see `led`
-    else:
-        app.trouble = 2 if link.is_up else 1
     is_memory = isinstance(error, LowMemoryError) or getattr(error, "reason", "") == "memory"
     slowly = is_memory and _is_starved_for_good(app)
     wait_ms = pause_ms(error, app.attempts, port.random_bytes, slowly)
@@ -80,8 +75,19 @@ def after(app, error) -> None:
     name = type(error).__name__
     about = "error", name, "why", error, "pending", app.outbox.pending, "again_ms", wait_ms
     app.log.warning("send", "failed", *about)
-    if link.failures >= _LINK_FAILURES_MAX:
+    if app.link.failures >= _LINK_FAILURES_MAX:
         _reset(app)
+
+
+def give_up(link) -> None:
+    """End a drain, and its link's joining. Raises: DeadlineError that says how far it came."""
+    error = DeadlineError("not all was sent in time")
+    joining = link.joining
+    if joining:
+        link.joining = None
+        link.failures += 1
+        joining.throw(error)
+    raise error
 
 
 def out_of_memory(app) -> None:

@@ -91,11 +91,7 @@ def ended(port, log, error) -> None:
         keep(port, 0)
         log.info("app", "stopped by Ctrl-C")
     elif isinstance(error, Exception):
-        # CPython has no sys.print_exception; its own hook prints the same.
-        if hasattr(sys, "print_exception"):
-            sys.print_exception(error)
-        else:
-            getattr(sys, "excepthook")(type(error), error, error.__traceback__)  # noqa: B009
+        sys.print_exception(error)
         about = "error", type(error).__name__, "why", error, "reset_in_ms", _RESET_PAUSE_MS
         log.error("app", "crashed", *about)
         _wait(port, _RESET_PAUSE_MS)

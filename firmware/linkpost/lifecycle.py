@@ -16,8 +16,6 @@ _STORED_BESIDE_VALUES = const(24)
 # The first send after a boot waits up to this, or up to `send_s` where that is less: three hundred
 # boards after a blackout would meet 40000.
 _FIRST_SEND_JITTER_MS = const(10_000)
-# A boot that has run for so long, or has sent a reading, is healthy (boot.py, rule 3).
-_HEALTHY_MS = const(60_000)
 
 
 def start(app):
@@ -36,14 +34,12 @@ def start(app):
     app.log.info("app", "started", *about)
     if config.watchdog_s:
         port.start_watchdog(int(config.watchdog_s * 1000))
-    app.due_ms = app.send_due_ms = now_ms = port.uptime_ms()
-    app.healthy_ms = now_ms + _HEALTHY_MS
+    app.due_ms = app.send_due_ms = port.uptime_ms()
     if cause == "deep sleep":
         _, _, app.attempts, sample_in_ms, send_in_ms = load("boot_work").kept(port)
         app.due_ms += sample_in_ms
         app.send_due_ms += send_in_ms
-        if not app.attempts:
-            app.trouble = 0
+        app.hurries = True
         return None
     random = int.from_bytes(port.random_bytes(3), "big")
     app.send_due_ms += random % (min(config.send_ms, _FIRST_SEND_JITTER_MS) + 1)
@@ -75,7 +71,7 @@ def sleep(app, ms: int) -> None:
     app.link.off()
     app.log.debug("app", "sleeping", "ms", ms)
     try:
-        if app.sleep == "light":
+        if app.config.sleep == "light":
             port.light_sleep(ms)
             return
         # Before deep sleep only: light sleep keeps RAM, and a cursor for each reading would take
@@ -93,4 +89,4 @@ def sleep(app, ms: int) -> None:
         if isinstance(error, MemoryError):
             raise
         app.log.warning("app", "cannot sleep, stays awake", "why", error)
-        app.sleep = "none"  # until the next boot
+        app.config.sleep = "none"  # until the next boot

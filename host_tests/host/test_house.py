@@ -23,7 +23,6 @@ _FLOORS = {
     "boot_work": 1,
     "lifecycle": 7,
     "delivery": 6,
-    "draining": 6,
     "aio": 7,
     "link": 4,
     "client": 6,

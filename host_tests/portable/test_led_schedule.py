@@ -4,29 +4,51 @@ from fakes_app import FakePort
 from linkpost import led
 from linkpost.app import next_due_ms
 from linkpost.boot_work import keep, kept
+from linkpost.errors import AuthError, NetworkError
 
 
-def _blinks(code):
+class _App:
+    """What the LED asks of one."""
+
+    led_pin = "LED"
+    is_up = False
+    accepted = 0
+    last_error = None
+
+    def __init__(self):
+        self.port = FakePort()
+        self.config = self.link = self
+
+
+def _blinks(app):
     """Return how often the LED goes on in one period, and for how long in all, in ms."""
-    port = FakePort()
     seen = []
-    port.led = lambda pin: seen.append
-    lamp = led.LED(port, "LED", None)
+    app.port.led = lambda pin: seen.append
+    lamp = led.LED()
     lit_ms = 0
     for _ in range(300):
-        lamp.step(code)
+        lamp.step(app)
         lit_ms += 10 if seen and seen[-1] else 0
-        port.now += 10
-    return seen.count(1), lit_ms
+        app.port.now += 10
+    return seen.count(True), lit_ms
 
 
 def test_led_blinks_as_often_as_its_code_says():
-    for code in (1, 2, 3):
-        assert _blinks(code) == (code, code * 200), code
+    app = _App()
+    assert _blinks(app) == (1, 200)
+    app.is_up = True
+    assert _blinks(app) == (2, 400)
+    app.last_error = NetworkError("x")
+    assert _blinks(app) == (2, 400)
+    app.accepted = 1
+    app.last_error = AuthError(20000, "x")
+    assert _blinks(app) == (3, 600)
 
 
 def test_led_all_well_is_one_short_flash():
-    assert _blinks(0) == (1, 30)
+    app = _App()
+    app.accepted = 1
+    assert _blinks(app) == (1, 30)
 
 
 def test_schedule_does_not_drift_and_leaves_out_what_has_passed():

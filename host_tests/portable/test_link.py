@@ -4,7 +4,7 @@ import fakes_chip
 import fakes_wifi
 from fakes_ntp import Server, reply
 from linkpost import clock
-from linkpost.draining import give_up
+from linkpost.backoff import give_up
 from linkpost.errors import (
     AuthError,
     DeadlineError,

@@ -23,7 +23,7 @@ def test_json_reading_without_time_or_with_an_error_stays_json():
 
 def test_alink_reading_is_a_property_post():
     post = json.loads(
-        encode_alink(17, 1524448722000, {"t": 23.5, "door": True, "error": {"dht": "x"}})
+        encode_alink(None, 17, 1524448722000, {"t": 23.5, "door": True, "error": {"dht": "x"}})
     )
     assert post == {
         "id": "17",
@@ -37,5 +37,5 @@ def test_alink_reading_is_a_property_post():
 
 
 def test_alink_reading_without_time_leaves_it_out():
-    post = json.loads(encode_alink(1, None, {"t": 1}))
+    post = json.loads(encode_alink(None, 1, None, {"t": 1}))
     assert post["params"] == {"t": {"value": 1}}

@@ -2,7 +2,7 @@
 
 import fakes_chip
 import fakes_wifi
-from linkpost.draining import give_up
+from linkpost.backoff import give_up
 from linkpost.errors import DeadlineError, NetworkError
 from linkpost.link import Link
 from linkpost.ports.esp32 import ESP32Port

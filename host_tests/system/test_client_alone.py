@@ -16,7 +16,7 @@ from transport_driver import compiled_firmware
 PK, DN, SECRET = "a1B2c3D4e5F", "sensor01", "canary0123456789abcdef0123456789"
 # What only the App needs.
 OF_THE_APP = (
-    "app", "backoff", "boot", "boot_work", "delivery", "draining", "led", "lifecycle",
+    "app", "backoff", "boot", "boot_work", "delivery", "led", "lifecycle",
     "sensor_types", "sensors/*", "storage/growing", "storage/opening", "storage/outbox",
     "storage/quarantine", "storage/segments",
 )  # fmt: skip

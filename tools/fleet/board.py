@@ -132,9 +132,8 @@ class Board:
     def _render(self, reading: _Reading) -> bytes:
         swing = math.sin(reading.unix_ms / 60_000 + self._number)
         values = {"temperature": round(21 + 4 * swing, 2), "humidity": round(50 - 8 * swing, 1)}
-        if self._config.format == "alink":
-            return encode_alink(reading.seq, reading.unix_ms, values).encode()
-        return encode_json(self.stream, reading.seq, reading.unix_ms, values).encode()
+        encode = encode_alink if self._config.format == "alink" else encode_json
+        return encode(self.stream, reading.seq, reading.unix_ms, values).encode()
 
 
 async def _pause(stopped: asyncio.Event, seconds: float) -> None:

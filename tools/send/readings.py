@@ -250,7 +250,7 @@ def _encoder(config: Any, stream: str) -> Callable[[Reading], bytes]:
     if config.format == "alink":
         from linkpost.protocol.alink import encode_alink
 
-        return lambda one: _encoded(encode_alink, one.seq, one.unix_ms, one.values)
+        return lambda one: _encoded(encode_alink, stream, one.seq, one.unix_ms, one.values)
     return lambda one: _encoded(encode_json, stream, one.seq, one.unix_ms, one.values)
 
 

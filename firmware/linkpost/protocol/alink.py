@@ -6,8 +6,8 @@ Loaded by boards with that format (`loader`). Source: the Alink protocol's prope
 import json
 
 
-def encode_alink(seq: int, unix_ms, values: dict) -> str:
-    """Return one reading as thing.event.property.post.
+def encode_alink(stream, seq: int, unix_ms, values: dict) -> str:
+    """Return one reading as thing.event.property.post, which has no place for the stream.
 
     `id` is the seq; each value has its time where that is known. A thing model's bool is 0 or 1.
     Sensor errors have no place in a thing model and are left out; the board's log has them.

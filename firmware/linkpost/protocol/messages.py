@@ -79,7 +79,7 @@ def encode_report(config, unix_ms, values: dict, random: bytes) -> bytes:
             raise _refused("values", "%s is no number, text or bool" % name)
     if config.format == "alink":
         identity = int.from_bytes(random, "big")
-        text = load("protocol.alink").encode_alink(identity, unix_ms, values)
+        text = load("protocol.alink").encode_alink(None, identity, unix_ms, values)
     else:
         text = load("protocol.payloads").encode_json(None, None, unix_ms, values)
     return text.encode()
