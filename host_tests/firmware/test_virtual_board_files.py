@@ -46,6 +46,7 @@ def test_compressed_module_is_loaded_and_leaves_nothing(tmp_path):
     program = """
 import sys
 sys.path[:] = ["lib"]
+import linkpost.errors
 from linkpost.loader import load
 known = set(sys.modules)
 print(type(load("config_rules")).__name__, set(sys.modules) - known)

@@ -20,15 +20,15 @@ from .name_scan import NotShown
 
 # No attribute of a Config: config.json.checked names those. None that a document names.
 INNER_NAMES = (
-    *("DRIVER_ERRORS", "can_be_right", "close_sockets", "context_bytes", "dns_error"),
-    *("encode_frame", "encode_reading", "first_slot", "frame_length", "granted_bytes"),
-    *("healthy_ms", "hurry", "is_first", "is_up", "last_in_segments"),
-    *("last_of_first", "led_code", "memory_reset", "newest_unix_ms", "next_due_ms"),
-    *("oldest_frame", "on_clock_set", "open_file", "parse_frame", "poller", "proof"),
-    *("add_value", "read_slot", "root_name", "sample_in_ms", "segment_path", "send_in_ms"),
-    *("seq_of", "slot_path", "starved_ms", "succeeded", "tight", "time_of"),
-    *("values_of", "READING_MAX", "SLOTS", "CURSOR", "_network", "_scratch"),
-    *("_unix_at_boot_ms", "_watchdog", "_watchdog_ms", "_wlan", "be_quiet", "set_time"),
+    *("_network", "_scratch", "_unix_at_boot_ms", "_watchdog", "_watchdog_ms", "_wlan"),
+    *("add_value", "can_be_right", "CLOCK_CEILING_UNIX_MS", "CURSOR"),
+    *("DRIVER_ERRORS", "due_ms", "encode_frame", "encode_reading", "ESP32Port", "first_slot"),
+    *("frame_length", "granted_bytes", "healthy_ms", "is_up"),
+    *("last_in_segments", "last_of_first", "newest_unix_ms", "next_due_ms", "oldest_frame"),
+    *("on_clock_set", "open_file", "parse_frame", "poller", "proof", "read_slot"),
+    *("READING_MAX", "RELEASED_UNIX_MS", "root_name", "segment_path", "seq_of", "set_time"),
+    *("slot_path", "SLOTS", "starved_ms", "succeeded", "tight", "time_of", "values_of"),
+    "warn",
 )
 
 
