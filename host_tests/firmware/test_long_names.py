@@ -27,7 +27,7 @@ def place_of(path: str, function: str) -> tuple[str, int]:
 @pytest.mark.parametrize(
     ("path", "module", "function"),
     [
-        ("net/wifi.py", "net.wifi", "_joined"),
+        ("net/wifi.py", "net.wifi", "_disconnect"),
         ("app.py", "app", "_clock_was_set"),
         ("storage/readings.py", "readings", "seq_of"),
         ("dates.py", "dates", "days_from_civil"),
@@ -48,7 +48,7 @@ def test_frame_has_the_long_name(path, module, function):
 
 
 def test_what_does_not_fit_stays():
-    short, line = place_of("net/wifi.py", "_joined")
+    short, line = place_of("net/wifi.py", "_disconnect")
     for text in (
         f'  File "net.wifi", line {line}, in _99',
         f'  File "net.wifi", line 1, in {short}',
