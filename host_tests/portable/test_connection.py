@@ -730,7 +730,12 @@ def test_send_head_leaves_in_one_write_of_its_length_only():
 def test_send_body_of_any_length_arrives_whole_in_full_chunks():
     for length in (1, 2, 2815, 2816, 2817, 5631, 5632, 5633, 10000):
         data = bytes([i * 7 & 255 for i in range(length)])
-        for body in (Body(data), Body(data, 1000), data, bytearray(data)):
+        for body in (data, bytearray(data)):  # mbedTLS makes its records of it
+            with World() as world:
+                world.reads = [REPLY]
+                world.ask(world.made(), body, length)
+                assert world.sent == HEAD + data, length
+        for body in (Body(data), Body(data, 1000)):
             with World() as world:
                 connection = connected(world)
                 steps_of(connection.send([(bytearray(HEAD), len(HEAD))]))
@@ -753,11 +758,10 @@ def test_send_body_taken_in_parts_arrives_whole():
 
 
 def test_send_body_of_another_length_closes_before_it_looks_complete():
-    for said, given, word in ((5000, 4999, "4999"), (5000, 5001, "more"), (2816, 2817, "more")):
+    for said, given in ((5000, 4999), (5000, 5001), (2816, 2817)):
         with World() as world:
             error = raised(world.ask, world.made(), Body(bytes(given)), said)
             assert is_exactly(error, StorageError), (said, given)
-            assert word in str(error), str(error)
             assert len(world.sent) < len(HEAD) + said
             assert world.all_closed()
 

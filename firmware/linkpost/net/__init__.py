@@ -9,8 +9,9 @@ Rules:
   1. The peer is verified, always: chain, host name and dates. There is no switch. One root is
      loaded at a time, the one that verified last; where it does not vouch for the peer the others
      are tried in turn. Not one byte of a request goes to a peer that no root vouches for.
-  2. Whatever is raised closes the connection. A TLS object is never used again after an error:
-     mbedTLS keeps the error, not what was lost with it.
+  2. Whatever is raised closes the connection: what TCP and TLS raise, and all in `connect`, here,
+     the rest in `Client.publishing`. A TLS object is never used again after an error: mbedTLS
+     keeps the error, not what was lost with it.
   3. mbedTLS reads through a read gate, and goes on inside one call for as long as there is
      something. The gate gives it a share: 21 MB of warnings, which it ignores, held one call for
      7 s. And it is open for the first byte of a record only, the rest is read with the gate shut:
@@ -163,34 +164,30 @@ class Connection:
         A source has to stay as it is until the next piece is asked for. One generator sends them
         all: one a piece would leave 150 bytes behind each time. Raises: NetworkError, TLSError.
         """
-        try:
+        at = 0
+        if self.phase == _SENT:
+            self.phase = _SENDING
+        for source, length in pieces:
+            if at:
+                yield 0  # so that a long body does not keep the watchdog waiting
             at = 0
-            if self.phase == _SENT:
+            while at < length:
+                self._read_gate.left = _READS
+                try:
+                    # The same bytes again after None: mbedTLS may have them in a record.
+                    count = self._tls.write(source, at, length - at)
+                except (OSError, ValueError, MemoryError) as error:
+                    raise self._explained(error)
+                if count is None:
+                    yield _READ if self.phase == _HANDSHAKE else _WRITE
+                    continue
+                if self.phase == _HANDSHAKE and self.root:
+                    self.anchors().keep(self.root_name)
+                    self.root = 0
                 self.phase = _SENDING
-            for source, length in pieces:
-                if at:
-                    yield 0  # so that a long body does not keep the watchdog waiting
-                at = 0
-                while at < length:
-                    self._read_gate.left = _READS
-                    try:
-                        # The same bytes again after None: mbedTLS may have them in a record.
-                        count = self._tls.write(source, at, length - at)
-                    except (OSError, ValueError, MemoryError) as error:
-                        raise self._explained(error)
-                    if count is None:
-                        yield _READ if self.phase == _HANDSHAKE else _WRITE
-                        continue
-                    if self.phase == _HANDSHAKE and self.root:
-                        self.anchors().keep(self.root_name)
-                        self.root = 0
-                    self.phase = _SENDING
-                    at += count
-                    if at < length:
-                        yield _WRITE
-        except BaseException:
-            self.close()
-            raise
+                at += count
+                if at < length:
+                    yield _WRITE
 
     def receive(self, view):
         """Yield until something has come into `view`, a memoryview; return how many bytes.
@@ -218,9 +215,6 @@ class Connection:
             return count
         except (OSError, ValueError) as error:
             raise self._explained(error)
-        except BaseException:
-            self.close()
-            raise
 
     def done(self, kept: bool) -> None:
         """Keep the connection, or close it: a reply was read whole."""

@@ -45,22 +45,22 @@ def connect(connection):
             _be_quiet(connection)
         connection.phase = _CONNECTING
         try:
-            connection.socket = socket.socket(address[0], socket.SOCK_STREAM)
-            connection.socket.setblocking(False)
-            connection.socket.setsockopt(_IPPROTO_TCP, _TCP_NODELAY, 1)
-            connection.socket.connect(address[-1])
+            sock = connection.socket = socket.socket(address[0], socket.SOCK_STREAM)
+            sock.setblocking(False)
+            sock.setsockopt(_IPPROTO_TCP, _TCP_NODELAY, 1)
+            sock.connect(address[-1])
         except OSError as raised:
             if raised.errno not in _NOT_YET:
                 error = raised
                 continue
         connection.poller = select.poll()
-        connection.poller.register(connection.socket, _WRITE)
+        connection.poller.register(sock, _WRITE)
         while not connection.poll(_WRITE, 0):
             yield _WRITE
         # Boards have no getsockopt, and not every chip flags a failed connect: reading tells. rp2
         # says "writable" while still connecting; then the ClientHello waits.
         try:
-            if connection.socket.recv(1) == b"":
+            if sock.recv(1) == b"":
                 error = OSError(errno.ECONNRESET, "closed")
                 continue
         except OSError as raised:

@@ -19,19 +19,13 @@ def send(connection, body, length: int):
     shorter than it said; whatever else its `readinto` raises. Memory: 2.9 KB meanwhile.
     """
     yield 0
-    yield from connection.send(_pieces(body, length))
+    # mbedTLS cuts what lies in the heap into records itself.
+    pieces = _read(body, length) if hasattr(body, "readinto") else ((body, length),)
+    yield from connection.send(pieces)
 
 
-def _pieces(body, length):
-    if not hasattr(body, "readinto"):
-        view = memoryview(body)
-        for at in range(0, length, CHUNK_BYTES):
-            piece = view[at : at + CHUNK_BYTES]
-            yield piece, len(piece)
-        return
+def _read(body, left):
     chunk = memoryview(bytearray(CHUNK_BYTES + 1))
-    whole = chunk[:CHUNK_BYTES]
-    left = length
     while left:
         # Of the last chunk one byte more is asked for: that the body is too long must be found out
         # before the platform has a request that looks complete.
@@ -39,17 +33,13 @@ def _pieces(body, length):
         got = 0
         try:
             while got < wanted:
-                is_whole = not got and wanted == CHUNK_BYTES  # nearly every one is: no slice
-                count = body.readinto(whole if is_whole else chunk[got:wanted])
+                count = body.readinto(chunk[got:wanted])
                 if not count or count < 0:
                     break  # its end; a negative number, which some drivers return, is no progress
                 got += count
         except OSError as error:
-            raise StorageError("The payload could not be read: errno %s" % error.errno)
+            raise StorageError("The payload could not be read: %s" % error)
         if got != min(left, wanted):
-            raise StorageError(
-                "The payload of %d bytes gave %s"
-                % (length, "more" if got > left else length - left + got)
-            )
+            raise StorageError("The payload is not as long as it said")
         left -= got
         yield chunk, got
