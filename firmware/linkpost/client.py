@@ -277,4 +277,4 @@ def drive(steps, connection, port, deadline_ms):
 
 
 def _anchors():
-    return load("storage.anchors")
+    return load("storage.files")

@@ -9,8 +9,9 @@ Rules:
   1. A loaded module holds functions, and classes only whose objects nobody keeps: a class would
      be another one each time, and state would be gone.
   2. It is loaded where it is used, inside a function, and what only it needs it loads too.
-  3. At its top it imports only modules that stay, and inside its functions nothing: what it
-     brought in would stay with nobody to let go of it (host_tests/host/test_house.py looks).
+  3. At its top it imports only modules that stay and loads none, which would take its name; inside
+     its functions it imports nothing: what it brought in would stay with nobody to let go of it
+     (host_tests/host/test_house.py looks).
 """
 
 import gc
@@ -96,7 +97,6 @@ def load(name: str):
         one = _OneModule(package, last)
         last = "_"
         full = above + "._"
-    sys.modules.pop(full, None)  # the one that is loading this one
     try:
         if one:
             vfs.mount(one, "/_")

@@ -24,7 +24,6 @@ from linkpost.config import Config  # noqa: E402
 from linkpost.errors import ConfigError, LinkpostError, NetworkError, ProtocolError, StorageError  # noqa: E402
 from linkpost.net.ntp import parse_reply  # noqa: E402
 from linkpost.protocol import message_id, parse, read, refusals  # noqa: E402
-from linkpost.storage import quarantine  # noqa: E402
 from linkpost.storage.outbox import Outbox  # noqa: E402
 from linkpost.storage.tokens import TokenStore  # noqa: E402
 from linkpost.version import can_be_right  # noqa: E402
@@ -34,6 +33,7 @@ from host_tests.portable.flash_0_1_0 import FILES  # noqa: E402
 from tools.client.devices_csv import check_triple, parse_devices  # noqa: E402
 from tools.emulator import rules, wire  # noqa: E402
 from tools.firmware.boards import read_board  # noqa: E402
+from tools.firmware.outbox_copy import quarantined_readings  # noqa: E402
 from tools.terminal.failures import CommandError  # noqa: E402
 
 # Some thousand folders a minute: in RAM, where there is such a place.
@@ -128,7 +128,7 @@ def outbox(data: bytes) -> None:
         before = box.next_seq
         found = [seq for seq, _, _ in box.readings()]
         assert found == sorted(set(found)), "out of order, or twice"
-        list(quarantine.readings(box))
+        list(quarantined_readings(box))
         try:
             seq = box.append({"t": 1}, None)
         except StorageError:

@@ -384,6 +384,10 @@ def _faults_of_loaded(path: Path, module: str, resident: set[str]) -> list[str]:
                 )
                 if is_import and module not in _IMPORT_FOR_GOOD:
                     faults.append(f"imports inside a function, line {node.lineno}")
+    for node in tree.body:
+        calls = ast.walk(node) if isinstance(node, (ast.Assign, ast.Expr)) else ()
+        if any(getattr(getattr(call, "func", None), "id", "") == "load" for call in calls):
+            faults.append(f"loads at its top, line {node.lineno}: both have one name then")
     if module not in _CLASSES and any(isinstance(node, ast.ClassDef) for node in tree.body):
         faults.append("has a class, and no reason for it in _CLASSES")
     return faults
@@ -415,12 +419,14 @@ def test_module_that_would_leave_something_is_seen(tmp_path, monkeypatch):
         "from ..errors import X\nfrom ..dates import civil\nfrom . import words\n"
         "class Kept:\n    pass\n"
         "def f():\n    from .words import said\n    return __import__('json')\n"
+        "words = load('net.words')\n"
     )
     assert _faults_of_loaded(path, "net.bad", {"errors"}) == [
         "imports dates at its top, which does not stay",
         "imports net.words at its top, which does not stay",
         "imports inside a function, line 7",
         "imports inside a function, line 8",
+        "loads at its top, line 9: both have one name then",
         "has a class, and no reason for it in _CLASSES",
     ]
 

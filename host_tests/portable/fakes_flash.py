@@ -5,6 +5,7 @@ On MicroPython a littlefs on a strict NOR flash in RAM, on CPython and on a chip
 
 import os
 
+from linkpost.storage import opening, segments
 from linkpost.storage.outbox import Outbox
 
 try:
@@ -94,3 +95,12 @@ class Flash:
         """Return what the segments take, in whole blocks."""
         sizes = [os.stat(self.file("backlog/" + name))[6] for name in self.segments()]
         return sum([(size + 4095) // 4096 * 4096 for size in sizes])
+
+
+def quarantined_readings(outbox):
+    """Return the readings that an outbox has quarantined and still keeps, oldest first."""
+    return [
+        outbox.reading(frame)
+        for first, _ in opening.listed(outbox, "q")
+        for _, frame in segments.frames(outbox.path_of(first, "q"))
+    ]

@@ -124,7 +124,7 @@ class World:
         self.connection = Connection("localhost", 443, self.port, lambda: self)
         return self.connection
 
-    # As `storage.anchors`.
+    # As `storage.files`.
 
     def read(self, k):
         self.asked_anchors.append(k)

@@ -6,8 +6,7 @@
 import os
 
 import flash_0_1_0
-from fakes_flash import Flash
-from linkpost.storage import quarantine
+from fakes_flash import Flash, quarantined_readings
 from linkpost.storage.readings import encode_frame
 from linkpost.storage.tokens import TokenStore
 
@@ -61,7 +60,7 @@ def test_outbox_of_every_release_opens_whole():
             for seq, unix_ms, values in found:
                 assert unix_ms == _time_of(seq), (release, seq)
                 assert values == _values_of(seq), (release, seq)
-            quarantined = list(quarantine.readings(outbox))
+            quarantined = quarantined_readings(outbox)
             assert quarantined == [(2, _time_of(2), _values_of(2))], release
 
 

@@ -72,12 +72,6 @@ def test_load_leaves_the_package_and_the_file_system_as_they_were():
         raise AssertionError("still mounted")
 
 
-def test_module_loaded_by_one_that_is_being_loaded_is_another():
-    anchors = load("storage.anchors")  # loads storage.files at its top
-    assert hasattr(anchors, "read") and not hasattr(anchors, "read_bytes")
-    assert hasattr(load("storage.files"), "read_bytes")
-
-
 def test_module_is_found_without_memory():
     import micropython
     from linkpost.loader import _PATH, _OneModule

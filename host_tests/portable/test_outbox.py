@@ -7,10 +7,9 @@ folder. What a power cut leaves on littlefs is tried in host_tests/power.
 import json
 import os
 
-from fakes_flash import Flash
+from fakes_flash import Flash, quarantined_readings
 from linkpost.errors import StorageError
 from linkpost.storage import outbox as outbox_module
-from linkpost.storage import quarantine
 from linkpost.storage.outbox import Outbox
 from linkpost.storage.readings import encode_frame, encode_reading
 
@@ -421,7 +420,7 @@ def test_quarantine_keeps_readings_and_lets_the_next_pass():
         for opened in (outbox, flash.open()):
             check(opened, range(12, 41))
             assert opened.quarantined == 3
-            quarantined = list(quarantine.readings(opened))
+            quarantined = quarantined_readings(opened)
             assert quarantined == [(seq, _START_MS + seq, values_of(seq)) for seq in (1, 2, 11)]
 
 
@@ -441,7 +440,7 @@ def test_quarantine_keeps_the_reason_beside_the_values_within_bounds():
         values[""] = reason[:100]
         expected = [(1, values), (31, long), (32, {"after": 1})]
         for opened in (outbox, flash.open()):
-            quarantined = list(quarantine.readings(opened))
+            quarantined = quarantined_readings(opened)
             assert [(reading[0], reading[2]) for reading in quarantined] == expected
             assert (opened.quarantined, opened.pending) == (3, 0)
 
@@ -470,7 +469,7 @@ def test_quarantine_is_bounded_and_counts_all():
             fill(outbox, 1)
             outbox.quarantine(seq)
         for opened in (outbox, flash.open()):
-            quarantined = [reading[0] for reading in quarantine.readings(opened)]
+            quarantined = [reading[0] for reading in quarantined_readings(opened)]
             assert quarantined == list(range(501 - len(quarantined), 501))
             assert 60 <= len(quarantined) <= 250
             assert (opened.quarantined, opened.pending) == (500, 0)
@@ -490,7 +489,7 @@ def test_quarantine_again_after_a_cut_before_the_position_keeps_it_once():
         assert outbox.oldest()[0] == 2
         outbox.quarantine(2)
         outbox.quarantine(3)
-        assert [reading[0] for reading in quarantine.readings(outbox)] == [2, 3]
+        assert [reading[0] for reading in quarantined_readings(outbox)] == [2, 3]
         assert outbox.quarantined == 2
 
 
@@ -516,7 +515,7 @@ def test_quarantine_beside_a_file_without_a_reading_keeps_the_reading():
             outbox.quarantine(1)
             outbox.quarantine(2)
             for opened in (outbox, flash.open()):
-                assert [reading[0] for reading in quarantine.readings(opened)] == [1, 2], rest
+                assert [reading[0] for reading in quarantined_readings(opened)] == [1, 2], rest
 
 
 def test_quarantine_on_failing_flash_is_an_error_and_the_reading_waits():

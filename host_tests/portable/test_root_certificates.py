@@ -2,7 +2,7 @@
 
 import os
 
-from linkpost.storage import anchors
+from linkpost.storage import files
 
 FOLDER = "test_anchors_tmp"
 
@@ -41,7 +41,7 @@ def _remove(path):
 def _order():
     found = []
     while True:
-        anchor = anchors.read(len(found))
+        anchor = files.read(len(found))
         if anchor is None:
             return found
         found.append(anchor[0])
@@ -50,46 +50,47 @@ def _order():
 def test_order_is_that_of_the_names_and_contents_are_whole():
     with Flash(b=b"two", a=b"one", c=b"three"):
         assert _order() == ["certs/a.der", "certs/b.der", "certs/c.der"]
-        assert anchors.read(1) == ("certs/b.der", b"two")
-        assert anchors.read(3) is None
+        assert files.read(1) == ("certs/b.der", b"two")
+        assert files.read(3) is None
 
 
 def test_no_anchors_no_folder_is_none():
     with Flash():
-        assert anchors.read(0) is None
+        assert files.read(0) is None
         os.rmdir("certs")
-        assert anchors.read(0) is None
+        assert files.read(0) is None
 
 
 def test_one_that_verified_comes_first_from_then_on():
     with Flash(a=b"one", b=b"two", c=b"three"):
-        anchors.keep("certs/c.der")
+        files.keep("certs/c.der")
         assert _order() == ["certs/c.der", "certs/a.der", "certs/b.der"]
-        anchors.keep("certs/b.der")
+        files.keep("certs/b.der")
         assert _order() == ["certs/b.der", "certs/a.der", "certs/c.der"]
 
 
 def test_what_is_remembered_is_written_only_when_it_changes():
     with Flash(a=b"one", b=b"two"):
-        anchors.keep("certs/b.der")
+        files.keep("certs/b.der")
         os.remove("anchor")
         os.mkdir("anchor")  # writing would raise, and be swallowed; reading finds nothing
-        anchors.keep("certs/b.der")
+        files.keep("certs/b.der")
         assert _order() == ["certs/a.der", "certs/b.der"]
         os.rmdir("anchor")
         opened = []
-        real = anchors.__dict__.get("open", open)
+        real = files.__dict__.get("open", open)
 
         def watched(path, mode):
-            opened.append((path, mode))
+            if mode != "rb":
+                opened.append((path, mode))
             return real(path, mode)
 
-        anchors.open = watched
+        files.open = watched
         try:
             for _ in range(3):
-                anchors.keep("certs/b.der")
+                files.keep("certs/b.der")
         finally:
-            del anchors.open
+            del files.open
         assert opened == [("anchor", "wb")]
 
 
@@ -99,5 +100,5 @@ def test_corrupt_memory_of_it_is_as_if_there_were_none():
             with open("anchor", "wb") as file:
                 file.write(content)
             assert _order() == ["certs/a.der", "certs/b.der"], content
-        anchors.keep("certs/b.der")
+        files.keep("certs/b.der")
         assert _order() == ["certs/b.der", "certs/a.der"]

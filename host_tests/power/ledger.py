@@ -8,11 +8,9 @@ then say what had been promised, and which call was under way: that one may have
 import os
 
 # Loaded later, when the root is the board's flash and this file system is out of reach.
-import linkpost.storage.growing
-import linkpost.storage.opening
-import linkpost.storage.segments  # noqa: F401
+import linkpost.storage.growing  # noqa: F401
 import vfs
-from linkpost.storage import quarantine
+from linkpost.storage import opening, segments
 from linkpost.storage.outbox import Outbox
 from linkpost.storage.tokens import TokenStore
 
@@ -247,7 +245,11 @@ def verify(outbox, model):
     if waiting:
         check(outbox.oldest() == waiting[0], "oldest is %s" % (outbox.oldest(),))
         check(outbox.newest() == waiting[-1], "newest is %s" % (outbox.newest(),))
-    quarantined = list(quarantine.readings(outbox))
+    quarantined = [
+        outbox.reading(frame)
+        for first, _ in opening.listed(outbox, "q")
+        for _, frame in segments.frames(outbox.path_of(first, "q"))
+    ]
     quarantined_seqs = [reading[0] for reading in quarantined]
     if call[0] == "quarantine":
         check(call[1] in seqs + quarantined_seqs, "%d neither waits nor was quarantined" % call[1])

@@ -96,13 +96,13 @@ MUTANTS: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
         ("drop oldest",),
     ),
     "a refused reading is let go before it is quarantined": (
-        "quarantine.py",
+        "segments.py",
         "    try:\n        is_kept = _keep(",
         "    outbox.acknowledge(seq)\n    try:\n        is_kept = _keep(",
         ("quarantine",),
     ),
     "the position does not move past what was quarantined": (
-        "quarantine.py",
+        "segments.py",
         "    outbox.acknowledge(seq)\n    outbox.sync()",
         "    outbox.acked = seq",
         ("quarantine",),

@@ -20,7 +20,7 @@ from scenarios import _accepted, _appended, _until_full
 from wear import QuietFlash
 
 # Loaded by the outbox itself here.
-_RARE = ("opening", "segments", "growing", "quarantine")
+_RARE = ("opening", "segments", "growing")
 _BLOCKS = 64
 _BLOCK = 32  # of a heap whose words have 64 bits
 _SUCCESSES = 4

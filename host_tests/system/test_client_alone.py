@@ -18,7 +18,7 @@ PK, DN, SECRET = "a1B2c3D4e5F", "sensor01", "canary0123456789abcdef0123456789"
 OF_THE_APP = (
     "app", "backoff", "boot", "boot_work", "delivery", "led", "lifecycle",
     "sensor_types", "sensors/*", "storage/growing", "storage/opening", "storage/outbox",
-    "storage/quarantine", "storage/segments",
+    "storage/segments",
 )  # fmt: skip
 BLOCKING = """
 from linkpost import Client, Config

@@ -120,7 +120,7 @@ def _look_at_board(port: str, update: bool) -> dict[str, Any]:
 def _hashes_on(board: UsbBoard) -> dict[str, str]:
     """Return the hash of each root that the board's firmware trusts, by file name."""
     firmware.enable_imports()
-    from linkpost.storage.anchors import ANCHOR_FOLDERS
+    from linkpost.storage.files import ANCHOR_FOLDERS
 
     found: dict[str, str] = {}
     for path, digest in board.hashes(*reversed(ANCHOR_FOLDERS)).items():

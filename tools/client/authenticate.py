@@ -52,7 +52,7 @@ class NoTokens:
 
 
 class MemoryRoots:
-    """Root certificates as `storage.anchors` gives those on flash; none is remembered."""
+    """Root certificates as `storage.files` gives those on flash; none is remembered."""
 
     def __init__(self, roots: dict[str, bytes]):
         self._roots = list(roots.items())

@@ -97,7 +97,6 @@ class _Copy:
 
     def open(self, waiting: int, quarantined: bool) -> Contents:
         firmware.enable_imports()
-        from linkpost.storage import quarantine
         from linkpost.storage.outbox import Outbox
 
         for path in self._sizes:
@@ -119,7 +118,7 @@ class _Copy:
             outbox.quarantined,
             outbox.dropped,
             list(_up_to(outbox.readings(), last)) if waiting else [],
-            list(_up_to(quarantine.readings(outbox))) if quarantined else [],
+            list(_up_to(quarantined_readings(outbox))) if quarantined else [],
             log.notes,
         )
 
@@ -155,6 +154,15 @@ class _Copy:
         target = self._root / path
         target.parent.mkdir(parents=True, exist_ok=True)
         return target
+
+
+def quarantined_readings(outbox: Any) -> Iterator[tuple[int, int | None, dict[str, Any]]]:
+    """Yield the readings that an outbox has quarantined and still keeps, oldest first."""
+    from linkpost.storage import opening, segments
+
+    for first, _ in opening.listed(outbox, "q"):
+        for _, frame in segments.frames(outbox.path_of(first, "q")):
+            yield outbox.reading(frame)
 
 
 class _Notes:

@@ -13,6 +13,7 @@ from pathlib import Path
 from .. import firmware
 from ..bench.chip.unix_heap import unix_heap
 from ..emulator.process import RunningEmulator
+from ..firmware.outbox_copy import quarantined_readings
 from ..terminal.failures import CommandError
 from ..virtual_board import image
 from .account import Account, Arrivals, settle
@@ -221,7 +222,6 @@ class _Left:
 def _look_into(board: Board) -> _Left:
     """Return what is on the board's flash, as the firmware's own outbox sees it."""
     firmware.enable_imports()
-    from linkpost.storage import quarantine
     from linkpost.storage.outbox import Outbox
 
     with tempfile.TemporaryDirectory(prefix="linkpost-soak-") as name:
@@ -240,5 +240,5 @@ def _look_into(board: Board) -> _Left:
             for count, what in ((outbox.pending, "still pending"), (outbox.dropped, "dropped"))
             if count
         ]
-        quarantined = {(outbox.stream, seq) for seq, _, _ in quarantine.readings(outbox)}
+        quarantined = {(outbox.stream, seq) for seq, _, _ in quarantined_readings(outbox)}
     return _Left(quarantined, problems)

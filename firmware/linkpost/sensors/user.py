@@ -19,7 +19,7 @@ import io
 import sys
 
 from ..errors import ConfigError, LinkpostError, SensorError
-from ..storage.files import list_names
+from ..loader import load as load_module
 
 FOLDER = "user"
 
@@ -27,7 +27,7 @@ FOLDER = "user"
 def load(name: str, options: dict, key: str, port):
     """Return the sensor in /user/`name`.py. Raises: ConfigError that names the file."""
     path = "%s/%s.py" % (FOLDER, name)
-    present = list_names(FOLDER)
+    present = load_module("storage.files").list_names(FOLDER)
     if name + ".py" not in present and name + ".mpy" not in present:
         first = "" if present else "mkdir :%s + " % FOLDER
         raise ConfigError(

@@ -1,6 +1,10 @@
-"""Reading whole small files. Paths are relative: a board's current directory is its root.
+"""Small files, read whole: config, what a message streams, and the trust anchors, the roots.
 
-Loaded for a moment.
+Of the roots the one that verified last is tried first. Which one that was is a file of its own,
+written only when it changes; where it is missing, corrupt or names a file that is gone, the order
+is that of names.
+
+Paths are relative: a board's current directory is its root. Loaded for a moment.
 """
 
 import os
@@ -9,6 +13,11 @@ from ..errors import StorageError
 
 _ENOENT = 2  # the same number on every chip
 _STAT_SIZE = 6  # index in what os.stat returns
+# Where deploy puts the roots, and where `mip install` can.
+ANCHOR_FOLDERS = ("certs", "lib/linkpost/certs")
+_LAST = "anchor"  # the file that names the root that verified last
+_ANCHOR_MAX_BYTES = 4096
+_NAME_MAX_BYTES = 256
 
 
 def read_bytes(path: str, max_bytes: int):
@@ -43,3 +52,43 @@ def list_names(folder: str) -> list:
         return sorted(os.listdir(folder))
     except OSError:
         return []
+
+
+def read(k: int):
+    """Return (path, DER bytes) of the k-th root to try, from 0, or None where there are less.
+
+    Raises: StorageError where that file cannot be read.
+    """
+    paths = [
+        folder + "/" + name
+        for folder in ANCHOR_FOLDERS
+        for name in list_names(folder)
+        if name.endswith(".der")
+    ]
+    last = _last()
+    if last in paths:
+        paths.remove(last)
+        paths.insert(0, last)
+    if k >= len(paths):
+        return None
+    return paths[k], read_bytes(paths[k], _ANCHOR_MAX_BYTES) or b""
+
+
+def keep(path: str) -> None:
+    """Remember that this root has verified the platform: it is tried first from now on.
+
+    A flash that refuses is no reason to fail: the next boot tries in turn again.
+    """
+    try:
+        if _last() != path:
+            with open(_LAST, "wb") as file:
+                file.write(path.encode())
+    except OSError:
+        pass
+
+
+def _last():
+    try:
+        return str(read_bytes(_LAST, _NAME_MAX_BYTES) or b"", "utf-8")
+    except (StorageError, ValueError):  # UnicodeError is one
+        return ""

@@ -20,7 +20,7 @@ _BLOCK_BYTES = const(4096)
 # A full budget is this many segments: what one drop loses, and what is kept in RAM, depend on it.
 _SEGMENTS = const(32)
 _BYTES_MIN = const(8192)
-_QUARANTINE_BYTES = const(8192)  # quarantine.py
+_QUARANTINE_BYTES = const(8192)  # segments.py
 # Left to the token, the config and littlefs' own needs when the flash gets full.
 _RESERVE_BYTES = const(6 * 4096)
 

@@ -4,7 +4,7 @@
     outbox/r0/a .. outbox/r3/f  the ring: the newest readings, each in a slot, a small file
     outbox/acked/cursor         the cursor: what was acknowledged, the counts, boots' times
     outbox/backlog/s0000001a .. segments: older readings that still wait (segments.py)
-    outbox/backlog/q0000001a .. quarantined readings (quarantine.py)
+    outbox/backlog/q0000001a .. quarantined readings (segments.py)
 
 Each has folders of its own: littlefs reads and rewrites a folder as a whole, so what changes often
 must not lie beside what grows.
@@ -18,8 +18,8 @@ stream's id is written once: whatever happens to the cursor, the readings keep t
 were numbered in.
 
 This module is what a board without trouble needs. What is rare is loaded for a moment: opening
-(opening.py), segments being read (segments.py), grown, dropped and removed (growing.py), and
-readings being quarantined (quarantine.py). They work on the Outbox that they are handed.
+(opening.py), segments being read and readings being quarantined (segments.py), and segments being
+grown, dropped and removed (growing.py). They work on the Outbox that they are handed.
 
 Rules
   1. A reading is on flash before `append` returns: one overwrite of the slot `seq % SLOTS`.
@@ -272,7 +272,7 @@ class Outbox:
         "".
         Raises: ValueError where seq waits but is not the oldest.
         """
-        load("storage.quarantine").quarantine(self, seq, reason)
+        load("storage.segments").quarantine(self, seq, reason)
 
     def sync(self) -> bool:
         """Write the cursor, so that nothing is sent twice and the next opening is quick.

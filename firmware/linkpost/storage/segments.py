@@ -3,16 +3,34 @@
 A segment is named by the seq of its first reading, so that a listing tells what lies where. Only
 the last one grows, and the first one goes as a whole (growing.py). On littlefs an append is
 atomic; elsewhere, or on failing flash, it may not be: a corrupt record is stepped over, byte by
-byte, to the next whole frame, also one that was appended behind a damaged tail. Quarantined
-readings lie in files of the same kind.
+byte, to the next whole frame, also one that was appended behind a damaged tail.
+
+Readings that the platform refuses for their own sake are kept for people to look at, in files of
+the same kind: two of one block each. The older one goes when both are full.
 
 Loaded for a moment.
 """
 
+import os
+
 from micropython import const
 
 from ..errors import StorageError
-from .readings import READING_MAX, frame_length, is_reading, seq_of
+from ..loader import load
+from .readings import (
+    READING_MAX,
+    add_value,
+    encode_frame,
+    frame_length,
+    is_reading,
+    parse_frame,
+    seq_of,
+)
+
+# Of quarantined readings, about 60.
+_KIND = "q"  # of `Outbox.path_of`
+_FILES = const(2)
+_FILE_BYTES = const(4096)
 
 # Four readings or more at a time: what lies ahead is found without loading this again.
 _READ_BYTES = const(512)
@@ -106,3 +124,50 @@ def newest(outbox):
         if frame:
             return outbox.reading(frame)
     return None
+
+
+# -- quarantine -----------------------------------------------------------------------------------
+
+
+def quarantine(outbox, seq: int, reason: str) -> None:
+    """Keep the outbox's oldest reading apart, and go on behind it (`Outbox.quarantine`)."""
+    frame = outbox.oldest_frame()
+    if frame is None or seq <= outbox.acked:
+        return
+    if seq_of(frame) != seq:
+        raise ValueError("%d is not the oldest waiting reading" % seq)
+    # Its first 100 characters, under "", a name no value can have. A reading that leaves no room
+    # for them stays as it is: a character is up to 4 bytes.
+    if reason and len(frame) + 500 <= READING_MAX:
+        payload = bytearray(parse_frame(frame[0], frame))
+        add_value(payload, "", reason[:100])
+        frame = encode_frame(frame[0], payload)
+    try:
+        is_kept = _keep(outbox, seq, frame)
+    except OSError as error:
+        raise StorageError("cannot quarantine a reading (error %s)" % error.errno)
+    if not is_kept:
+        outbox.warn("no room to quarantine", "seq", seq)
+    outbox.quarantined += 1
+    outbox.acknowledge(seq)
+    outbox.sync()  # the count, where acknowledging wrote nothing
+
+
+def _keep(outbox, seq, frame):
+    # Returns False where the flash has no room even for that.
+    kept = load("storage.opening").listed(outbox, _KIND)
+    # There already, where the power was cut before the outbox went on behind it.
+    if kept and last_seq(outbox.path_of(kept[-1][0], _KIND)) == seq:
+        return True
+    if not kept or kept[-1][1] + len(frame) > _FILE_BYTES:
+        kept.append([seq, 0])
+    for files in (_FILES, 1):  # on a full flash the older one goes sooner
+        while len(kept) > files:
+            os.remove(outbox.path_of(kept.pop(0)[0], _KIND))
+        try:
+            with open(outbox.path_of(kept[-1][0], _KIND), "ab") as file:
+                file.write(frame)
+            return True
+        except OSError:
+            pass
+    return False

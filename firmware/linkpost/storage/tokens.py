@@ -28,7 +28,7 @@ class TokenStore:
 
     def __init__(self, path: str, identity: tuple):
         self._path = path
-        parts = "".join([part + "\0" for part in identity])
+        parts = "\0".join(identity + ("",))  # each with a zero behind it
         self._identity = hashlib.sha256(parts.encode()).digest()[:_IDENTITY_BYTES]
 
     def load(self):
