@@ -76,14 +76,14 @@ class App:
         self.due_ms = self.send_due_ms = self.starved = self.starved_ms = 0
         self.accepted = self.attempts = self.proof = self.singly = 0
         self._healthy_ms = port.uptime_ms() + _HEALTHY_MS
-        self._more_sensors = sensors  # until the first reading was stored
-        self._sensors = None  # until they are read: the boot's own reading is stored before
+        self._more_sensors = sensors
+        self._sensors = None
         self._proven = 0  # 1: it has run for long enough, 2: a report was accepted
         self._litter = 0
         self.hurries = False
-        self._busy = False  # more waits, and is being sent right now
+        self._busy = 0  # how many wait that are being sent right now
         self.outbox = outbox or Outbox("outbox", config.outbox_max_bytes, port.random_bytes, log)
-        self.link = Link(config, port, log, self.outbox.newest_unix_ms, self._clock_was_set)
+        self.link = Link(config, port, log, self.outbox.newest_unix_ms, self.outbox.set_time)
         port.feed()  # what that took goes first
         self.client = client or Client(config, port=port, log=log)
         # Of the two formats a board keeps its own in heap.
@@ -91,10 +91,6 @@ class App:
             self._encode = load("protocol.alink").encode_alink
         else:
             self._encode = load("protocol.payloads").encode_json
-
-    def _clock_was_set(self):
-        # Readings of this boot that were stored without a time get theirs.
-        self.outbox.set_time(self.link.unix_ms() - self.port.uptime_ms())
 
     def __getattr__(self, name):
         # Only asked for what an object and its class have not.
@@ -202,10 +198,9 @@ class App:
         interval_ms = self.config.interval_ms
         if now_ms < self.due_ms or (self._busy and not interval_ms):
             return False
-        if self._sensors is None:
-            # A step of its own: what is loaded for it is gone by the next.
+        is_first = self._sensors is None
+        if is_first:  # not before the boot's own reading was stored
             self._sensors = load("sensors.building").build_for(self, self._more_sensors)
-            return True
         every_ms = max(interval_ms, _FASTEST_WAITING_MS) if self.attempts else interval_ms
         # Before it is taken: what fails is not tried again at once.
         self.due_ms = next_due_ms(self.due_ms, now_ms, every_ms)
@@ -218,10 +213,8 @@ class App:
         # send of a boot or a retry has its own time.
         if self.hurries and not self.attempts and self.config.send_ms <= interval_ms:
             self.send_due_ms = now_ms
-        if self._more_sensors is not None:
-            self._more_sensors = None
-            max_bytes = self.outbox.max_bytes  # loads something: before, not beside
-            load("lifecycle").tell_room(self, values, max_bytes)
+        if is_first:
+            load("lifecycle").tell_heap(self)
         return True
 
     def _store(self, values):
@@ -253,7 +246,7 @@ class App:
                     return True
                 self._busy = self.request(_REQUEST_DEADLINE_MS)
             except (LinkpostError,) + DRIVER_ERRORS as error:
-                self._busy = False
+                self._busy = 0
                 self.send_due_ms = self.port.uptime_ms() + _BLIND_PAUSE_MS
                 load("backoff").after(self, error)
                 return True
@@ -265,19 +258,19 @@ class App:
         self.send_due_ms = next_due_ms(self.send_due_ms, now_ms, self.config.send_ms)
         return True
 
-    def request(self, deadline_ms: int) -> bool:
-        """Send one request's worth; return whether more waits.
+    def request(self, deadline_ms: int) -> int:
+        """Send one request's worth; return how many readings wait then.
 
         Raises: LinkpostError when nothing could be accepted now; all of it still waits.
         """
         outbox = self.outbox
         frame = outbox.oldest_frame()
         if frame is None:
-            return False
+            return 0
         seq = seq_of(frame)
         if seq == self.proof:  # accepted ahead of its turn, or the flash did not take that it was
             outbox.acknowledge(seq)
-            return outbox.pending > 0
+            return outbox.pending
         # One deadline over all of it: a peer that stalls each request cannot reset it.
         end_ms = self.port.uptime_ms() + deadline_ms
         try:
@@ -296,7 +289,7 @@ class App:
             self.link.failed(error)
             raise
         self.link.succeeded(self.client.date())
-        return outbox.pending > 0
+        return outbox.pending
 
     def encode(self, reading) -> bytes:
         """Return a reading as the config's format has it."""
@@ -305,7 +298,7 @@ class App:
     def publish(self, payload, end_ms, seq, count) -> None:
         """Publish `count` readings, the last of them `seq`. Raises: LinkpostError."""
         now_ms = self.port.uptime_ms()
-        message_id = self.client.publish(self.config.topic, payload, max(0, end_ms - now_ms))
+        message_id = self.client.publish(self.config.topic, payload, end_ms - now_ms)
         self.accepted += count
         self.proof = max(self.proof, seq)
         counted = ("count", count) if count > 1 else ()

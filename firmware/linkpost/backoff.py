@@ -106,7 +106,7 @@ def _is_starved_for_good(app):
         return False
     if load("boot_work").memory_reset_is_left(app.port):
         _reset(app)
-    app.log.error("send", "out of memory, and a reset has not helped: readings are stored")
+    app.log.error("send", "out of memory, and a reset has not helped")
     return True
 
 

@@ -83,4 +83,4 @@ def _set(link, unix_ms, phrase):
     link.log.info("clock", phrase, "unix_ms", unix_ms)
     link.port.feed()  # what the port has loaded goes before flash is written
     if link.on_clock_set is not None:
-        link.on_clock_set()
+        link.on_clock_set(unix_ms - link.port.uptime_ms())

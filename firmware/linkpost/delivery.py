@@ -27,7 +27,7 @@ def refused(app, seq: int, error, end_ms: int) -> None:
                 raise error
             app.publish(app.encode(newest), end_ms, newest[0], 1)
         except RejectedError as refusal:
-            check = "topic exists in the console and this device may publish to it"
+            check = "topic exists, device may publish to it"
             about = "code", refusal.code, "topic", app.config.topic, "check", check
             app.log.error("send", "topic refused, readings kept", *about)
             raise
@@ -53,7 +53,7 @@ def send_batch(app, end_ms: int) -> None:
     try:
         app.publish(b"[" + b",".join(parts) + b"]", end_ms, last, len(parts))
     except RejectedError as error:
-        app.log.warning("send", "batch refused, sending singly", "code", error.code)
+        app.log.warning("send", "batch refused", "code", error.code)
         app.singly = last
         return
     app.outbox.acknowledge(last)

@@ -3,16 +3,12 @@
 Loaded when needed (`loader`).
 """
 
-import json
-
 from micropython import const
 
 from .errors import DRIVER_ERRORS
 from .loader import load
 from .sensors import read_all
 
-# Flash that a reading takes beyond its values as JSON; more than measured, so that the hours hold.
-_STORED_BESIDE_VALUES = const(24)
 # The first send after a boot waits up to this, or up to `send_s` where that is less: three hundred
 # boards after a blackout would meet 40000.
 _FIRST_SEND_JITTER_MS = const(10_000)
@@ -47,21 +43,13 @@ def start(app):
     return read_all([("", load("sensors.system").System(port, outbox, config.format))])
 
 
-def tell_room(app, values: dict, max_bytes: int) -> None:
-    """Log what memory there is, and how long an outage may last by the size of a reading."""
-    config = app.config
+def tell_heap(app) -> None:
+    """Log what memory there is."""
     heap = app.port.heap(True)
-    app.port.feed()  # what that took goes before more is loaded
     pairs = []
     for key in sorted(heap):
         pairs += key, heap[key]
     app.log.info("app", "heap", *pairs)
-    if not config.interval_ms:
-        return
-    # In a frame the values are about as long as in JSON.
-    readings = max_bytes // (len(json.dumps(values)) + _STORED_BESIDE_VALUES)
-    hours = readings * (config.interval_ms // 100) // 36_000
-    app.log.info("store", "an outage may last", "hours", hours, "readings", readings)
 
 
 def sleep(app, ms: int) -> None:

@@ -24,11 +24,11 @@ class Link:
     that it was set for as long as the RTC runs.
 
     Args: config; port; log; newest_unix_ms, the newest time that is on flash, or 0; on_clock_set,
-        called without arguments when the clock was set, or None.
+        called when the clock was set with the Unix time at uptime 0, or None.
     Attributes: is_up, whether there is a network, as far as the board can see; failures, rounds
         of joining and links in a row without a request that succeeded; is_right, whether the clock
         was set; ntp_ms, the uptime from which NTP may be asked; joining, what `net.wifi` goes on
-        with, while it does. `clock` and `draining` work on these.
+        with, while it does. `clock` and `backoff` work on these.
     """
 
     def __init__(self, config, port, log, newest_unix_ms=0, on_clock_set=None):

@@ -28,7 +28,7 @@ def place_of(path: str, function: str) -> tuple[str, int]:
     ("path", "module", "function"),
     [
         ("net/wifi.py", "net.wifi", "_disconnect"),
-        ("app.py", "app", "_clock_was_set"),
+        ("app.py", "app", "_out_of_memory"),
         ("storage/readings.py", "readings", "seq_of"),
         ("dates.py", "dates", "days_from_civil"),
     ],

@@ -62,7 +62,7 @@ def test_memory_error_in_any_module_that_is_loaded_ends_no_app():
 
     for names in (
         ("backoff",),
-        ("lifecycle.tell_room",),
+        ("lifecycle.tell_heap",),
         ("delivery",),
         ("backoff", "delivery", "led"),
     ):

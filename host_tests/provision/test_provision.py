@@ -1,7 +1,6 @@
 """`linkpost provision` onto virtual boards behind a port, asked in a terminal and from files."""
 
 import json
-import re
 import shlex
 
 import pytest
@@ -9,9 +8,6 @@ from emulator_process import DEVICE_NAME, DEVICE_SECRET, PRODUCT_KEY, EmulatorPr
 from linkpost_command import run, write_config
 from serial_board import needs_serial_board, serial_board
 from terminal import linkpost_in_terminal
-
-from tools.provision.answers import check
-from tools.provision.outage import outage_text
 
 SECRET = "canary0123456789abcdef0123CANARY"
 CONFIG = {
@@ -290,14 +286,3 @@ def test_own_sensor_that_is_not_on_the_board_is_said(tmp_path):
     assert result.returncode == 0, result.stderr
     assert "user/soil.py is not on the board yet: mpremote cp soil.py :user/" in result.stderr
     assert "light.py" not in result.stderr
-
-
-def test_outage_that_is_told_is_the_one_that_the_board_logs(tmp_path):
-    with EmulatorProcess() as emulator:
-        more = {"interval_s": 1, "outbox": {"max_bytes": 1_000_000}}
-        config = write_config(tmp_path, emulator.platform, **more)
-        paths = ("--config", config, "--flash", tmp_path / "flash", "--ca", emulator.ca)
-        logged = run("board", "run", *paths, "--reports", 3).stderr
-    found = re.search(r"an outage may last hours=(\d+) readings=(\d+)", logged)
-    told = outage_text(check(json.loads(config.read_text())), 0)
-    assert told == f"an outage may last about {found[1]} hours ({int(found[2]):,} readings)"

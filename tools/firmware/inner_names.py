@@ -23,7 +23,7 @@ INNER_NAMES = (
     *("_network", "_scratch", "_unix_at_boot_ms", "_watchdog", "_watchdog_ms", "_wlan"),
     *("add_value", "can_be_right", "CLOCK_CEILING_UNIX_MS", "CURSOR"),
     *("DRIVER_ERRORS", "due_ms", "encode_frame", "encode_reading", "ESP32Port", "first_slot"),
-    *("frame_length", "granted_bytes", "is_up"),
+    *("frame_length", "granted_bytes", "hurries", "is_up"),
     *("last_in_segments", "last_of_first", "newest_unix_ms", "next_due_ms", "oldest_frame"),
     *("on_clock_set", "open_file", "parse_frame", "poller", "proof", "read_slot"),
     *("READING_MAX", "RELEASED_UNIX_MS", "root_name", "seq_of", "set_time"),
