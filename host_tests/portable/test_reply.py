@@ -127,6 +127,10 @@ BAD = (
         b"HTTP/1.1 200\r\nTransfer-Encoding: chunked\r\n\r\n" + b"0" * 20 + b"\r\n",
     ),
     ("chunk without size", b"HTTP/1.1 200\r\nTransfer-Encoding: chunked\r\n\r\n\r\n"),
+    (
+        "chunk size behind a space",
+        b"HTTP/1.1 200\r\nTransfer-Encoding: chunked\r\n\r\n 5\r\nhello\r\n0\r\n\r\n",
+    ),
     ("chunk of negative size", b"HTTP/1.1 200\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\n"),
     ("chunk with a wrong end", b"HTTP/1.1 200\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nabc\r\n"),
     (

@@ -107,32 +107,43 @@ def _head(receive, view):
             raise refused(_HEAD_LONG)
         line = checked(line)
         if status == 0:
-            status, keeps = _status(line)
+            # HTTP/1.x SP 3DIGIT [SP reason]: the platform leaves the reason out.
+            digits = line[9:].partition(b" ")[0]
+            if (
+                line[:7].upper() != b"HTTP/1."
+                or line[8:9] != b" "
+                or len(digits) != 3
+                or not digits.isdigit()
+                or digits < b"100"
+                or digits == b"101"  # another protocol follows
+            ):
+                raise refused(_NOT_HTTP)
+            status = int(digits)
+            keeps = line[7:8] != b"0"  # HTTP/1.0 closes unless it says otherwise
             length, date = _TO_CLOSE, None
         elif line:
             name, _, value = line.partition(b":")
             name = name.lower()
-            if name not in (b"content-length", b"connection", b"date", b"transfer-encoding"):
-                continue
-            if len(line) > _LINE_MAX:
-                raise refused(_HEAD_LONG)
             value = value.strip()
             if name == b"date":
                 # An IMF-fixdate, RFC 9110 section 5.6.7.
                 if len(value) == 29 and max(value) < 0x80:
                     date = str(value, "utf-8")
-                continue
-            value = value.lower()
-            if name == b"connection":
+            elif name == b"connection":
+                value = value.lower()
                 keeps = b"close" not in value and (keeps or b"keep-alive" in value)
-            elif length != _TO_CLOSE:
-                raise refused(_LENGTH)
-            elif name == b"transfer-encoding" and value == b"chunked":
-                length = _CHUNKED
-            elif name == b"content-length" and value.isdigit() and len(value) <= 9:
+            elif name == b"content-length":
+                if length != _TO_CLOSE or not value.isdigit() or len(value) > 9:
+                    raise refused(_LENGTH)
                 length = int(value)
+            elif name == b"transfer-encoding":
+                if length != _TO_CLOSE or value.lower() != b"chunked":
+                    raise refused(_LENGTH)
+                length = _CHUNKED
             else:
-                raise refused(_LENGTH)
+                continue
+            if len(line) > _LINE_MAX:
+                raise refused(_HEAD_LONG)
         elif status < 200:
             status = 0  # interim: the reply is still to come; the head's limit goes on
         else:
@@ -150,17 +161,6 @@ def checked(line):
     if line[-1:] != b"\r" or min(text.replace(b"\t", b" ") or b" ") < 32:
         raise refused(_NOT_HTTP)
     return text
-
-
-def _status(line):
-    # HTTP/1.x SP 3DIGIT [SP reason]: the platform leaves the reason out.
-    digits = line[9:].partition(b" ")[0]
-    if line[:7].upper() != b"HTTP/1." or line[8:9] != b" ":
-        digits = b""
-    # 101: the peer would switch to another protocol.
-    if len(digits) != 3 or not digits.isdigit() or digits < b"100" or digits == b"101":
-        raise refused(_NOT_HTTP)
-    return int(digits), line[7:8] != b"0"  # HTTP/1.0 closes unless it says otherwise
 
 
 def parse(body: bytes) -> dict:

@@ -76,7 +76,7 @@ def checked_id(found) -> str:
 
 def of_status(status: int) -> ServiceError:
     """Return the error of an HTTP status other than 200. A redirect would take the token along."""
-    return ServiceError(status, "HTTP: the endpoint answered with an error page or a redirect")
+    return ServiceError(status, "HTTP: an error page or a redirect")
 
 
 def of_topic(tree: dict, topic: str) -> ServiceError:
@@ -138,10 +138,7 @@ def refused(device_secret: str) -> str:
 
 def throttled(message: str) -> str:
     """Return the message of the platform, and how to ask less of it."""
-    return (
-        message + ": too often for this device or instance; raise interval_s or send_s, or set "
-        "outbox.batch_bytes"
-    )
+    return "%s: too often; raise interval_s or send_s, or set outbox.batch_bytes" % message
 
 
 def platform_message(tree: dict) -> str:
