@@ -1,6 +1,7 @@
 """The emulated processor: our table of instructions beside rp2040js' own core, and what it has."""
 
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -102,6 +103,28 @@ def test_board_that_has_given_up_on_a_peer_answers_at_once(tmp_path):
         for _ in range(5):
             assert repl.run(b"print(1)") == (b"1\r\n", b"")
         assert time.monotonic() - began < 8  # it was 2 s for each
+        progress.add_chip_ms(board.chip_ms)
+
+
+def test_datagram_comes_by_recv_as_by_recvfrom(tmp_path):
+    flash.prepare(tmp_path / "flash")
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer,
+        ChipProcess(tmp_path / "flash") as board,
+    ):
+        peer.bind(("127.0.0.1", 0))
+        peer.settimeout(20)
+        repl = ChipRepl(board)
+        repl.enter()
+        script = b"import socket; s = socket.socket(2, 2); s.settimeout(20)\n"
+        script += b"s.sendto(b'?', ('127.0.0.1', %d))" % peer.getsockname()[1]
+        assert repl.run(script) == (b"", b"")
+        question, address = peer.recvfrom(10)
+        for _ in range(2):
+            peer.sendto(b"0123456789", address)
+        script = b"print(s.recv(4)); print(s.recvfrom(20)[0])"
+        assert repl.run(script) == (b"b'0123'\r\nb'0123456789'\r\n", b"")
+        assert question == b"?"
         progress.add_chip_ms(board.chip_ms)
 
 

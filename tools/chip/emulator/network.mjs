@@ -202,11 +202,18 @@ class UdpSocket {
 
   receiveFrom(into, registers) {
     if (!this.received.length) return -EAGAIN;
-    const [data, from] = this.received.shift();
-    const count = Math.min(into.length, data.length);
-    into.set(data.subarray(0, count));
+    const from = this.received[0][1];
     registers.set("ip", net.isIPv4(from.address) ? toNumber(from.address) : 0);
     registers.set("argument", from.port);
+    return this.read(into);
+  }
+
+  /** One message, what does not fit is gone. */
+  read(into) {
+    if (!this.received.length) return -EAGAIN;
+    const [data] = this.received.shift();
+    const count = Math.min(into.length, data.length);
+    into.set(data.subarray(0, count));
     return count;
   }
 
