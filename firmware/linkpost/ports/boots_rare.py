@@ -6,7 +6,6 @@ Tried with fakes that behave as docs/porting.md says, not on hardware yet: the f
 host_tests/contract/port_contract.py runs on a board.
 """
 
-import struct
 from binascii import crc32
 
 from micropython import const
@@ -14,19 +13,16 @@ from micropython import const
 from ..errors import ConfigError
 from ..loader import load
 
-# Retained memory. Frame: magic (1 byte), flags (1), CRC-32's low 16 bits over flags and data (2),
-# data. After a loss of power it holds zeros or noise, which this does not take for a frame.
-_MAGIC = const(0x4C)
+# Retained memory. Frame: flags (1 byte), the higher three bytes of the CRC-32 of the data that
+# begins with them, data. After a loss of power it holds zeros or noise, which is no frame.
 _FRAME_HEAD = const(4)
-_SCRATCH_WORDS = const(4)  # of an rp2
-# The flags beside the data. The second is set before a reset on purpose: rp2 cannot tell it from
-# the watchdog's otherwise.
+_SCRATCH_BYTES = const(16)  # of an rp2
+# The second is set before a reset on purpose: rp2 cannot tell it from the watchdog's otherwise.
 _CLOCK_RIGHT = const(1)
 _RESET_ON_PURPOSE = const(2)
 
-# machine.reset_cause(). On esp32 a panic counts as 2 as well; rp2 knows 1 and 3.
-_CAUSES = {1: "power on", 2: "hard", 3: "watchdog", 4: "deep sleep", 5: "soft"}
-_CAUSE_WATCHDOG = const(3)
+# By machine.reset_cause(), 0 is none. On esp32 a panic counts as 2 as well; rp2 knows 1 and 3.
+_CAUSES = ("power on", "power on", "hard", "watchdog", "deep sleep", "soft")
 
 
 # -- watchdog and reset ---------------------------------------------------------------------------
@@ -37,10 +33,8 @@ def start_watchdog(port, ms: int) -> None:
 
     Raises: ConfigError where `ms` is more than `watchdog_max_ms`.
     """
-    most_ms = port.watchdog_max_ms
-    if ms > most_ms:
-        limit = "%d.%03d" % (most_ms // 1000, most_ms % 1000)
-        raise ConfigError("watchdog_s", "this chip takes at most %s" % limit)
+    if ms > port.watchdog_max_ms:
+        raise ConfigError("watchdog_s", "at most %d ms on this chip" % port.watchdog_max_ms)
     port._watchdog = port._machine.WDT(timeout=ms)
     port._watchdog_ms = ms
     # From here on a reset may be the watchdog's; before, it can only have been on purpose.
@@ -58,10 +52,10 @@ def reset_cause(port) -> str:
 
     rp2 knows neither of the last two: after a soft reset it is still what started the chip.
     """
-    cause = port._machine.reset_cause()
-    if port.name == "rp2" and cause == _CAUSE_WATCHDOG and _flag(port, _RESET_ON_PURPOSE):
+    cause = _CAUSES[port._machine.reset_cause()]
+    if port.name == "rp2" and cause == "watchdog" and _kept(port)[0] & _RESET_ON_PURPOSE:
         return "hard"  # reset() goes through the watchdog there
-    return _CAUSES.get(cause, "power on")
+    return cause
 
 
 # -- retained memory ------------------------------------------------------------------------------
@@ -69,7 +63,7 @@ def reset_cause(port) -> str:
 
 def retained(port) -> bytes:
     """Return the `retained_bytes` that outlived the reset; zeros after a loss of power."""
-    return _flags_and_data(port)[1]
+    return _kept(port)[1]
 
 
 def retain(port, data: bytes) -> None:
@@ -79,8 +73,8 @@ def retain(port, data: bytes) -> None:
     """
     room = port.retained_bytes - len(data)
     if room < 0:
-        raise ValueError("at most %d bytes are retained" % port.retained_bytes)
-    _write_frame(port, _flags_and_data(port)[0], bytes(data) + bytes(room))
+        raise ValueError("too much to retain")
+    _keep(port, _kept(port)[0], data + bytes(room))
 
 
 def mark_clock(port, right: bool) -> None:
@@ -90,51 +84,40 @@ def mark_clock(port, right: bool) -> None:
 
 def clock_marked(port) -> bool:
     """Tell whether the RTC was marked as right and has run on since."""
-    return _flag(port, _CLOCK_RIGHT)
+    return bool(_kept(port)[0] & _CLOCK_RIGHT)
 
 
-def _flags_and_data(port):
-    frame = _read_memory(port)
-    length = port.retained_bytes
-    if len(frame) >= _FRAME_HEAD + length and frame[0] == _MAGIC:
-        data = bytes(frame[_FRAME_HEAD : _FRAME_HEAD + length])
-        if _check(frame[1], data) == frame[2] | frame[3] << 8:
-            return frame[1], data
-    return 0, bytes(length)
-
-
-def _write_frame(port, flags, data):
-    check = _check(flags, data)
-    _write_memory(port, bytes((_MAGIC, flags, check & 0xFF, check >> 8)) + data)
-
-
-def _check(flags, data):
-    return crc32(bytes((flags,)) + data) & 0xFFFF
-
-
-def _flag(port, mask):
-    return bool(_flags_and_data(port)[0] & mask)
-
-
-def _set_flag(port, mask, on):
-    flags, data = _flags_and_data(port)
-    _write_frame(port, flags | mask if on else flags & ~mask, data)
-
-
-def _read_memory(port):
+def _kept(port):
+    """Return flags and data."""
     if port.name == "esp32":
-        return port._machine.RTC().memory()
-    words = [port._machine.mem32[port._scratch + 4 * i] for i in range(_SCRATCH_WORDS)]
-    # A word's upper half may come as a negative number.
-    return struct.pack("<4I", *[word & 0xFFFFFFFF for word in words])
+        frame = port._machine.RTC().memory()[: _FRAME_HEAD + port.retained_bytes]
+    else:
+        words = port._machine.mem32
+        frame = b""
+        for i in range(0, _SCRATCH_BYTES, 4):
+            # A word's upper half may come as a negative number.
+            frame += (words[port._scratch + i] & 0xFFFFFFFF).to_bytes(4, "little")
+    if frame and frame == _frame(frame[0], frame[_FRAME_HEAD:]):
+        return frame[0], frame[_FRAME_HEAD:]
+    return 0, bytes(port.retained_bytes)
 
 
-def _write_memory(port, frame):
+def _keep(port, flags, data):
+    frame = _frame(flags, data)
     if port.name == "esp32":
         port._machine.RTC().memory(frame)
         return
-    for i, word in enumerate(struct.unpack("<4I", frame)):
-        port._machine.mem32[port._scratch + 4 * i] = word
+    for i in range(0, _SCRATCH_BYTES, 4):
+        port._machine.mem32[port._scratch + i] = int.from_bytes(frame[i : i + 4], "little")
+
+
+def _frame(flags, data):
+    return (crc32(data, flags) >> 8 << 8 | flags).to_bytes(4, "little") + data
+
+
+def _set_flag(port, mask, on):
+    flags, data = _kept(port)
+    _keep(port, flags | mask if on else flags & ~mask, data)
 
 
 # -- clock ----------------------------------------------------------------------------------------
