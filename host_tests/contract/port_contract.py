@@ -222,7 +222,7 @@ def check_station_tells_its_state_in_words(port):
     if port.station() is None:
         return "no radio here"
     assert port.station() is port.station()
-    port.start_station("", "", False)
+    port.start_station("", "")
     try:
         assert port.wifi_status() in _STATUSES, port.wifi_status()
         assert isinstance(port.wifi_code(), int)

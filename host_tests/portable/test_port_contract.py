@@ -188,7 +188,7 @@ def _use_what_a_board_would_not_survive(port):
     port.light_sleep(20)
     port.set_unix_ms(1_800_000_000_000)
     port.mark_clock(True)
-    port.start_station("CN", "name", True)
+    port.start_station("CN", "name")
     port.wifi_status()
     port.wifi_code()
     port.wifi_rssi()

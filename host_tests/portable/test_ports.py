@@ -165,7 +165,7 @@ def test_light_sleep_returns_early_is_repeated_until_elapsed():
 def test_light_sleep_radio_on_is_powered_down_first():
     for chip in both_chips():
         port = boot(chip)
-        port.start_station("", "", False)
+        port.start_station("", "")
         port.light_sleep(10_000)
         assert not chip.wlan.powered
         assert chip.slept_ms == 10_000, chip.epoch
@@ -504,13 +504,11 @@ def test_heap_rp2_has_one_heap_whose_largest_block_is_looked_for_where_asked():
 def test_start_station_country_and_hostname_come_before_the_interface():
     for chip in both_chips():
         port = boot(chip)
-        port.start_station("CN", "board-7", False)
+        port.start_station("CN", "board-7")
         station = port.station()
         assert station.country_at_start == "CN", chip.epoch
         assert station.hostname_at_start == "board-7"
         assert station.settings["pm"] == station.PM_NONE
-        port.start_station("CN", "board-7", True)
-        assert station.settings["pm"] == station.PM_POWERSAVE
 
 
 def test_stop_station_never_started_or_twice_does_nothing():
@@ -519,7 +517,7 @@ def test_stop_station_never_started_or_twice_does_nothing():
         port.stop_station()
         port.station()
         port.stop_station()
-        port.start_station("", "", False)
+        port.start_station("", "")
         port.stop_station()
         port.stop_station()
         assert not port.station().powered
@@ -527,7 +525,7 @@ def test_stop_station_never_started_or_twice_does_nothing():
 
 def _joined(port, ssid, password):
     """Connect and return the states one meets, in their order."""
-    port.start_station("", "", False)
+    port.start_station("", "")
     port.station().connect(ssid, password)
     seen = []
     for _ in range(200):

@@ -327,7 +327,7 @@ def test_system_signal_and_largest_block_are_there_where_known():
     network = fakes_wifi.Network(chip, fakes_wifi.Air(lab=("x", True)), fakes_wifi.ESP32Station)
     port = ESP32Port(chip.machine, network, fakes_chip.ESP32Module(), chip.time)
     port.heap_free = lambda: 1
-    port.start_station("", "", False)
+    port.start_station("", "")
     port.station().connect("lab", "x")
     port.sleep_ms(10_000)
     values = System(port).read()

@@ -257,7 +257,7 @@ def test_connect_after_a_deadline_begins_anew_and_works():
 def test_connect_driver_busy_with_another_network_is_disconnected_first():
     for chip in BOTH:
         port = boot(chip, lab_air())
-        port.start_station("", "", False)
+        port.start_station("", "")
         port.station().connect("another", "")
         connect(Wifi(port, [LAB]), port)
 

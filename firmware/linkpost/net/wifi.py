@@ -89,7 +89,7 @@ def _try(port, config, ssid, password, failures):
     """Try one network once; return what the port says of it at the end."""
     station = port.station()
     if failures or not station.isconnected() or station.config("ssid") != ssid:
-        port.start_station(config.country, config.hostname, False)
+        port.start_station(config.country, config.hostname)
         _disconnect(port)
         yield from _wait(port, _SETTLE_MS)
         station.connect(ssid, password or None)

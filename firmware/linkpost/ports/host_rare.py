@@ -84,7 +84,7 @@ def pin(port, pin):
 led = pin
 
 
-def start_station(port, country, hostname, power_save: bool) -> None:
+def start_station(port, country, hostname) -> None:
     """See `radio_rare`; there is no radio."""
 
 

@@ -44,8 +44,8 @@ _ESP32_STATUSES = {
 }
 
 
-def start_station(port, country, hostname, power_save: bool) -> None:
-    """Set country and host name (None leaves them) and power-save, and power the radio up.
+def start_station(port, country, hostname) -> None:
+    """Set country and host name (None leaves them), power the radio up and keep it awake.
 
     Raises: any of DRIVER_ERRORS, as the chip's driver does.
     """
@@ -56,7 +56,7 @@ def start_station(port, country, hostname, power_save: bool) -> None:
     if hostname:
         port._network.hostname(hostname)
     station.active(True)
-    station.config(pm=station.PM_POWERSAVE if power_save else station.PM_NONE)
+    station.config(pm=station.PM_NONE)
     if port.name == "esp32":
         station.config(reconnects=_JOIN_TRIES)
 
@@ -66,12 +66,12 @@ def stop_station(port) -> None:
     wlan = port._wlan
     if wlan is None:
         return
-    stops = [wlan.disconnect, lambda: wlan.active(False)]
+    stops = [(wlan.disconnect,), (wlan.active, False)]
     if port.name == "rp2":  # a radio with a poll pending makes lightsleep() return at once
-        stops.append(wlan.deinit)
-    for stop in stops:
+        stops.append((wlan.deinit,))
+    for stop, *arguments in stops:
         try:
-            stop()
+            stop(*arguments)
         except DRIVER_ERRORS:
             pass  # "Wifi Not Started": it is down already
 
@@ -80,37 +80,29 @@ def wifi_status(port) -> str:
     """Return what the station is doing: "idle", "joining", "no address", "up", "not found",
     "wrong password", "security", "weak" or "failed", the same words on every port; never raises.
     """
-    try:
-        code = port.station().status()
-    except DRIVER_ERRORS:
-        return "failed"
+    code = wifi_code(port)
     if port.name == "rp2":
         return _RP2_STATUSES.get(code, "failed")
     if code != _JOINING:
         return _ESP32_STATUSES.get(code, "failed")
     # The driver does not say whether it waits for the access point or for an address; it knows a
     # signal only where it has joined.
-    try:
-        port.station().status("rssi")
-    except DRIVER_ERRORS:
-        return "joining"
-    return "no address"
+    return "joining" if _asked(port, "rssi") is None else "no address"
 
 
 def wifi_code(port):
     """Return the chip's own status number, for the log; None where its driver fails."""
-    try:
-        return port.station().status()
-    except DRIVER_ERRORS:
-        return None
+    return _asked(port)
 
 
 def wifi_rssi(port):
     """Return the signal in dBm (-90 weak, -40 strong), or None while not joined."""
     # While not joined cyw43 gives a number that means nothing, esp32 an OSError.
-    if wifi_status(port) != "up":
-        return None
+    return _asked(port, "rssi") if wifi_status(port) == "up" else None
+
+
+def _asked(port, *what):
     try:
-        return port.station().status("rssi")
-    except DRIVER_ERRORS:  # left in this very moment
+        return port.station().status(*what)
+    except DRIVER_ERRORS:
         return None
