@@ -40,7 +40,7 @@ def start(app):
     random = int.from_bytes(port.random_bytes(3), "big")
     app.send_due_ms += random % (min(config.send_ms, _FIRST_SEND_JITTER_MS) + 1)
     # Nothing is dropped in silence: each boot reports why it came, and what was lost so far.
-    return read_all([("", load("sensors.system").System(port, outbox, config.format))])
+    return read_all([("", load("sensors.system").System(port, app))])
 
 
 def tell_heap(app) -> None:

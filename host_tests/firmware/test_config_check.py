@@ -31,12 +31,17 @@ ESP32 = "ESP32_GENERIC"
 PICO = "RPI_PICO_W"
 
 WRONG = [
-    (ESP32, {"sensors": [{"type": "dht22"}]}, "sensors[0].pin", "missing; dht22 needs it"),
+    (
+        ESP32,
+        {"sensors": [{"type": "dht22"}]},
+        "sensors[0].pin",
+        "missing, unknown or of the wrong type",
+    ),
     (PICO, {"sensors": [{"type": "dht22", "pin": "4"}]}, "sensors[0]", "pin 4: a RPI_PICO_W has"),
     (ESP32, {"sensors": [{"type": "dht22", "pin": 99}]}, "sensors[0]", "pin 99: a ESP32_GENERIC"),
     (ESP32, {"sensors": [{"type": "dht22", "pin": 6}]}, "sensors[0]", "pin 6"),  # flash
     (PICO, {"sensors": [{"type": "ds18x20", "pin": 23}]}, "sensors[0]", "pin 23"),  # the radio's
-    (ESP32, {"sensors": [{"type": "dht22", "pim": 4}]}, "sensors[0].pim", "unknown; dht22 takes"),
+    (ESP32, {"sensors": [{"type": "dht22", "pim": 4}]}, "sensors[0].pim", "options of dht22: pin"),
     (ESP32, {"sensors": [{"type": "dht22", "pin": 4.0}]}, "sensors[0].pin", "wrong type"),
     (ESP32, {"sensors": [{"type": "analog", "pin": 4}]}, "sensors[0]", "analog works on 32 to 39"),
     (PICO, {"sensors": [{"type": "analog", "pin": 4}]}, "sensors[0]", "26 to 28"),

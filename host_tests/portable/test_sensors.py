@@ -110,6 +110,7 @@ def test_build_what_is_wrong_is_named_by_its_key():
         ([{"type": "analog", "pin": 34, "value": ""}], "sensors[0]"),
         ([{"type": "analog", "pin": 5}], "sensors[0]"),  # no ADC there
         ([{"type": "onchip", "pin": 4}], "sensors[0].pin"),
+        ([{"type": "system", "app": 5}], "sensors[0].app"),  # its class takes that, a config not
     ):
         assert config_error(specs).key == key, specs
 
@@ -120,7 +121,11 @@ def test_build_driver_that_the_build_of_micropython_lacks_is_named():
             __import__(driver)
         except ImportError:
             error = config_error([{"type": kind, "pin": 4}])
-            assert error.key == "sensors[0].type" and "not on this machine" in str(error)
+            assert (
+                error.key == "sensors[0].type"
+                and "not on this board" in str(error)
+                and driver in str(error)
+            )
 
 
 def test_build_file_of_the_type_not_on_the_board_says_deploy():
@@ -308,17 +313,24 @@ def test_system_tells_what_the_board_knows():
     port.heap_largest = lambda: None
     port.sleep_ms(7_900)
 
-    class Outbox:
-        dropped = 2
-        quarantined = 1
+    class App:
+        class config:  # noqa: N801
+            format = "json"
 
-    values = System(port, Outbox).read()
+        class outbox:  # noqa: N801
+            dropped = 2
+            quarantined = 1
+            stream = "0badcafe"
+
+    values = System(port, App).read()
     assert values["reset_cause"] == "power on"
     assert values["uptime_s"] == 7
     assert values["heap_free"] == 123_456
     assert values["chip_id"] == "e66044" + "30433a8b2f"
     assert (values["dropped"], values["quarantined"]) == (2, 1)
-    assert "wifi_rssi" not in values and "heap_largest" not in values
+    assert not [name for name in ("wifi_rssi", "heap_largest", "stream") if name in values]
+    App.config.format = "alink"
+    assert System(port, App).read()["stream"] == "0badcafe"
     assert values["version"].count(".") == 2
 
 

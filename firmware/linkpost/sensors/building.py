@@ -12,8 +12,7 @@ def build_for(app, more) -> list:
     built = build(app.config.sensors, app.port) + [("", sensor) for sensor in more]
     for _, sensor in built:
         if getattr(sensor, "kind", "") == "system":
-            sensor.outbox = app.outbox
-            sensor.format = app.config.format
+            sensor.app = app
     return built
 
 
@@ -29,29 +28,31 @@ def build(specs, port) -> list:
         specs = [{"type": "onchip" if port.has_temperature else "system"}]
     built = []
     for i in range(len(specs)):
-        spec = specs[i]
-        built.append((spec.get("name") or "", _make(spec, "sensors[%d]" % i, port)))
+        options = dict(specs[i])
+        name = options.pop("name", "")
+        built.append((name, _make(options.pop("type"), options, "sensors[%d]" % i, port)))
     return built
 
 
-def _make(spec, key, port):
+def _make(kind, options, key, port):
     types = load("sensor_types")
-    kind = spec["type"]
-    options = {name: spec[name] for name in spec if name not in ("type", "name")}
-    if kind.startswith(types.USER):
-        loader = _module(types.USER_FILE, key)
-        return loader.load(kind[len(types.USER) :], options, key, port)
-    file, class_name = types.TYPES[kind]
-    sensor_class = getattr(_module(file, key), class_name)
-    _check(options, key, kind, sensor_class.OPTIONS)
     try:
-        return sensor_class(port, **options)
-    except (ValueError, TypeError) as error:  # how machine.Pin and how a sensor refuses
-        raise ConfigError(key, str(error))
-    except ImportError as error:  # the firmware's own driver
-        raise ConfigError(key + ".type", "not on this machine: %s" % error)
-    except Exception:  # no fault of the config: told with each reading until it can be made
-        return _Later(lambda: sensor_class(port, **options), kind)
+        if kind.startswith(types.USER):
+            user = _module(types.USER_FILE)
+            return user.load(kind[len(types.USER) :], options, key, port)
+        file, class_name = types.TYPES[kind]
+        sensor_class = getattr(_module(file), class_name)
+        _check(options, key, kind, sensor_class.OPTIONS)
+        try:
+            return sensor_class(port, **options)
+        except (ValueError, TypeError) as error:  # how machine.Pin and how a sensor refuses
+            raise ConfigError(key, str(error))
+        except ImportError:
+            raise
+        except Exception:  # no fault of the config: told with each reading until it can be made
+            return _Later(kind, sensor_class, port, options)
+    except ImportError as error:  # the type's own file, or the firmware's driver
+        raise ConfigError(key + ".type", "not on this board: %s; deploy again" % error)
 
 
 class _Later:
@@ -60,41 +61,34 @@ class _Later:
     It keeps this module in heap, 1.5 KB, where that happens.
     """
 
-    def __init__(self, make, kind):
-        self._make = make
-        self._sensor = None
+    def __init__(self, kind, *made_of):
         self.kind = kind
+        self._made_of = made_of
 
     def read(self):
-        if self._sensor is None:
-            self._sensor = self._make()
-        return self._sensor.read()
+        sensor_class, port, options = self._made_of
+        self.read = sensor_class(port, **options).read
+        return self.read()
 
 
-def _module(file, key):
+def _module(file):
     known = set(sys.modules)
     gc.collect()  # what stays lies low in the heap, and not behind what was left there
     try:
         return __import__("linkpost.sensors." + file, None, None, ("",))
-    except ImportError:
-        raise ConfigError(key + ".type", "this board lacks the file for it; deploy again")
     except MemoryError:
         # MicroPython leaves an empty module in its table, which the next try would find there.
-        for module in [module for module in sys.modules if module not in known]:
+        for module in set(sys.modules) - known:
             del sys.modules[module]
         raise
 
 
 def _check(options, key, kind, known):
-    """Refuse options that a type does not have; `known` is {name: (types, required)}."""
-    for option, value in options.items():
-        at = "%s.%s" % (key, option)
-        if option not in known:
-            takes = ", ".join(sorted(known)) or "no options"
-            raise ConfigError(at, "unknown; %s takes %s" % (kind, takes))
-        # On CPython a bool is an int; no option here wants one.
-        if isinstance(value, bool) or not isinstance(value, known[option][0]):
-            raise ConfigError(at, "this value has the wrong type")
-    for option in known:
-        if known[option][1] and option not in options:
-            raise ConfigError("%s.%s" % (key, option), "missing; %s needs it" % kind)
+    """Refuse what a type does not take; `known` is {option: (types, required)}."""
+    for option in list(options) + list(known):
+        types, is_required = known.get(option, ((), True))
+        # By type, for on CPython a bool is an int; no option here wants one.
+        if (is_required or option in options) and type(options.get(option)) not in types:
+            message = "missing, unknown or of the wrong type; options of %s: %s"
+            takes = ", ".join(sorted(known))
+            raise ConfigError("%s.%s" % (key, option), message % (kind, takes))

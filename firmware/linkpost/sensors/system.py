@@ -6,17 +6,16 @@ from ..loader import load
 class System:
     """Reads reset cause, version, uptime, free heap, chip id and Wi-Fi signal where there is one.
 
-    `outbox` and `format`, set by the app: it then tells the dropped and quarantined readings too,
-    and with `alink` the stream.
+    `app`, where one has it: then it tells the dropped and quarantined readings too, and with
+    `alink` the stream.
     """
 
     kind = "system"
     OPTIONS = {}
 
-    def __init__(self, port, outbox=None, format=None):
+    def __init__(self, port, app=None):
         self._port = port
-        self.outbox = outbox
-        self.format = format
+        self.app = app
 
     def read(self):
         port = self._port
@@ -33,9 +32,10 @@ class System:
         rssi = port.wifi_rssi()
         if rssi is not None:
             values["wifi_rssi"] = rssi
-        if self.outbox is not None:
-            values["dropped"] = self.outbox.dropped
-            values["quarantined"] = self.outbox.quarantined
-            if self.format == "alink":
-                values["stream"] = self.outbox.stream
+        if self.app:
+            outbox = self.app.outbox
+            values["dropped"] = outbox.dropped
+            values["quarantined"] = outbox.quarantined
+            if self.app.config.format == "alink":
+                values["stream"] = outbox.stream
         return values
