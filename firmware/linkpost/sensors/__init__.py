@@ -48,8 +48,6 @@ def _why(error):
     try:
         if isinstance(error, SensorError):
             return str(error)
-        if isinstance(error, OSError):
-            return "I/O error %s" % (error.args[0] if error.args else "")
         return "%s: %s" % (type(error).__name__, error)
     except Exception:  # no memory for the text, or an error of a person's own whose text fails
         return type(error).__name__
@@ -63,9 +61,7 @@ def check_value(name, value) -> None:
     """
     if not isinstance(name, str) or not name or name in _RESERVED:
         raise SensorError("%r cannot be the name of a value" % (name,))
-    if isinstance(value, float):
-        # NaN differs from itself, infinity minus infinity is NaN.
-        if value - value != 0:
-            raise SensorError("%s is not a finite number" % name)
-    elif not isinstance(value, (int, bool, str)):  # on MicroPython a bool is no int
-        raise SensorError("%s is a %s, not a number, text or bool" % (name, type(value).__name__))
+    # On MicroPython a bool is no int. Infinity minus infinity is NaN, as NaN minus NaN is.
+    is_of_a_kind = isinstance(value, (int, float, bool, str))
+    if not is_of_a_kind or isinstance(value, float) and value - value != 0:
+        raise SensorError("%s is no finite number, text or bool" % name)
