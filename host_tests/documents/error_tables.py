@@ -12,8 +12,8 @@ import re
 from typing import Any
 
 from linkpost import backoff, errors, version
+from linkpost.net import connecting
 from linkpost.net import failures as net_failures
-from linkpost.net import trust
 from linkpost.protocol import refusals
 
 from tools.emulator import rules
@@ -172,7 +172,7 @@ class _Lost:
 
 def _no_anchor() -> str:
     try:
-        trust.load_root(_Lost(), None)
+        connecting.load_root(_Lost(), None)
     except errors.TLSError as error:
         return str(error)
     raise AssertionError("a root from nowhere")

@@ -224,7 +224,7 @@ def test_traceback_name_tells_one_module():
 def test_traceback_names_are_the_modules_own():
     for module, name in (
         ("app.py", b"app"),
-        ("net/trust.py", b"net.trust"),
+        ("net/connecting.py", b"net.connecting"),
         ("storage/readings.py", b"readings"),
         ("ports/__init__.py", b"ports"),
         ("__init__.py", b"linkpost"),

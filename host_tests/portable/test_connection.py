@@ -15,7 +15,7 @@ from linkpost.errors import (
     StorageError,
     TLSError,
 )
-from linkpost.net import Connection, ReadGate, connecting, streaming, trust
+from linkpost.net import Connection, ReadGate, connecting, streaming
 from linkpost.protocol import read
 
 HEAD = b"POST /x HTTP/1.1\r\nContent-Length: 0\r\n\r\n"
@@ -111,14 +111,14 @@ class World:
         self.connection = None
 
     def __enter__(self):
-        self._saved = (connecting.socket, connecting.select, trust.tls)
+        self._saved = (connecting.socket, connecting.select, connecting.tls)
         connecting.socket = FakeSocketModule(self)
         connecting.select = FakeSelect(self)
-        trust.tls = FakeTLSModule(self)
+        connecting.tls = FakeTLSModule(self)
         return self
 
     def __exit__(self, *_):
-        connecting.socket, connecting.select, trust.tls = self._saved
+        connecting.socket, connecting.select, connecting.tls = self._saved
 
     def made(self):
         self.connection = Connection("localhost", 443, self.port, lambda: self)
@@ -663,7 +663,7 @@ def test_anchor_that_is_whole_and_refused_where_memory_is_little_is_memory():
                 def load_verify_locations(self, der):
                     raise ValueError("invalid cert")
 
-            trust.tls.SSLContext = lambda protocol, world=world: Context(world)
+            connecting.tls.SSLContext = lambda protocol, world=world: Context(world)
             error = raised(world.ask, world.made())
             assert error.reason == reason, (memory, der, error)
 
@@ -693,11 +693,11 @@ def test_out_of_memory_while_an_error_is_explained_is_memory():
             assert world.all_closed()
     with World() as world:
         world.ready = False
-        module.load = connecting.load = trust.load = nothing_loads
+        module.load = nothing_loads
         try:
             assert is_memory(raised(world.ask, world.made()))
         finally:
-            module.load = connecting.load = trust.load = loader.load
+            module.load = loader.load
 
 
 # -- send -----------------------------------------------------------------------------------------

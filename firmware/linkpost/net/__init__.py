@@ -94,11 +94,11 @@ class Connection:
     None, and `keep(name)`, called when that root has verified and was not the first to be tried.
 
     phase     how far it has come: 0 closed, 1 connecting, 2 handshake, 3 sending, 4 sent
-    socket, poller   what is open of TCP, for `connecting`
+    socket, poller   what is open of TCP; these, those below and `phase` are set by `connecting`
     kept      it has carried a request, and can carry another
     answered  a byte of the reply to what was sent last has come
     context   the TLS context with one root, or None; root, which of them in the order of trying,
-              and root_name belong to it (`trust`)
+              and root_name belong to it
     tight     (free bytes, largest block or None) before the handshake, where that is less than
               comfortable; else None
     threshold   the collector's own while there is no collection, else None
@@ -123,9 +123,7 @@ class Connection:
         Raises: DNSError, NetworkError, TLSError.
         """
         try:
-            if self.context is None or untrusted is not None:
-                load("net.trust").load_root(self, untrusted)
-            yield from load("net.connecting").connect(self)
+            yield from load("net.connecting").connect(self, untrusted)
             self._read_gate = ReadGate(self.socket)
             self._tls = self.context.wrap_socket(  # type: ignore[attr-defined]
                 self._read_gate, server_hostname=self.host, do_handshake_on_connect=False

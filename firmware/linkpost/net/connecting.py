@@ -1,7 +1,7 @@
-"""What comes before a handshake: a look at memory, the name, and TCP.
+"""What comes before a handshake: whom to trust, a look at memory, the name, and TCP.
 
 Loaded at each connect (`loader`), and gone before the handshake: a kept connection needs none of
-it.
+it. `load_root` is the one place that says whom to trust; there is no way to verify less.
 """
 
 import errno
@@ -9,7 +9,10 @@ import gc
 import select
 import socket
 
+import tls
 from micropython import const
+
+from ..errors import TLSError
 
 _WRITE = const(4)  # these two as `Connection` has them
 _CONNECTING = const(1)
@@ -30,13 +33,16 @@ _GOOD_BLOCK = const(24_000)
 _GOOD_FREE = const(53_000)
 
 
-def connect(connection):
+def connect(connection, untrusted):
     """Yield until TCP stands; the name is resolved first, which blocks.
 
+    Args: untrusted, why another root is to be tried, or None.
     Raises: OSError, MemoryError, ValueError of what cannot be a name; TLSError.
     """
+    if connection.context is None or untrusted is not None:
+        load_root(connection, untrusted)
     _be_quiet(connection)
-    look_at_memory(connection)
+    _look_at_memory(connection)
     error = OSError("no address")
     # A name may have an IPv6 address where only IPv4 is served, and the other way round.
     for address in resolve(connection):
@@ -84,7 +90,45 @@ def resolve(connection):
         port.feed()
 
 
-def look_at_memory(connection) -> None:
+def load_root(connection, error) -> None:
+    """Give the connection a context with its root `connection.root`, or the next that can be used.
+
+    It accepts only a peer vouched for by that one root. Memory: 3 to 5 KB, on rp2 of the heap.
+
+    Raises: `error`, where it is not None and there is no other; TLSError where one could not be
+    used, or there is none; MemoryError. The next time then begins with the first again.
+    """
+    connection.context = None
+    refused = "none is there"
+    while True:
+        anchor = connection.anchors().read(connection.root)
+        if anchor is None:
+            connection.root = 0
+            raise error or TLSError(
+                "No root certificate in /certs to use (%s). Run: linkpost deploy" % refused,
+                "no anchor",
+            )
+        connection.root_name, der = anchor
+        try:
+            context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
+            context.verify_mode = tls.CERT_REQUIRED  # type: ignore[attr-defined]
+            context.load_verify_locations(der)
+            connection.context = context
+            return
+        except ValueError:
+            # mbedTLS says this of what is no certificate, and where memory ran out. Where that is
+            # short, a file that is a whole certificate by its length is not why.
+            _look_at_memory(connection)
+            if connection.tight and len(der) == 4 + int.from_bytes(der[2:4], "big"):
+                raise MemoryError
+        except OSError:
+            raise MemoryError
+        error = None
+        refused = connection.root_name
+        connection.root += 1
+
+
+def _look_at_memory(connection):
     """Tell the connection how tight memory is. Raises: MemoryError where TLS has too little."""
     memory = free, block = connection.port.tls_memory()
     if block is None:

@@ -25,7 +25,7 @@ _ALLOC_FAILED = b"\x51\x7f\x9b\xa3\xc3\xfe"
 _LOW_ALLOC_FAILED = b"\x10\x6a\x8d"
 
 _HANDSHAKE = const(2)  # as `Connection.phase`, which these words are by
-_PHASES = ("connecting", "connecting", "the TLS handshake", "the request", "the reply")
+_PHASES = ("connecting", "connecting", "TLS handshake", "request", "reply")
 
 
 def explained(connection, phase: int, error, ms: int):
@@ -72,11 +72,7 @@ def explained(connection, phase: int, error, ms: int):
             number or None,
         )
     if shaking and number < -255 and number != _CONN_EOF:
-        return TLSError(
-            "%s: TLS handshake failed: %s. It must speak TLS 1.2 on that port" % (host, error),
-            "handshake",
-            number,
-        )
+        return TLSError("%s: TLS 1.2 handshake failed: %s" % (host, error), "handshake", number)
     text = "nothing listens on that port" if number == errno.ECONNREFUSED else "connection failed"
     return NetworkError("%s: %s: %s" % (host, text, error), number or None)
 
@@ -104,6 +100,6 @@ def _advice(reason, connection):
     if reason == "untrusted":
         return "Run: linkpost certs --check. Emulator? linkpost deploy --ca ca.pem"
     if reason == "wrong host":
-        return "Check the endpoint, letter by letter"
+        return "Check the endpoint"
     date = load("dates").civil(connection.port.unix_ms() // 1000)[:3]
     return "The board's clock shows %d-%02d-%02d (UTC). NTP needs UDP 123 open" % date

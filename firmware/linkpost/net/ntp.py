@@ -15,6 +15,9 @@ _PORT = const(123)
 _PACKET_BYTES = const(48)
 # Leap indicator 0, version 4, mode 3 (client).
 _REQUEST_HEAD = const(0x23)
+# Version 3 or 4, mode 4 (server); the two bits above are the leap indicator.
+_REPLY_HEADS = (0x1C, 0x24)
+_LEAP_UNKNOWN = const(3)
 # NTP counts from 1900; its 32 bits of seconds begin again in February 2036.
 _UNIX_EPOCH_IN_NTP_MS = const(2_208_988_800_000)
 _ERA_MS = const(4_294_967_296_000)
@@ -43,7 +46,7 @@ def fetch(servers, port, deadline_ms: int, can_be_right, udp=socket) -> int:
             told.append("%s (%s)" % (server, error))
         if port.uptime_ms() >= end_ms:
             break
-    raise NetworkError("no time from %s. Is UDP 123 blocked?" % (", ".join(told) or "any server"))
+    raise NetworkError("no time from %s. Is UDP 123 blocked?" % ", ".join(told))
 
 
 def parse_reply(packet, nonce: bytes, can_be_right):
@@ -55,14 +58,11 @@ def parse_reply(packet, nonce: bytes, can_be_right):
     Raises: NetworkError where it is, and cannot be believed: a server that is not synchronised or
         refuses (kiss-of-death), a time that cannot be.
     """
-    if (
-        len(packet) < _PACKET_BYTES
-        or packet[24:32] != nonce
-        or packet[0] & 7 != 4
-        or packet[0] >> 3 & 7 not in (3, 4)
-    ):
+    if len(packet) < _PACKET_BYTES or packet[24:32] != nonce:
         return None
-    if not 1 <= packet[1] <= 15 or packet[0] >> 6 == 3:
+    if packet[0] & 0x3F not in _REPLY_HEADS:
+        return None
+    if not 1 <= packet[1] <= 15 or packet[0] >> 6 == _LEAP_UNKNOWN:
         raise NetworkError("the server is not in sync")
     stamp = int.from_bytes(packet[40:48], "big")  # in 2 ** -32 s
     unix_ms = (stamp * 1000 >> 32) - _UNIX_EPOCH_IN_NTP_MS
