@@ -221,10 +221,9 @@ class App:
         # A flash that refuses is logged, not fatal.
         try:
             seq = self._put(values)
+            self.log.debug("store", "stored", "seq", seq, "pending", self.outbox.pending)
         except StorageError as error:
             self.log.error("store", "reading not stored", "why", error)
-        else:
-            self.log.debug("store", "stored", "seq", seq, "pending", self.outbox.pending)
 
     # -- sending --------------------------------------------------------------------------------
 
@@ -281,10 +280,9 @@ class App:
             else:
                 try:
                     self.publish(self.encode(outbox.reading(frame)), end_ms, seq, 1)
+                    outbox.acknowledge(seq)
                 except RejectedError as refusal:
                     load("delivery").refused(self, seq, refusal, end_ms)
-                else:
-                    outbox.acknowledge(seq)
         except LinkpostError as error:
             self.link.failed(error)
             raise

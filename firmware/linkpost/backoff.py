@@ -54,9 +54,7 @@ def as_linkpost(error, port):
     if isinstance(error, MemoryError) or (
         isinstance(error, OSError) and error.args and error.args[0] in (5, 12)
     ):
-        heap = port.heap(True)
-        numbers = ["%s %d" % (key, heap[key]) for key in sorted(heap)]
-        return LowMemoryError("out of memory: " + ", ".join(numbers))
+        return LowMemoryError("out of memory: %s" % port.heap(True))
     return NetworkError("%s: %s" % (type(error).__name__, error))
 
 

@@ -13,16 +13,15 @@ Rules:
 
 import gc
 
-from . import ports
 from .errors import LinkpostError
 from .loader import load
 from .log import Log
+from .ports import detect
 
 
 def run(start, port=None) -> None:
     """Call `start`, which builds the app and runs it; return to the REPL where that is right."""
-    if port is None:
-        port = ports.detect()
+    port = port or detect()
     log = Log(port)
     if not _begin(port, log):
         return

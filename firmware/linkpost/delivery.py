@@ -43,13 +43,11 @@ def send_batch(app, end_ms: int) -> None:
     last = 0
     for reading in app.outbox.readings():
         text = app.encode(reading)
-        if parts and (size + len(text) + 1 > limit or reading[0] == app.proof):
+        size += len(text) + 1
+        if parts and (size > limit or reading[0] == app.proof):
             break
         parts.append(text)
-        size += len(text) + 1
         last = reading[0]
-        if size >= limit:
-            break
     try:
         app.publish(b"[" + b",".join(parts) + b"]", end_ms, last, len(parts))
     except RejectedError as error:
