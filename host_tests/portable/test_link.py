@@ -391,7 +391,7 @@ def test_link_given_up_says_how_far_it_came_and_begins_anew():
         try:
             give_up(world.link)
         except DeadlineError as error:
-            assert str(error).startswith('Wi-Fi "lab" did not answer ('), error
+            assert str(error).startswith('Wi-Fi "lab" joining ('), error
         else:
             raise AssertionError("nothing said")
         world.join()

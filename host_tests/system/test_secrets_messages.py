@@ -100,7 +100,7 @@ def test_objects_and_errors_of_the_firmware_show_no_secret(emulator, tmp_path, r
         assert f": {name}Error\n" in said, name
     assert said.count("Traceback (most recent call last)") > 200
     assert said.count(ENDING) > 1
-    assert "refused the password" in said
+    assert "wrong password" in said
     assert "send failed" in said
     secrets = (*GIVEN, token)
     shown = [line for line in said.splitlines() if markers.find(line, secrets)]

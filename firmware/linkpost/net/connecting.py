@@ -87,7 +87,6 @@ def resolve(connection):
         return socket.getaddrinfo(connection.host, connection.port_number, 0, socket.SOCK_STREAM)
     finally:
         port.feed_for(0)
-        port.feed()
 
 
 def load_root(connection, error) -> None:
@@ -99,13 +98,13 @@ def load_root(connection, error) -> None:
     used, or there is none; MemoryError. The next time then begins with the first again.
     """
     connection.context = None
-    refused = "none is there"
+    refused = "none"
     while True:
         anchor = connection.anchors().read(connection.root)
         if anchor is None:
             connection.root = 0
             raise error or TLSError(
-                "No root certificate in /certs to use (%s). Run: linkpost deploy" % refused,
+                "No root certificate to use in /certs: %s. Run: linkpost deploy" % refused,
                 "no anchor",
             )
         connection.root_name, der = anchor

@@ -102,4 +102,4 @@ def _advice(reason, connection):
     if reason == "wrong host":
         return "Check the endpoint"
     date = load("dates").civil(connection.port.unix_ms() // 1000)[:3]
-    return "The board's clock shows %d-%02d-%02d (UTC). NTP needs UDP 123 open" % date
+    return "The board's clock shows %d-%02d-%02d (UTC)" % date

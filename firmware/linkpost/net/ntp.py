@@ -63,14 +63,14 @@ def parse_reply(packet, nonce: bytes, can_be_right):
     if packet[0] & 0x3F not in _REPLY_HEADS:
         return None
     if not 1 <= packet[1] <= 15 or packet[0] >> 6 == _LEAP_UNKNOWN:
-        raise NetworkError("the server is not in sync")
+        raise NetworkError("not in sync")
     stamp = int.from_bytes(packet[40:48], "big")  # in 2 ** -32 s
     unix_ms = (stamp * 1000 >> 32) - _UNIX_EPOCH_IN_NTP_MS
     if not can_be_right(unix_ms):
         # Before this firmware was built: the next era, or a wrong clock.
         unix_ms += _ERA_MS
     if not stamp or not can_be_right(unix_ms):
-        raise NetworkError("its time cannot be right")
+        raise NetworkError("wrong time")
     return unix_ms
 
 

@@ -31,17 +31,8 @@ _FAILURES_PER_CYCLE = const(3)
 # A driver's first try often fails for nothing, with any of the reasons.
 _TRIES = const(2)
 
-# What a driver says while it is trying; anything else is an end.
+# What the port says of a driver that is trying; anything else is an end.
 _UNDER_WAY = ("idle", "joining", "no address")
-# The log's words for how a network ended.
-_WORDS = {
-    "wrong password": "refused the password",
-    "security": "needs WPA2, or WPA2 and WPA3",
-    "weak": "is too weak here",
-    "not found": "not found. 5 GHz only? This chip needs 2.4 GHz",
-    "no address": "gave no address (DHCP)",
-    "failed": "failed",
-}
 
 
 def join(port, config, log, failures: int):
@@ -50,9 +41,9 @@ def join(port, config, log, failures: int):
     Yields False until there is a link, then True. `failures` in a row came before this round.
     A link that outlived a soft reset is taken as it is, but not after failures.
 
-    Raises: NetworkError when each network has been tried in vain: it says for each of them why,
-    with the chip's number or what its driver raised. A DeadlineError that is thrown into it comes
-    out with the same words. Passwords are in no message.
+    Raises: NetworkError when each network has been tried in vain: it says for each of them how it
+    ended, in the port's words, with the chip's number or what its driver raised. A DeadlineError
+    that is thrown into it comes out with the same words. Passwords are in no message.
     """
     yield False  # a driver that has just refused to tell is asked again in the next step
     if failures and failures % _FAILURES_PER_CYCLE == 0:
@@ -82,7 +73,7 @@ def join(port, config, log, failures: int):
         raise DeadlineError(" ".join(told))
     # Not to go on by itself while nobody looks: it takes current and answers later.
     _disconnect(port)
-    raise NetworkError(" ".join(told), code if isinstance(code, int) else None)
+    raise NetworkError("%s It takes 2.4 GHz and WPA2" % " ".join(told))
 
 
 def _try(port, config, ssid, password, failures):
@@ -117,4 +108,4 @@ def _disconnect(port):
 
 
 def _told(ssid, status, code):
-    return 'Wi-Fi "%s" %s (%r).' % (ssid, _WORDS.get(status, "did not answer"), code)
+    return 'Wi-Fi "%s" %s (%r).' % (ssid, status, code)
