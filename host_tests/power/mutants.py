@@ -37,8 +37,8 @@ MUTANTS: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
     ),
     "an empty segment is kept": (
         "opening.py",
-        "            os.remove(path)\n            found.pop()\n",
-        "            break\n",
+        "                os.remove(path)\n                found.pop()\n",
+        "                break\n",
         ("slots to a first segment", "slots to a new segment"),
     ),
     "next is one too low": (

@@ -21,11 +21,11 @@ from .name_scan import NotShown
 # No attribute of a Config: config.json.checked names those. None that a document names.
 INNER_NAMES = (
     *("_network", "_scratch", "_unix_at_boot_ms", "_watchdog", "_watchdog_ms", "_wlan"),
-    *("add_value", "can_be_right", "CLOCK_CEILING_UNIX_MS", "CURSOR"),
+    *("acked", "add_value", "can_be_right", "CLOCK_CEILING_UNIX_MS", "CURSOR"),
     *("DRIVER_ERRORS", "due_ms", "encode_frame", "encode_reading", "ESP32Port", "first_slot"),
-    *("frame_length", "granted_bytes", "hurries", "is_up"),
+    *("frame_length", "granted_bytes", "hurries", "is_up", "is_whole_reading"),
     *("last_in_segments", "last_of_first", "newest_unix_ms", "next_due_ms", "oldest_frame"),
-    *("on_clock_set", "open_file", "parse_frame", "poller", "proof", "read_slot"),
+    *("on_clock_set", "open_file", "parse_frame", "path_of", "poller", "proof", "read_slot"),
     *("READING_MAX", "RELEASED_UNIX_MS", "root_name", "seq_of", "set_time"),
     *("slot_path", "SLOTS", "starved_ms", "succeeded", "tight", "time_of", "values_of"),
     "warn",

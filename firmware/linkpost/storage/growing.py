@@ -41,7 +41,7 @@ def store_anyway(outbox, seq: int, frame, error) -> None:
     """Store a reading whose slot was refused with that OSError. Raises: StorageError."""
     while outbox.read_slot(seq) != frame:  # it may be there all the same; then its seq is used
         if error.errno != _ENOSPC or not _drop_oldest(outbox):
-            raise StorageError("cannot store a reading (error %s)" % error.errno)
+            raise StorageError("cannot store readings (error %s)" % error.errno)
         try:
             outbox.write(outbox.slot_path(seq), frame)
         except OSError as again:
@@ -53,16 +53,16 @@ def empty_ring(outbox) -> None:
 
     Raises: StorageError.
     """
-    while True:
+    frame = True
+    while frame:
         try:
-            if _append_slots(outbox) is None:
-                return
+            frame = _append_slots(outbox)
         except OSError as error:
             if error.errno != _ENOSPC:
                 raise StorageError("cannot store readings (error %s)" % error.errno)
             if not _drop_oldest(outbox):
                 # The flash is full of other things. The ring goes on alone.
-                _drop(outbox, outbox.next_seq - SLOTS, "flash full, oldest dropped")
+                _drop(outbox, outbox.next_seq - SLOTS, "full, oldest dropped")
                 return
 
 
@@ -140,7 +140,7 @@ def _used_bytes(outbox):
 
 
 def _whole_blocks(size):
-    return (size + _BLOCK_BYTES - 1) // _BLOCK_BYTES * _BLOCK_BYTES
+    return (size + _BLOCK_BYTES - 1) & -_BLOCK_BYTES
 
 
 def _free_bytes(outbox):

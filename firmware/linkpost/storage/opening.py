@@ -26,7 +26,15 @@ def open_outbox(outbox, random_bytes) -> str:
     stream_path = outbox.path + "/stream"
     try:
         _read_cursor(outbox)
-        _find_segments(outbox)
+        # A segment without a single whole reading is removed.
+        found = listed(outbox)
+        while found and not outbox.last_in_segments:
+            path = outbox.path_of(found[-1][0])
+            outbox.last_in_segments = load("storage.segments").last_seq(path)
+            if not outbox.last_in_segments:
+                os.remove(path)
+                found.pop()
+        outbox.segments = found
         is_sure = _recover(outbox)
         stream = None
         if is_sure:
@@ -42,7 +50,7 @@ def open_outbox(outbox, random_bytes) -> str:
         raise StorageError("cannot open %s (error %s)" % (outbox.path, error.errno))
     if outbox.segments:
         load("storage.growing").remove_acknowledged(outbox)
-    return "%08x" % struct.unpack("<I", stream)[0]
+    return "%08x" % int.from_bytes(stream, "little")
 
 
 def _read_cursor(outbox):
@@ -57,19 +65,10 @@ def _read_cursor(outbox):
     if outbox.next_seq <= _FOLDERS:  # no cursor, or the ring has not been in all of them yet
         folders[:0] = "", "/acked", "/r0", "/r1", "/r2", "/r3"
     for folder in folders:
-        _make_folder(outbox.path + folder)
-
-
-def _find_segments(outbox):
-    # A segment without a single whole reading is removed.
-    found = listed(outbox)
-    while found and not outbox.last_in_segments:
-        path = outbox.path_of(found[-1][0])
-        outbox.last_in_segments = load("storage.segments").last_seq(path)
-        if not outbox.last_in_segments:
-            os.remove(path)
-            found.pop()
-    outbox.segments = found
+        try:
+            os.mkdir(outbox.path + folder)
+        except OSError:
+            pass  # it is there
 
 
 def listed(outbox, kind: str = "s") -> list:
@@ -145,17 +144,6 @@ def _look(outbox, seq):
         outbox.acked = max(outbox.acked, found - 1 - lag)
     outbox.newest_unix_ms = max(outbox.newest_unix_ms, time_of(frame) or 0)
     return found
-
-
-def _make_folder(folder):
-    # A file of that name is moved out of the way.
-    try:
-        if os.stat(folder)[0] & 0x4000:
-            return
-        os.rename(folder, folder + ".old")
-    except OSError:
-        pass
-    os.mkdir(folder)
 
 
 def _read(path):

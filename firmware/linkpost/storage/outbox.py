@@ -65,7 +65,7 @@ from .readings import (
     encode_frame,
     encode_reading,
     frame_length,
-    is_reading,
+    is_whole_reading,
     seq_of,
     time_of,
     values_of,
@@ -92,8 +92,9 @@ class Outbox:
         were lost to a full flash or a corrupt record since the stream began; quarantined, how many
         were since then; newest_unix_ms, the newest time found at opening, or 0. All others are
         for the modules of this room.
-    Raises: StorageError where the flash fails. Whatever else is there opens to a correct state.
-        MemoryError; then also of each method, and it can be called again.
+    Raises: StorageError where the flash fails, or a file has the name of a folder. Whatever else
+        is there opens to a correct state. MemoryError; then also of each method, and it can be
+        called again.
     Memory: 0.5 KB kept, and 0.5 KB while segments are read. An append 1.7 KB, 1.1 KB of it the
         file's; every 24th in an outage that of 25 files, one after the other. None of it kept.
     """
@@ -178,7 +179,7 @@ class Outbox:
                     frame += file.read(2048)
         except OSError as error:
             return b"" if error.errno == _ENOENT else None
-        if frame and not (is_reading(frame) and seq_of(frame) % SLOTS == seq % SLOTS):
+        if frame and not (is_whole_reading(frame) and seq_of(frame) % SLOTS == seq % SLOTS):
             return None
         return frame
 
@@ -188,7 +189,7 @@ class Outbox:
         It is kept on flash where such readings wait, for they may be sent by a later boot. The
         last four such boots are.
         """
-        boot = struct.pack("<I", self._boot)
+        boot = self._boot.to_bytes(4, "little")
         boots = self.boots
         if boots[-10:-6] == boot:
             boots = boots[:-10]
@@ -227,12 +228,11 @@ class Outbox:
         seq = max(seq, self.acked + 1)
         if seq <= self.last_in_segments:
             ahead = self.ahead
-            at = 0
-            while at < len(ahead):
-                end = at + frame_length(ahead, at)
-                if seq_of(ahead, at) == seq:
-                    return ahead[at:end]
-                at = end
+            while ahead:
+                frame = ahead[: frame_length(ahead)]
+                if seq_of(frame) == seq:
+                    return frame
+                ahead = ahead[len(frame) :]
             frame = (find_in_segments or load("storage.segments").find)(self, seq)
             if frame:
                 return frame

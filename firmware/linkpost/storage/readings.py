@@ -94,15 +94,15 @@ def parse_frame(kind: int, data):
     return view[_HEADER_BYTES:-4]
 
 
-def is_reading(data) -> bool:
+def is_whole_reading(data) -> bool:
     """Tell whether the bytes are exactly one whole reading."""
     return (
         len(data) >= _VALUES + 4 and data[0] in b"RUN" and parse_frame(data[0], data) is not None
     )
 
 
-def seq_of(data, offset: int = 0) -> int:
-    return struct.unpack_from("<I", data, offset + _HEADER_BYTES)[0]
+def seq_of(frame) -> int:
+    return struct.unpack_from("<I", frame, _HEADER_BYTES)[0]
 
 
 def time_of(frame, boots=b""):
@@ -130,8 +130,6 @@ def encode_reading(frame, seq, acked, boot, unix_ms, uptime_ms, values) -> None:
         of texts.
     Raises: StorageError for a value that JSON cannot carry, or a reading over READING_MAX.
     """
-    if seq >> 32:
-        raise StorageError("no seq is left")
     kind = _TIMELESS
     time = b"\0\0\0\0\0\0"
     if unix_ms is not None:

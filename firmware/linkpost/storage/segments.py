@@ -22,7 +22,7 @@ from .readings import (
     add_value,
     encode_frame,
     frame_length,
-    is_reading,
+    is_whole_reading,
     parse_frame,
     seq_of,
 )
@@ -58,7 +58,7 @@ def frames(path: str, offset: int = 0):
                 if at == len(data):
                     return
             frame = data[at : at + length]
-            if is_reading(frame):
+            if is_whole_reading(frame):
                 yield offset, frame
             else:
                 # A torn tail, or a corrupt record. The next one may begin anywhere.
@@ -105,7 +105,7 @@ def find(outbox, seq: int):
                 outbox.found = (first, offset, seq_of(frame) + 1)
                 return ahead[: frame_length(ahead)]
     except OSError as error:
-        raise StorageError("cannot read readings (error %s)" % error.errno)
+        raise StorageError("flash failed (error %s)" % error.errno)
     return None
 
 
@@ -135,7 +135,7 @@ def quarantine(outbox, seq: int, reason: str) -> None:
     if frame is None or seq <= outbox.acked:
         return
     if seq_of(frame) != seq:
-        raise ValueError("%d is not the oldest waiting reading" % seq)
+        raise ValueError("not the oldest")
     # Its first 100 characters, under "", a name no value can have. A reading that leaves no room
     # for them stays as it is: a character is up to 4 bytes.
     if reason and len(frame) + 500 <= READING_MAX:
@@ -145,7 +145,7 @@ def quarantine(outbox, seq: int, reason: str) -> None:
     try:
         is_kept = _keep(outbox, seq, frame)
     except OSError as error:
-        raise StorageError("cannot quarantine a reading (error %s)" % error.errno)
+        raise StorageError("flash failed (error %s)" % error.errno)
     if not is_kept:
         outbox.warn("no room to quarantine", "seq", seq)
     outbox.quarantined += 1

@@ -39,10 +39,10 @@ class TokenStore:
         except OSError:
             return None
         payload = load("storage.readings").parse_frame(_KIND, data)
-        if payload is None or bytes(payload[:_IDENTITY_BYTES]) != self._identity:
+        if payload is None or payload[:_IDENTITY_BYTES] != self._identity:
             return None
         # It becomes a header's value: a line end in it would begin a header of its own.
-        token = bytes(payload[_IDENTITY_BYTES:])
+        token = payload[_IDENTITY_BYTES:]
         if not token or min(token) < 0x21 or max(token) > 0x7E:
             return None
         return str(token, "ascii")
@@ -54,4 +54,4 @@ class TokenStore:
             with open(self._path, "wb") as file:
                 file.write(frame)
         except OSError as error:
-            raise StorageError("cannot write %s (error %s)" % (self._path, error.errno))
+            raise StorageError("flash failed (error %s)" % error.errno)
