@@ -18,7 +18,7 @@ from .errors import NetworkError, ServiceError, StorageError
 from .loader import load, sweep
 from .log import Log
 from .net import Connection
-from .protocol import message_id, parse, read
+from .protocol import id_of, parse, read
 
 # A request up to this, head and body, leaves in one write, so one TLS record.
 _REQUEST_BYTES = const(2048)
@@ -159,7 +159,7 @@ class Client:
                 )
                 code = tree["code"]
                 if code == 0:
-                    return message_id(tree)
+                    return id_of(tree)
                 if _TOKEN_EXPIRED <= code <= _TOKEN_UNKNOWN and not renewed:
                     renewed = True
                     self._token = None
@@ -167,7 +167,7 @@ class Client:
                     retried = True
                     yield -_RETRY_PAUSE_MS
                 else:
-                    raise load("protocol.refusals").of_topic(tree, topic)
+                    raise load("protocol.refusals").of_code(tree, topic)
         except ServiceError:
             raise  # the connection is in step
         except BaseException:

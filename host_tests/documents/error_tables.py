@@ -141,7 +141,7 @@ def code_table() -> str:
     lines = [_row("code", "name", "on `/auth`", "on a topic"), "|---:|---|---|---|"]
     for code, name in code_names().items():
         on_auth = _on_auth(code)
-        on_topic = refusals.of_topic({"code": code, "message": _MESSAGE}, _TOPIC)
+        on_topic = refusals.of_code({"code": code, "message": _MESSAGE}, _TOPIC)
         shown = [f"`{type(error).__name__}`" for error in (on_auth, on_topic)]
         lines.append(_row(str(code), name, *shown))
     return "\n".join(lines)
@@ -204,7 +204,7 @@ def tls_table() -> str:
 
 def reply_list() -> str:
     """Return what a ProtocolError may say of a reply's head and body."""
-    return "\n".join(f"* {text}" for text in refusals._TEXTS)
+    return "\n".join(f"* {refusals.of_reply(number)}" for number in range(len(refusals._TEXTS)))
 
 
 def parts() -> dict[str, str]:

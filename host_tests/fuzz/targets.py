@@ -23,7 +23,7 @@ firmware.enable_imports()
 from linkpost.config import Config  # noqa: E402
 from linkpost.errors import ConfigError, LinkpostError, NetworkError, ProtocolError, StorageError  # noqa: E402
 from linkpost.net.ntp import parse_reply  # noqa: E402
-from linkpost.protocol import message_id, parse, read, refusals  # noqa: E402
+from linkpost.protocol import id_of, parse, read, refusals  # noqa: E402
 from linkpost.storage.outbox import Outbox  # noqa: E402
 from linkpost.storage.tokens import TokenStore  # noqa: E402
 from linkpost.version import can_be_right  # noqa: E402
@@ -83,7 +83,7 @@ def json_reply(data: bytes) -> None:
         return
     assert type(tree["code"]) is int and 0 <= tree["code"] <= 999_999_999
     with contextlib.suppress(ProtocolError):
-        found = message_id(tree)
+        found = id_of(tree)
         assert found is None or 1 <= len(found) <= 64
         assert found is None or found.replace("-", "0").isalnum()
     refusals.platform_message(tree).encode()

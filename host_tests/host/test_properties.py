@@ -7,8 +7,7 @@ import json
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from linkpost.errors import LinkpostError, ProtocolError
-from linkpost.protocol import message_id as id_of
-from linkpost.protocol import parse, read
+from linkpost.protocol import id_of, parse, read
 from linkpost.protocol.refusals import platform_message, token_of
 from linkpost.storage.tokens import TokenStore
 

@@ -3,7 +3,6 @@
 import errno
 
 import fakes_chip
-from linkpost import errors
 from linkpost.protocol import refusals
 from test_failures import explained
 from test_link import World
@@ -13,14 +12,18 @@ def tls_messages(sentence):
     return str(explained(ValueError("\n%s\n" % sentence), 2))
 
 
+def refusal(code, topic, secret=""):
+    return str(refusals.of_code({"code": code, "message": "too many requests"}, topic, secret))
+
+
 def test_authentication_refused_has_the_order_of_checks():
-    words = str(errors.AuthError(20000, refusals.refused("0123456789abcdefghijklmnopqrWXYZ")))
+    words = refusal(20000, None, "0123456789abcdefghijklmnopqrWXYZ")
     assert words == (
         "Authentication refused. Check in this order: endpoint belongs to this device's instance; "
         "product_key; device_name; device_secret (ends in ..WXYZ); device enabled (20000)"
     )
     # Of a short secret, four characters would be too much.
-    assert "ends in" not in refusals.refused("12345678901WXYZ")
+    assert "ends in" not in refusal(20000, None, "12345678901WXYZ")
 
 
 def test_unknown_anchor_names_the_two_commands():
@@ -58,7 +61,7 @@ def test_name_not_found_says_what_to_look_at():
 
 
 def test_throttled_says_how_to_ask_less():
-    words = str(errors.ThrottledError(40000, refusals.throttled("too many requests")))
+    words = refusal(40000, "/pk1/dev1/user/update")
     assert words.startswith("too many requests: ")
     for key in ("interval_s", "send_s", "outbox.batch_bytes", "40000"):
         assert key in words

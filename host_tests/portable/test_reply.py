@@ -1,7 +1,7 @@
 """Replies as bytes: whole, split at every point, byte by byte, cut short, with bytes behind."""
 
 from linkpost.errors import ProtocolError
-from linkpost.protocol import message_id, parse, read
+from linkpost.protocol import id_of, parse, read
 
 BODY_MAX_BYTES = 1024  # the limit of `reply`
 
@@ -259,7 +259,7 @@ def test_bad_replies_are_protocol_errors_at_any_pace_and_in_any_buffer():
 def test_head_that_never_ends_is_refused_at_its_limit_and_not_kept():
     for data, step in ((b"HTTP/1.1 200\r\nX: " + b"y" * 9000, 1), (b"x" * 9000, 700)):
         peer = Peer(data, step, waits=False)
-        assert "head of the reply is too long" in refuses(peer)
+        assert "too long a head" in refuses(peer)
         assert peer.at < 4096 + 2 * step
 
 
@@ -367,13 +367,13 @@ def test_good_bodies_give_their_fields():
         assert (tree.get("message") or "") == message, text
         info = tree.get("info")
         assert (info.get("token") if isinstance(info, dict) else None) == token, text
-        assert message_id(tree) == identity, text
+        assert id_of(tree) == identity, text
 
 
 def test_bad_bodies_are_protocol_errors():
     for data in BAD_JSON:
         try:
-            message_id(parse(data))
+            id_of(parse(data))
         except ProtocolError:
             continue
         raise AssertionError(data)
@@ -416,7 +416,7 @@ def test_text_that_is_no_text_leaves_the_code_to_decide():
 def test_numbers_that_json_has_not_are_nothing_where_nobody_looks():
     for word in (b"NaN", b"Infinity", b"-Infinity"):
         tree = parse(b'{"code":0,"x":[%s],"info":{"messageId":7}}' % word)
-        assert message_id(tree) == "7"
+        assert id_of(tree) == "7"
 
 
 def test_message_id_keeps_every_digit():
@@ -429,11 +429,11 @@ def test_message_id_keeps_every_digit():
         ("null", None),
     ):
         tree = parse(('{"code":0,"info":{"messageId":%s}}' % text).encode())
-        assert message_id(tree) == found, text
+        assert id_of(tree) == found, text
     for text in ('""', '"a b"', '"1\\r\\n2"', "1.5", "true", "{}", '"\\u0660"', "1" * 65):
         tree = parse(('{"code":0,"info":{"messageId":%s}}' % text).encode())
         try:
-            message_id(tree)
+            id_of(tree)
         except ProtocolError:
             continue
         raise AssertionError(text)

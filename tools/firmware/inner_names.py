@@ -28,7 +28,7 @@ INNER_NAMES = (
     *("on_clock_set", "open_file", "parse_frame", "path_of", "poller", "proof", "read_slot"),
     *("READING_MAX", "RELEASED_UNIX_MS", "root_name", "seq_of", "set_time"),
     *("slot_path", "SLOTS", "starved_ms", "succeeded", "tight", "time_of", "values_of"),
-    "warn",
+    *("line_of", "publishing", "refusal_of", "warn"),
 )
 
 

@@ -44,7 +44,7 @@ _LENGTH = const(3)
 _BODY_LONG = const(4)
 
 
-def refused(number):
+def refusal_of(number):
     """Return the ProtocolError of that number."""
     return load("protocol.refusals").of_reply(number)
 
@@ -68,17 +68,17 @@ def read(receive, buffer):
         body, rest = yield from load("protocol.chunked").read(receive, view, rest)
         return status, keeps and not rest, date, body
     if length > _BODY_MAX:
-        raise refused(_BODY_LONG)
+        raise refusal_of(_BODY_LONG)
     wanted = length if length >= 0 else _BODY_MAX + 1
     while len(rest) < wanted:
         count = yield from receive(view[: wanted - len(rest)])
         if count == 0:
             if length >= 0:
-                raise refused(_CUT_SHORT)
+                raise refusal_of(_CUT_SHORT)
             return status, False, date, rest
         rest += bytes(view[:count])
     if length < 0:
-        raise refused(_BODY_LONG)
+        raise refusal_of(_BODY_LONG)
     return status, keeps and len(rest) == length, date, rest[:length]
 
 
@@ -90,22 +90,22 @@ def _head(receive, view):
         while not lines:
             count = yield from receive(view)
             if count == 0:
-                raise refused(_CUT_SHORT)
+                raise refusal_of(_CUT_SHORT)
             lines = (rest + view[:count]).split(b"\n")
             rest = lines.pop()
             if not lines:
                 # A line that never ends: looked at now, and only its start is kept.
-                checked(rest if rest[-1:] == b"\r" else rest + b"\r")
+                line_of(rest if rest[-1:] == b"\r" else rest + b"\r")
                 if len(rest) > _KEPT_MAX:
                     seen += len(rest) - _KEPT_MAX - 1
                     rest = rest[:_KEPT_MAX] + rest[-1:]
                 if seen + len(rest) > _HEAD_MAX:
-                    raise refused(_HEAD_LONG)
+                    raise refusal_of(_HEAD_LONG)
         line = lines.pop(0)
         seen += len(line) + 1
         if seen > _HEAD_MAX:
-            raise refused(_HEAD_LONG)
-        line = checked(line)
+            raise refusal_of(_HEAD_LONG)
+        line = line_of(line)
         if status == 0:
             # HTTP/1.x SP 3DIGIT [SP reason]: the platform leaves the reason out.
             digits = line[9:].partition(b" ")[0]
@@ -117,7 +117,7 @@ def _head(receive, view):
                 or digits < b"100"
                 or digits == b"101"  # another protocol follows
             ):
-                raise refused(_NOT_HTTP)
+                raise refusal_of(_NOT_HTTP)
             status = int(digits)
             keeps = line[7:8] != b"0"  # HTTP/1.0 closes unless it says otherwise
             length, date = _TO_CLOSE, None
@@ -134,16 +134,16 @@ def _head(receive, view):
                 keeps = b"close" not in value and (keeps or b"keep-alive" in value)
             elif name == b"content-length":
                 if length != _TO_CLOSE or not value.isdigit() or len(value) > 9:
-                    raise refused(_LENGTH)
+                    raise refusal_of(_LENGTH)
                 length = int(value)
             elif name == b"transfer-encoding":
                 if length != _TO_CLOSE or value.lower() != b"chunked":
-                    raise refused(_LENGTH)
+                    raise refusal_of(_LENGTH)
                 length = _CHUNKED
             else:
                 continue
             if len(line) > _LINE_MAX:
-                raise refused(_HEAD_LONG)
+                raise refusal_of(_HEAD_LONG)
         elif status < 200:
             status = 0  # interim: the reply is still to come; the head's limit goes on
         else:
@@ -151,7 +151,7 @@ def _head(receive, view):
             return status, keeps, date, length, b"\n".join(lines)
 
 
-def checked(line):
+def line_of(line):
     """Return a line without its CR. Raises: ProtocolError.
 
     Only CR LF ends a line, and it holds no control bytes: lone ones are how one reply is made to
@@ -159,7 +159,7 @@ def checked(line):
     """
     text = line[:-1]
     if line[-1:] != b"\r" or min(text.replace(b"\t", b" ") or b" ") < 32:
-        raise refused(_NOT_HTTP)
+        raise refusal_of(_NOT_HTTP)
     return text
 
 
@@ -200,7 +200,7 @@ def _split(text):
     return b"".join(parts[::2]), b"".join(parts[1::2])
 
 
-def message_id(tree: dict):
+def id_of(tree: dict):
     """Return the id in a reply that was accepted, all its digits (str), or None.
 
     Raises: ProtocolError where it is something else than 1 to 64 letters, digits and `-`.

@@ -5,7 +5,7 @@ Loaded when one comes (`loader`).
 
 from micropython import const
 
-from . import checked, refused
+from . import line_of, refusal_of
 
 _BODY_MAX = const(1024)  # as the room has them
 _LINE_MAX = const(128)  # bytes: a chunk's size with its extensions, or a trailer
@@ -30,7 +30,7 @@ def read(receive, view, rest):
         if size:
             if len(rest) >= size + 2:
                 if rest[size : size + 2] != b"\r\n":
-                    raise refused(_LENGTH)
+                    raise refusal_of(_LENGTH)
                 body += rest[:size]
                 rest = rest[size + 2 :]
                 size = None
@@ -38,23 +38,23 @@ def read(receive, view, rest):
         else:
             line, end, behind = rest.partition(b"\n")
             if len(line) > _LINE_MAX or seen > _LINES_MAX:
-                raise refused(_HEAD_LONG)
+                raise refusal_of(_HEAD_LONG)
             if end:
-                line = checked(line)
+                line = line_of(line)
                 seen += len(line)
                 rest = behind
                 if size is None:
                     # Extensions mean nothing here.
                     digits = line.partition(b";")[0].rstrip().lower()
                     if not 1 <= len(digits) <= 6 or digits.strip(b"0123456789abcdef"):
-                        raise refused(_LENGTH)
+                        raise refusal_of(_LENGTH)
                     size = int(digits, 16)
                     if size > _BODY_MAX - len(body):
-                        raise refused(_BODY_LONG)
+                        raise refusal_of(_BODY_LONG)
                 elif not line:
                     return body, rest
                 continue
         count = yield from receive(view)
         if count == 0:
-            raise refused(_CUT_SHORT)
+            raise refusal_of(_CUT_SHORT)
         rest += bytes(view[:count])

@@ -25,7 +25,7 @@ def check_topic(topic: str) -> None:
     if not isinstance(topic, str) or topic[:1] != "/" or topic[1:2] in ("", "/"):
         raise ConfigError("topic", "starts with one slash: /{product_key}/{device_name}/...")
     if topic.startswith("/topic/"):
-        raise ConfigError("topic", "begins with /topic, which the request adds; leave that out")
+        raise ConfigError("topic", "begins with /topic, which the request adds")
     # By bytes: a character of its own is a name, which MicroPython keeps for good. CPython needs
     # the second word for half of a surrogate pair.
     data = topic.encode("utf-8", "surrogatepass")
@@ -71,12 +71,14 @@ def encode_report(config, unix_ms, values: dict, random: bytes) -> bytes:
     Raises: ConfigError for a name or value that a reading cannot carry.
     """
     if not isinstance(values, dict) or not values:
-        raise _refused("values", "must be a dict: a name and a value each")
+        raise _refused("values", "must be a dict: a name, and a number, text or bool each")
     for name in values:
-        if not isinstance(name, str) or not name or name in ("stream", "seq", "time", "error"):
-            raise _refused("values", "%r cannot be the name of a value" % (name,))
-        if not _is_scalar(values[name]):
-            raise _refused("values", "%s is no number, text or bool" % name)
+        if (
+            not isinstance(name, str)
+            or name in ("", "stream", "seq", "time", "error")
+            or not _is_scalar(values[name])
+        ):
+            raise _refused("values", "%r cannot be a name, or not of such a value" % (name,))
     if config.format == "alink":
         identity = int.from_bytes(random, "big")
         text = load("protocol.alink").encode_alink(None, identity, unix_ms, values)

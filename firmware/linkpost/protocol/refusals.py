@@ -29,21 +29,25 @@ _ID_MAX = const(64)
 _SECRET_LONG = const(16)
 _SECRET_SHOWN = const(4)
 
-# In the order of the room's numbers.
+# What the reply does; in the order of the room's numbers.
 _TEXTS = (
-    "the peer closed in the middle of its reply",
-    "the peer does not speak HTTP/1.1",
-    "the head of the reply is too long",
-    "the length of the reply is not clear",
-    "the body of the reply is over 1024 bytes",
-    "the reply is no JSON object with a code",
+    "ends too early",
+    "is not HTTP/1.1",
+    "has too long a head",
+    "has no clear length",
+    "has over 1024 bytes",
+    "is no JSON object with a code",
+    "has a message id that is no number",
+    "has a token that fits no header",
 )
 _NO_JSON = const(5)
+_NO_ID = const(6)
+_NO_TOKEN = const(7)
 
 
 def of_reply(number: int) -> ProtocolError:
     """Return the error of that number."""
-    return ProtocolError(_TEXTS[number])
+    return ProtocolError("the reply " + _TEXTS[number])
 
 
 def mended(body: bytes) -> bytes:
@@ -70,7 +74,7 @@ def checked_id(found) -> str:
     if not _is_printable(found, _ID_MAX) or found.encode().lower().strip(
         b"-0123456789abcdefghijklmnopqrstuvwxyz"
     ):
-        raise ProtocolError("the message id is not 1 to 64 letters, digits or -")
+        raise of_reply(_NO_ID)
     return found
 
 
@@ -79,15 +83,31 @@ def of_status(status: int) -> ServiceError:
     return ServiceError(status, "HTTP: an error page or a redirect")
 
 
-def of_topic(tree: dict, topic: str) -> ServiceError:
-    """Return the error of a reply to a message; its code is not 0."""
+def of_code(tree: dict, topic, device_secret="") -> ServiceError:
+    """Return the error of a reply whose code is not 0: to a message on `topic`, or to /auth where
+    that is None.
+    """
     code = tree["code"]
     message = platform_message(tree)
-    if _TOKEN_EXPIRED <= code <= _TOKEN_UNKNOWN:
+    if code == _TOO_MANY_REQUESTS:
+        return ThrottledError(
+            code, message + ": too often; raise interval_s or send_s, or set outbox.batch_bytes"
+        )
+    if topic is None:
+        if code in (_PARAM_ERROR, _AUTH_CHECK_ERROR):
+            ending = ""
+            if len(device_secret) >= _SECRET_LONG:
+                ending = " (ends in ..%s)" % device_secret[-_SECRET_SHOWN:]
+            return AuthError(
+                code,
+                "Authentication refused. Check in this order: endpoint belongs to this device's "
+                "instance; product_key; device_name; device_secret%s; device enabled" % ending,
+            )
+    elif _TOKEN_EXPIRED <= code <= _TOKEN_UNKNOWN:
         return TokenError(code, message)
-    if code in (_PARAM_ERROR, _PUBLISH_ERROR):
+    elif code in (_PARAM_ERROR, _PUBLISH_ERROR):
         return RejectedError(code, "%s, topic %s" % (message, topic))
-    return _other(code, message)
+    return ServiceError(code, message)
 
 
 def token_of(tree: dict, device_secret: str) -> str:
@@ -96,17 +116,14 @@ def token_of(tree: dict, device_secret: str) -> str:
     Raises: AuthError, ThrottledError or ServiceError where the reply has another code than 0;
     ProtocolError where the token is no 1 to 512 printable ASCII characters: it becomes a header.
     """
-    code = tree["code"]
-    if code in (_PARAM_ERROR, _AUTH_CHECK_ERROR):
-        raise AuthError(code, refused(device_secret))
-    if code:
-        raise _other(code, platform_message(tree))
+    if tree["code"]:
+        raise of_code(tree, None, device_secret)
     info = tree.get("info")
     token = info.get("token") if isinstance(info, dict) else None
     if token is None:
-        raise ServiceError(code, "authentication gave no token")
+        raise ServiceError(0, "authentication gave no token")
     if not _is_printable(token, _TOKEN_MAX):
-        raise ProtocolError("the token is not 1 to 512 printable ASCII characters")
+        raise of_reply(_NO_TOKEN)
     return token
 
 
@@ -117,28 +134,6 @@ def _is_printable(text, most):
     # the second word for half of a surrogate pair; it is its only use on a chip too.
     data = text.encode("utf-8", "surrogatepass")
     return 1 <= len(data) <= most and min(data) > 0x20 and max(data) < 0x7F
-
-
-def _other(code, message):
-    if code == _TOO_MANY_REQUESTS:
-        return ThrottledError(code, throttled(message))
-    return ServiceError(code, message)
-
-
-def refused(device_secret: str) -> str:
-    """Return what to check, in this order, when authentication is refused."""
-    ending = ""
-    if len(device_secret) >= _SECRET_LONG:
-        ending = " (ends in ..%s)" % device_secret[-_SECRET_SHOWN:]
-    return (
-        "Authentication refused. Check in this order: endpoint belongs to this device's "
-        "instance; product_key; device_name; device_secret%s; device enabled" % ending
-    )
-
-
-def throttled(message: str) -> str:
-    """Return the message of the platform, and how to ask less of it."""
-    return "%s: too often; raise interval_s or send_s, or set outbox.batch_bytes" % message
 
 
 def platform_message(tree: dict) -> str:
