@@ -21,7 +21,6 @@ from micropython import const
 
 try:
     import vfs
-    from deflate import RAW, DeflateIO
 except ImportError:  # CPython
     vfs = None
 
@@ -63,13 +62,8 @@ class _OneModule:
     def open(self, path, mode):
         # It is found. What it imports itself lies where it always does.
         vfs.umount("/_")
-        path = self._folder + "/" + self._last + _SUFFIX
         try:
-            try:
-                return open(path, mode)
-            except OSError:
-                # What a board rarely needs is compressed, .mpz: 5 us a byte on a Pico W.
-                return DeflateIO(open(path[:-1] + "z", mode), RAW, 10, True)
+            return open(self._folder + "/" + self._last + _SUFFIX, mode)
         except OSError:
             raise ImportError(self._last)
 

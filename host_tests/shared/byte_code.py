@@ -20,7 +20,7 @@ def names_asked_for() -> frozenset[str]:
 
 def firmware() -> dict[str, bytes]:
     """Return all of the firmware as byte code, by path in the package ("net/wifi.mpy")."""
-    return board_files.firmware_byte_code(kept=names_asked_for(), compressed=False)
+    return board_files.firmware_byte_code(kept=names_asked_for())
 
 
 def write_byte_code(folder: Path) -> None:

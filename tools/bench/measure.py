@@ -187,7 +187,7 @@ def flash() -> list[dict[str, Any]]:
 def sizes() -> dict[str, int]:
     """Return the bytes of each .mpy that a board with CONFIG gets."""
     files = board_files.files_for(CONFIG, chip="esp32", native_digests=True)
-    return {path: len(data) for path, data in files.items() if board_files.is_byte_code(path)}
+    return {path: len(data) for path, data in files.items() if path.endswith(".mpy")}
 
 
 def loaded_sizes(modules: Collection[str]) -> dict[str, int]:

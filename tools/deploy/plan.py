@@ -8,7 +8,7 @@ from typing import Any
 
 from .. import firmware
 from ..firmware import deploy_record
-from ..firmware.board_files import CA_PREFIX, is_byte_code, plain_byte_code
+from ..firmware.board_files import CA_PREFIX
 from ..firmware.boards import Board
 from ..firmware.config_check import CONFIG, check_config
 from ..firmware.config_hints import check_rules
@@ -101,8 +101,7 @@ def check_micropython(
     Args: byte_code: the version that it loads; micropython: (1, 27, 0).
     """
     for path, data in files.items():
-        start = bytes((ord("M"), _MPY_VERSION))
-        if is_byte_code(path) and not plain_byte_code(path, data).startswith(start):
+        if path.endswith(".mpy") and data[:2] != bytes((ord("M"), _MPY_VERSION)):
             raise CommandError(f"{path} is not byte code of version {_MPY_VERSION}", 1)
     if byte_code != _MPY_VERSION or micropython[:2] < firmware.OLDEST_MICROPYTHON:
         version = ".".join(map(str, micropython))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import hashlib
 import warnings
-import zlib
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -26,12 +25,6 @@ from .name_scan import is_rare
 # and goes; everything else on the flash (token, outbox, user) is not ours.
 OWNED_FOLDERS = ("lib/linkpost", "certs")
 CA_PREFIX = "certs/ca-"  # of what --ca adds
-
-# What a board loads once an hour, once a connection to a network, or where something was edited by
-# hand lies compressed on its flash: a fifth to a third less. Loading it takes 5 us a byte and
-# 2.5 KB of heap more meanwhile, so neither what a boot waits for nor what tells a failure.
-COMPRESSED = (*("config_rules", "net/ntp", "net/wifi", "protocol/messages", "storage/quarantine"),)
-_WINDOW_BITS = 10  # as the loader has it
 
 _PURE_DIGESTS = "protocol/digests.py"
 
@@ -78,46 +71,22 @@ def files_for(
 
 
 def firmware_byte_code(
-    modules: Iterable[str] | None = None, kept: Iterable[str] = (), *, compressed: bool = True
+    modules: Iterable[str] | None = None, kept: Iterable[str] = ()
 ) -> dict[str, bytes]:
-    """Return the byte code of modules of the firmware by their path in `lib/linkpost` on a board:
-    .mpy, and .mpz where it is compressed.
+    """Return the .mpy of modules of the firmware by their path in `lib/linkpost` on a board.
 
     It is the same whatever else goes along.
 
-    Args:
-        modules: like "net/wifi.py"; None: all.
-        kept: as of `short_names.shorten`, for tests.
-        compressed: what is rarely needed (`COMPRESSED`); only `loader.load` finds it then.
+    Args: modules: like "net/wifi.py"; None: all. kept: as of `short_names.shorten`, for tests.
     """
     if modules is None:
         modules = sources()
     short, loaded = byte_code_sources(kept)
     files = {}
     for module in modules:
-        name = module.removesuffix(".py")
         called = traceback_name(module, module in loaded)
-        byte_code = compile_mpy(short[module], called, tight=True)
-        if compressed and name in COMPRESSED:
-            files[f"{name}.mpz"] = _compress(byte_code)
-        else:
-            files[f"{name}.mpy"] = byte_code
+        files[f"{module[:-3]}.mpy"] = compile_mpy(short[module], called, tight=True)
     return files
-
-
-def is_byte_code(path: str) -> bool:
-    """Tell whether a file on a board is a module of the firmware, "lib/linkpost/app.mpy"."""
-    return path.endswith((".mpy", ".mpz"))
-
-
-def plain_byte_code(path: str, data: bytes) -> bytes:
-    """Return the .mpy that a file on a board holds."""
-    return zlib.decompress(data, -_WINDOW_BITS) if path.endswith(".mpz") else data
-
-
-def _compress(data: bytes) -> bytes:
-    packer = zlib.compressobj(9, zlib.DEFLATED, -_WINDOW_BITS, 9)
-    return packer.compress(data) + packer.flush()
 
 
 def byte_code_sources(kept: Iterable[str] = ()) -> tuple[dict[str, bytes], set[str]]:

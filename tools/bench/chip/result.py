@@ -13,7 +13,7 @@ from typing import Any
 
 from ... import firmware
 from ...files import whole_file
-from ...firmware.board_files import files_for, is_byte_code
+from ...firmware.board_files import files_for
 from ...terminal.failures import CommandError
 from .budgets import BUDGETS
 
@@ -82,7 +82,7 @@ def worse(figures: dict[str, float], committed: Result | None) -> list[str]:
 def mpy_files(config: dict[str, Any]) -> dict[str, bytes]:
     """Return the byte code that a Pico W with this config gets, by path on its flash."""
     files = files_for(config, chip="rp2", native_digests=True)
-    return {path: data for path, data in files.items() if is_byte_code(path)}
+    return {path: data for path, data in files.items() if path.endswith(".mpy")}
 
 
 def firmware_hash() -> str:

@@ -10,7 +10,7 @@ for key in path:
     for value in os.ilistdir(key):
         if value[1] == 0x4000:
             path.append(key + "/" + value[0])
-        elif value[0][-4:] in (".mpy", ".mpz") and value[0] not in ("__init__.mpy", "aio.mpy"):
+        elif value[0].endswith(".mpy") and value[0] not in ("__init__.mpy", "aio.mpy"):
             name = (key + "/" + value[0])[14:-4].replace("/", ".")
             if "linkpost." + name not in sys.modules:
                 load(name)
