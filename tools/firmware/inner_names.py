@@ -21,7 +21,7 @@ from .name_scan import NotShown
 # No attribute of a Config: config.json.checked names those. None that a document names.
 INNER_NAMES = (
     *("_network", "_scratch", "_unix_at_boot_ms", "_watchdog", "_watchdog_ms", "_wlan"),
-    *("acked", "add_value", "can_be_right", "CLOCK_CEILING_UNIX_MS", "CURSOR"),
+    *("add_value", "can_be_right", "CLOCK_CEILING_UNIX_MS", "CURSOR"),
     *("DRIVER_ERRORS", "due_ms", "encode_frame", "encode_reading", "ESP32Port", "first_slot"),
     *("frame_length", "granted_bytes", "hurries", "is_up", "is_whole_reading"),
     *("last_in_segments", "last_of_first", "newest_unix_ms", "next_due_ms", "oldest_frame"),
