@@ -6,14 +6,8 @@ sends, tells `succeeded` or `failed` afterwards, and takes the time from `unix_m
 Nothing in `step` waits for long: the app goes on sampling between two steps.
 """
 
-from micropython import const
-
 from .errors import DRIVER_ERRORS, NetworkError
 from .loader import load
-
-# `isconnected()` is necessary, not sufficient: both chips may show a link, and an address, after
-# the access point has gone. After so many requests that failed the link is made anew.
-_REQUESTS_PER_LINK = const(2)
 
 
 class Link:
@@ -40,7 +34,7 @@ class Link:
         self.is_right = None
         self.ntp_ms = self.failures = 0
         self.joining = None
-        self._requests = 0  # that failed in a row
+        self._is_doubted = False  # the last request failed
         self._radio = port.has_radio and bool(config.networks)
         self.is_up = not self._radio
         self.is_right = port.clock_marked() and load("version").can_be_right(port.unix_ms())
@@ -87,7 +81,8 @@ class Link:
 
         It sets a clock that is not right.
         """
-        self.failures = self._requests = 0
+        self.failures = 0
+        self._is_doubted = False
         if date is not None and self.unix_ms() is None:
             load("clock").take_date(self, date)
 
@@ -98,9 +93,10 @@ class Link:
         that it works.
         """
         if self._radio and isinstance(error, NetworkError):
-            self._requests += 1
-            if self._requests >= _REQUESTS_PER_LINK:
-                self._requests = 0
+            # Both chips may show a link, and an address, after the access point has gone: after
+            # two requests that failed in a row the link is made anew.
+            self._is_doubted = not self._is_doubted
+            if not self._is_doubted:
                 self.failures += 1
                 self.is_up = False
         if getattr(error, "reason", None) in ("expired", "not yet valid"):

@@ -57,7 +57,7 @@ def test_clock_not_set_says_who_did_not_answer():
 
 def test_name_not_found_says_what_to_look_at():
     words = str(explained(OSError(-2), 0))
-    assert words == "iot.example: name not found: -2. Check the endpoint and this network"
+    assert words == "iot.example: name not found: -2. Check endpoint and network"
 
 
 def test_throttled_says_how_to_ask_less():

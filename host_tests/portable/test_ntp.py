@@ -15,8 +15,14 @@ def parse_reply(packet, nonce):
     return ntp.parse_reply(packet, nonce, can_be_right)
 
 
-def fetch(servers, port, deadline_ms, *udp):
-    return ntp.fetch(servers, port, deadline_ms, can_be_right, *udp)
+def fetch(servers, port, deadline_ms, udp=ntp.socket):
+    """Fetch with the socket module, or with what stands in for it."""
+    whole = ntp.socket
+    ntp.socket = udp
+    try:
+        return ntp.fetch(servers, port, deadline_ms, can_be_right)
+    finally:
+        ntp.socket = whole
 
 
 def refused(packet):

@@ -260,13 +260,16 @@ class Connection:
             gc.threshold(self.threshold)
             self.threshold = None
 
-    def poll(self, want: int, ms: int) -> bool:
-        """Wait up to `ms` for what was yielded; tell whether it is there. Raises: TLSError."""
+    def poll(self, want: int, ms: int):
+        """Wait up to `ms` for what was yielded; return what is there, or nothing.
+
+        Raises: TLSError.
+        """
         # The raw socket, not the TLS object, which keeps nothing back. The unix port looks at a
         # TLS object once a ms instead of sleeping (4463 context switches in 5 s against 6).
         try:
             self.poller.modify(self.socket, want)  # type: ignore[attr-defined]
-            return bool(self.poller.poll(ms))  # type: ignore[attr-defined]
+            return self.poller.poll(ms)  # type: ignore[attr-defined]
         except OSError:
             # A plain ESP32 has no memory for select then, and says EIO.
             raise self._explained(MemoryError())

@@ -67,8 +67,7 @@ def connect(connection, untrusted):
         # says "writable" while still connecting; then the ClientHello waits.
         try:
             if sock.recv(1) == b"":
-                error = OSError(errno.ECONNRESET, "closed")
-                continue
+                raise OSError(errno.ECONNRESET, "closed")
         except OSError as raised:
             if raised.errno not in _NOT_YET:
                 error = raised
@@ -104,7 +103,7 @@ def load_root(connection, error) -> None:
         if anchor is None:
             connection.root = 0
             raise error or TLSError(
-                "No root certificate to use in /certs: %s. Run: linkpost deploy" % refused,
+                "No root to use in /certs: %s. Run: linkpost deploy" % refused,
                 "no anchor",
             )
         connection.root_name, der = anchor

@@ -68,7 +68,7 @@ def explained(connection, phase: int, error, ms: int):
         )
     if not phase:
         return DNSError(
-            "%s: name not found: %s. Check the endpoint and this network" % (host, error),
+            "%s: name not found: %s. Check endpoint and network" % (host, error),
             number or None,
         )
     if shaking and number < -255 and number != _CONN_EOF:

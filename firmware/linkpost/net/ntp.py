@@ -29,19 +29,19 @@ _SLICE_MS = const(20)
 _RESOLVE_MS = const(15_000)
 
 
-def fetch(servers, port, deadline_ms: int, can_be_right, udp=socket) -> int:
+def fetch(servers, port, deadline_ms: int, can_be_right) -> int:
     """Return the time in Unix ms, from the first of the servers that answers and can be believed.
 
     Args: servers, list of host names ("host" or "host:port"); port, for time, sleep, feeding and
         random bytes; deadline_ms, after which no other server is asked; can_be_right, of
-        `version`, which is loaded before this and not beside it; udp, the socket module.
+        `version`, which is loaded before this and not beside it.
     Raises: NetworkError that says for each server what was wrong.
     """
     told = []
     end_ms = port.uptime_ms() + deadline_ms
     for server in servers:
         try:
-            return _ask(server, port, can_be_right, udp)
+            return _ask(server, port, can_be_right)
         except (NetworkError, OSError) as error:
             told.append("%s (%s)" % (server, error))
         if port.uptime_ms() >= end_ms:
@@ -74,14 +74,14 @@ def parse_reply(packet, nonce: bytes, can_be_right):
     return unix_ms
 
 
-def _ask(server, port, can_be_right, udp):
+def _ask(server, port, can_be_right):
     host, _, number = server.partition(":")
     # A name that cannot be resolved must not end in a reset by the watchdog.
     port.feed_for(_RESOLVE_MS)
     try:
         # Asked as for TCP: rp2 knows no other kind, and the address is the same. There may be
         # none: a name server knows the name, and no address of this kind.
-        found = udp.getaddrinfo(host, int(number or _PORT), udp.AF_INET, udp.SOCK_STREAM)
+        found = socket.getaddrinfo(host, int(number or _PORT), socket.AF_INET, socket.SOCK_STREAM)
         address = found[0][-1]
     except (OSError, ValueError, IndexError):
         raise NetworkError("name not found")
@@ -93,7 +93,7 @@ def _ask(server, port, can_be_right, udp):
     # path can know, and it does not tell what our clock shows.
     nonce = port.random_bytes(8)
     question[40:48] = nonce
-    sock = udp.socket(udp.AF_INET, udp.SOCK_DGRAM)
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     try:
         sock.setblocking(False)
         start_ms = port.uptime_ms()

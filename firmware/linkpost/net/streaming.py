@@ -38,8 +38,8 @@ def _read(body, left):
                     break  # its end; a negative number, which some drivers return, is no progress
                 got += count
         except OSError as error:
-            raise StorageError("The payload could not be read: %s" % error)
+            raise StorageError("The payload cannot be read: %s" % error)
         if got != min(left, wanted):
-            raise StorageError("The payload is not as long as it said")
+            raise StorageError("The payload has another length")
         left -= got
         yield chunk, got

@@ -50,7 +50,6 @@ def join(port, config, log, failures: int):
         port.stop_station()
         yield from _wait(port, _POWER_DOWN_MS)
     told = []
-    name = code = None
     try:
         for name, password in config.networks:
             for _ in range(_TRIES):
