@@ -166,17 +166,12 @@ def _seconds(key, value):
 
 
 def _sensors(key, value):
-    _typed(key, value or None, list, _LIST)
-    types = load("sensor_types")
-    for i, sensor in enumerate(value):
+    for i, sensor in enumerate(_typed(key, value or None, list, _LIST)):
         at = "%s[%d]" % (key, i)
-        kind = str(_typed(at, sensor, dict, _OBJECT).get("type"))
-        if kind.startswith(types.USER):
-            # A module's name: it is imported, and never a path.
-            _plain(at + ".type", kind[len(types.USER) :], 1, 64, "_")
-        else:
-            _one_of(at + ".type", kind, sorted(types.TYPES) + ["user.NAME"])
-        _take(dict(sensor), at + ".name", None, _plain, 1, 64, "_")
+        left = dict(_typed(at, sensor, dict, _OBJECT))
+        # A module of that name is imported; it is never a path.
+        _take(left, at + ".type", _REQUIRED, _plain, 1, 64, "_.")
+        _take(left, at + ".name", None, _plain, 1, 64, "_")
     return value
 
 

@@ -7,13 +7,14 @@ import datetime
 import re
 
 import pytest
-from linkpost import sensor_types
+from linkpost.sensors import building
 from linkpost.version import RELEASED_UNIX_MS, VERSION
 
 from host_tests.documents import markdown
 from host_tests.documents.markdown import ROOT
 from tools.boards.command import boards_command
 from tools.emulator import faults
+from tools.firmware import sensor_types
 from tools.firmware.boards import boards
 
 README = (ROOT / "README.md").read_text()
@@ -112,6 +113,7 @@ def test_table_of_sensors_has_every_type_with_its_options():
     of_the_row_before: set[str] = set()
     for kind, (file, class_name) in sensor_types.TYPES.items():
         module = __import__(f"linkpost.sensors.{file}", None, None, (class_name,))
+        assert building._class_in(module, kind) is getattr(module, class_name)
         options = set(getattr(module, class_name).OPTIONS)
         of_the_row_before = shown["aht20"] if kind == "bme280" else shown[kind]
         assert of_the_row_before == options, kind

@@ -33,6 +33,10 @@ PASTED = [
     ({"DeviceName": "sensor01"}, "DeviceName: is called device_name"),
     ({"deviceSecret": "hidden"}, "deviceSecret: is called device_secret"),
     ({"EndPoint": "x"}, "EndPoint: is called endpoint"),
+    *(
+        ({"sensors": [{"type": kind}]}, "sensors[0].type: must be one of: aht20, analog, ")
+        for kind in ("bme999", "building", "user.", "user.a.b", "user.1a", "users.soil")
+    ),
     ({"sensors": [{"type": "onchip"}, {"type": "onchip"}]}, "sensors[1].name: is needed"),
     (
         {"sensors": [{"type": "onchip", "name": "a"}, {"type": "onchip", "name": "a"}]},

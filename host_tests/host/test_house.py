@@ -41,7 +41,6 @@ _FLOORS = {
     "led": 1,
     "loader": 0,
     "dates": 0,
-    "sensor_types": 0,
     "version": 0,
     "certs": 1,
     "errors": 0,

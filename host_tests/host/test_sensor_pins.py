@@ -7,10 +7,10 @@ import re
 import tomllib
 
 import pytest
-from linkpost import sensor_types
 from linkpost.config import Config
 from linkpost.sensors.i2c import PINS
 
+from tools.firmware import sensor_types
 from tools.firmware.boards import boards, folder_of
 
 DEVICE = {

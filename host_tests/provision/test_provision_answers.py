@@ -5,8 +5,8 @@ import re
 from types import SimpleNamespace
 
 import pytest
-from linkpost import sensor_types
 
+from tools.firmware import sensor_types
 from tools.provision.answers import (
     IDENTITY,
     INTERVAL,

@@ -17,7 +17,7 @@ PK, DN, SECRET = "a1B2c3D4e5F", "sensor01", "canary0123456789abcdef0123456789"
 # What only the App needs.
 OF_THE_APP = (
     "app", "backoff", "boot", "boot_work", "delivery", "led", "lifecycle",
-    "sensor_types", "sensors/*", "storage/growing", "storage/opening", "storage/outbox",
+    "sensors/*", "storage/growing", "storage/opening", "storage/outbox",
     "storage/segments",
 )  # fmt: skip
 BLOCKING = """

@@ -20,6 +20,7 @@ from .config_hints import check_rules
 from .copies import copies
 from .mpy import compile_mpy
 from .name_scan import is_rare
+from .sensor_types import TYPES, USER, USER_FILE
 
 # What the tools put on a board. A file in there that is not in `files_for` is an old one of ours
 # and goes; everything else on the flash (token, outbox, user) is not ours.
@@ -172,9 +173,6 @@ def sensor_files(specs: list[dict[str, Any]]) -> set[str]:
 
     `system` is always one: the app reports it at each boot.
     """
-    firmware.enable_imports()
-    from linkpost.sensor_types import TYPES, USER, USER_FILE
-
     kinds = [spec["type"] for spec in specs]
     return {"system"} | {USER_FILE if kind.startswith(USER) else TYPES[kind][0] for kind in kinds}
 

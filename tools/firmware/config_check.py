@@ -18,6 +18,7 @@ from typing import Any
 
 from .boards import RP2, Board
 from .config_hints import check_rules
+from .sensor_types import USER
 
 CONFIG = "config.json"
 CHECKED = "config.json.checked"
@@ -153,7 +154,6 @@ def _check_sensors(
 ) -> None:
     """Make the sensors on this machine, as the board will: what they refuse is refused here."""
     from linkpost.errors import ConfigError
-    from linkpost.sensor_types import USER
     from linkpost.sensors import building, i2c
 
     ours = []

@@ -8,10 +8,14 @@ known here, where they cost a board nothing.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from .. import firmware
+from .sensor_types import TYPES, USER
 
+# A module's name.
+_USER_TYPE = re.compile(re.escape(USER) + "[A-Za-z_][A-Za-z0-9_]*")
 _KEYS = ("device_name", "device_secret", "endpoint", "product_key")
 
 
@@ -28,7 +32,7 @@ def check_rules(config: Any) -> Any:
     except ConfigError as error:
         raise _explained(error, values) from error
     _check_endpoint_is_https("endpoint", checked.host)
-    _check_names_differ(checked.sensors or [])
+    _check_sensors(checked.sensors or [])
     return checked
 
 
@@ -73,12 +77,16 @@ def _check_endpoint_is_https(key: str, endpoint: str) -> None:
         )
 
 
-def _check_names_differ(sensors: list[dict[str, Any]]) -> None:
-    # A board would find it out with each reading: two values of one name.
+def _check_sensors(sensors: list[dict[str, Any]]) -> None:
+    # A board would find it out when it makes the sensor, and with each reading: two values of one
+    # name.
     from linkpost.errors import ConfigError
 
     seen = []
     for number, sensor in enumerate(sensors):
+        if sensor["type"] not in TYPES and not _USER_TYPE.fullmatch(sensor["type"]):
+            known = f"{', '.join(sorted(TYPES))}; or user.NAME for /user/NAME.py"
+            raise ConfigError(f"sensors[{number}].type", f"must be one of: {known}")
         is_like = (sensor["type"], sensor.get("name"))
         if is_like in seen:
             raise ConfigError(

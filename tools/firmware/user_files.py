@@ -15,6 +15,7 @@ from typing import Any
 from .. import firmware
 from ..terminal.failures import CommandError
 from .mpy import compile_mpy
+from .sensor_types import USER
 
 MAIN = "main.py"
 _FOLDER = "user"
@@ -39,7 +40,6 @@ class UserFiles:
         """Raise the firmware's ConfigError where a sensor's file has no class Sensor."""
         firmware.enable_imports()
         from linkpost.errors import ConfigError
-        from linkpost.sensor_types import USER
 
         for number, sensor in enumerate(config.get("sensors") or []):
             path = f"{_FOLDER}/{str(sensor.get('type')).removeprefix(USER)}.py"

@@ -19,6 +19,7 @@ from ..firmware.board_files import CA_PREFIX, OWNED_FOLDERS, files_for, root_cer
 from ..firmware.boards import board_of_build
 from ..firmware.config_check import CHECKED, CONFIG, check_config, dump_config
 from ..firmware.config_hints import check_endpoint
+from ..firmware.sensor_types import USER
 from ..terminal import failures, next_step
 from ..terminal.failures import CommandError
 from ..usb import options
@@ -329,7 +330,6 @@ def _free_for_files(board: UsbBoard, who: Identity, files: dict[str, bytes]) -> 
 def _absent_sensors(board: UsbBoard, config: dict[str, Any]) -> list[str]:
     """Return the files of the user's own sensors that this config names and the board lacks."""
     firmware.enable_imports()
-    from linkpost.sensor_types import USER
 
     kinds = [str(sensor.get("type")) for sensor in config.get("sensors") or []]
     names = [kind.removeprefix(USER) for kind in kinds if kind.startswith(USER)]

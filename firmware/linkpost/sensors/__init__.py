@@ -6,8 +6,8 @@ that says why. It may have `kind`, what it is called in an error entry when it h
 The config's `name` prefixes the values: `{"type": "dht22", "name": "room", ...}` gives
 `room_temperature` and `room_humidity`; without a name they are `temperature` and `humidity`.
 
-`building` makes them from the config, `sensor_types` (one folder up) is the table of their types,
-`user` loads a person's own, `i2c` is what those on an I2C bus share.
+`building` makes them from the config, `user` loads a person's own, `i2c` is what those on an I2C
+bus share.
 """
 
 from ..errors import SensorError

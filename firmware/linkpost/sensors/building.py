@@ -4,7 +4,6 @@ import gc
 import sys
 
 from ..errors import ConfigError
-from ..loader import load
 
 
 def build_for(app, more) -> list:
@@ -35,13 +34,11 @@ def build(specs, port) -> list:
 
 
 def _make(kind, options, key, port):
-    types = load("sensor_types")
     try:
-        if kind.startswith(types.USER):
-            user = _module(types.USER_FILE)
-            return user.load(kind[len(types.USER) :], options, key, port)
-        file, class_name = types.TYPES[kind]
-        sensor_class = getattr(_module(file), class_name)
+        if kind.startswith("user."):
+            return _module("user").load(kind[5:], options, key, port)
+        # A type is the name of its file; dht11 and dht22 share one.
+        sensor_class = _class_in(_module("dht" if kind.startswith("dht") else kind), kind)
         _check(options, key, kind, sensor_class.OPTIONS)
         try:
             return sensor_class(port, **options)
@@ -81,6 +78,13 @@ def _module(file):
         for module in set(sys.modules) - known:
             del sys.modules[module]
         raise
+
+
+def _class_in(module, kind):
+    for one in module.__dict__.values():
+        if getattr(one, "kind", "") == kind:
+            return one
+    raise ImportError("no sensor %s" % kind)
 
 
 def _check(options, key, kind, known):

@@ -1,6 +1,7 @@
-"""The types of sensors that a config may name: the one table, for config, firmware and tools.
+"""The types of sensors that a config may name.
 
-Loaded when needed (`loader`), and pure: a board needs it once a boot.
+A board has no such table: it looks for the file of that name, and in it for the class of that
+`kind` (`sensors.building` of the firmware). A test holds the two together.
 """
 
 # type: (file in `sensors`, class).
