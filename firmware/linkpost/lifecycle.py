@@ -67,7 +67,7 @@ def sleep(app, ms: int) -> None:
         app.outbox.sync()
         wake_ms = port.uptime_ms() + ms
         boot_work = load("boot_work")
-        memory_reset = 0 if app.accepted else boot_work.kept(port)[1]
+        memory_reset = boot_work.kept(port)[1]
         sample_in_ms = max(0, app.due_ms - wake_ms)
         send_in_ms = max(0, app.send_due_ms - wake_ms)
         attempts = min(app.attempts, 99)  # the pause has long been at its cap
