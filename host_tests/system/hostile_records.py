@@ -98,7 +98,7 @@ RECORDS = [
         "close_notify in the middle, and more",
         _in_the_middle(ALERT, bytes([WARNING, CLOSE_NOTIFY])),
         "ProtocolError",
-        "closed in the middle",
+        "ends too early",
     ),
     _forged("alert of one byte", _in_the_middle(ALERT, b"\x02"), "NetworkError"),
     _forged("empty record in the middle", _in_the_middle(APPLICATION_DATA, b"")),
@@ -117,5 +117,5 @@ RECORDS = [
     Scenario(
         "record of 65,535 bytes", raw(b"\x17\x03\x03\xff\xff" + bytes(65535)), "NetworkError"
     ),
-    Scenario("close_notify half-way", and_closes(reply()[:40]), words="closed in the middle"),
+    Scenario("close_notify half-way", and_closes(reply()[:40]), words="ends too early"),
 ]
