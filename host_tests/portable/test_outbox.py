@@ -809,6 +809,17 @@ def test_every_length_of_a_torn_segment_keeps_all_that_is_whole():
             assert whole == list(range(1, len(whole) + 1)), length
 
 
+def test_folder_of_the_ring_that_was_not_needed_yet_is_made():
+    with Flash() as flash:
+        outbox = flash.open()
+        fill(outbox, 3)
+        outbox.close()
+        os.rmdir(flash.file("r0"))
+        outbox = flash.open()
+        fill(outbox, 3)
+        check(flash.open(), range(1, 7))
+
+
 def test_file_where_the_folder_should_be_is_an_error_and_stays():
     with Flash() as flash:
         with open(flash.path, "wb") as file:

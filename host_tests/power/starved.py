@@ -13,7 +13,7 @@ import gc
 import sys
 
 import vfs
-from ledger import Life, unmount, verify
+from ledger import Life, check, unmount, verify
 from linkpost.storage.outbox import SLOTS, Outbox
 from nor import CHIPS, NorFlash
 from scenarios import _accepted, _appended, _until_full
@@ -60,6 +60,7 @@ CALLS = {
     "append to a segment": (_appended(48), "append", 65536),
     "append and drop": (_before_a_drop, "append", 16384),
     "oldest in a slot": (_appended(5), "oldest", 65536),
+    "oldest with a long text": (lambda life: life.append(extra=1500), "oldest", 65536),
     "oldest in a segment": (_appended(60), "oldest", 65536),
     "newest": (_appended(60), "newest", 65536),
     "readings": (_appended(30), "readings", 65536),
@@ -89,7 +90,8 @@ def call(life, name):
         return lambda: [None for _ in outbox.readings()]
     if name == "open":
         return lambda: Outbox("outbox", 65536, lambda count: b"\1\2\3\4")
-    return getattr(outbox, name)
+    reading = getattr(outbox, name)
+    return lambda: check("error" not in reading()[2], "no memory is taken for damage")
 
 
 def starved(work, free):
