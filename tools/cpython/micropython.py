@@ -1,18 +1,20 @@
 """CPython's stand-in for MicroPython's `micropython` module: what the firmware uses of it.
 
-And for what MicroPython's `sys` has more than CPython's.
+Each module of the firmware imports it, so what CPython's `os` lacks is put there by it too.
 """
 
-import sys
-import traceback
+import os
 
 
 def const(value):
     return value
 
 
-def _print_exception(error, file=None):
-    traceback.print_exception(error, file=file)
+def _ilistdir(path):
+    """Yield (name, kind, inode, bytes) of each entry, as littlefs does; no kind is asked for."""
+    with os.scandir(path) as entries:
+        for entry in entries:
+            yield entry.name, 0, 0, entry.stat().st_size
 
 
-setattr(sys, "print_exception", _print_exception)  # noqa: B010  no stub has it
+os.ilistdir = _ilistdir  # type: ignore[attr-defined]

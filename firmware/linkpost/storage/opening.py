@@ -77,8 +77,7 @@ def listed(outbox, kind: str = "s") -> list:
     found = []
     # MicroPython lists sizes of littlefs at no further cost; a stat looks for the name from the
     # folder's start again: some 200 block reads each behind a long backlog.
-    names = os.ilistdir(folder) if hasattr(os, "ilistdir") else zip(os.listdir(folder))
-    for name, *details in names:
+    for name, *details in os.ilistdir(folder):
         # Others' files stay alone.
         number = name[1:]
         if name.startswith(kind) and len(number) == 8 and not number.strip("0123456789abcdef"):

@@ -23,7 +23,6 @@ from .readings import (
     encode_frame,
     frame_length,
     is_whole_reading,
-    parse_frame,
     seq_of,
 )
 
@@ -139,7 +138,7 @@ def quarantine(outbox, seq: int, reason: str) -> None:
     # Its first 100 characters, under "", a name no value can have. A reading that leaves no room
     # for them stays as it is: a character is up to 4 bytes.
     if reason and len(frame) + 500 <= READING_MAX:
-        payload = bytearray(parse_frame(frame[0], frame))
+        payload = bytearray(frame[3:-4])
         add_value(payload, "", reason[:100])
         frame = encode_frame(frame[0], payload)
     try:
