@@ -19,6 +19,9 @@ class FakePort(Port):
     name = "fake"
     can_light_sleep = True
     can_deep_sleep = True
+    has_temperature = False
+    has_radio = False
+    watchdog_max_ms = None
     retained_bytes = 12
 
     def __init__(self, cause="power on", retained=None, unix_ms=1_800_000_000_000):

@@ -143,10 +143,13 @@ class TimerClass:
         self._chip = chip
         self._numbers = numbers
 
-    def __call__(self, number=-1):
+    def __call__(self, number=-1, **settings):
         if number not in self._numbers:
             raise ValueError("Timer doesn't exist")
-        return Timer(self._chip)
+        timer = Timer(self._chip)
+        if settings:
+            timer.init(**settings)
+        return timer
 
 
 class WDT:

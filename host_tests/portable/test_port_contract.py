@@ -252,6 +252,18 @@ class _BrokenStation:
         return call
 
 
+class _BrokenTimer:
+    """Stands for the class `machine.Timer`."""
+
+    PERIODIC = 1
+
+    def __init__(self, error):
+        self.error = error
+
+    def __call__(self, number, **settings):
+        raise self.error
+
+
 DRIVERS_RAISE = (
     OSError("Wifi Not Started"),
     OSError(257),
@@ -274,7 +286,8 @@ def test_driver_raises_anything_what_promises_not_to_raise_does_not():
             assert port.wifi_rssi() is None, error
             port.stop_station()
             port.start_watchdog(8_000)
-            port._machine.WDT = port._machine.Timer = port._wlan.init
+            port._machine.WDT = port._wlan.init
+            port._machine.Timer = _BrokenTimer(error)
             port.feed_for(1_000)
             port.feed_for(None)
             port.feed_for(0)

@@ -46,27 +46,16 @@ class Port:
     sleep_ms(ms)       wait, awake
     """
 
-    name = "?"
-    can_light_sleep = False
-    can_deep_sleep = False
-    has_temperature = False
-    has_radio = False
-    watchdog_max_ms: int = None
-    retained_bytes = 0
     free_at_rest: int = None
-    # What is rare: the module of this room, and its functions; the first that has one counts.
+    # What is rare: a module of this room, and its functions; the last one has all others.
     _RARE: tuple = (
-        (
-            "boots reset reset_cause start_watchdog retained retain clock_marked mark_clock "
-            "set_unix_ms"
-        ),
         "radio start_station stop_station wifi_status wifi_code wifi_rssi",
         "chip heap heap_free heap_largest unique_id pin led analog",
         "sleep light_sleep deep_sleep feed_for_good",
+        "boots",
     )
-    _rare = _rare_name = None
+    _rare = _rare_names = None
     _watchdog = None
-    _watchdog_ms = 0
     _wlan = None
 
     def __init__(self, machine, network, time):
@@ -83,14 +72,13 @@ class Port:
         # Only asked for what an object and its class have not: a rare method.
         for names in self._RARE:
             if name in names.split():
-                module = "ports.%s_rare" % names.partition(" ")[0]
-                if self._rare is None or module != self._rare_name:
-                    self._rare = None  # never beside another
-                    self._rare = load(module)
-                    self._rare_name = module
-                function = getattr(self._rare, name)
-                return lambda *arguments: function(self, *arguments)
-        raise AttributeError(name)
+                break
+        if self._rare is None or names != self._rare_names:
+            self._rare = None  # never beside another
+            self._rare = load("ports.%s_rare" % names.split()[0])
+            self._rare_names = names
+        function = getattr(self._rare, name)
+        return lambda *arguments: function(self, *arguments)
 
     def uptime_ms(self) -> int:
         """Return ms since boot; right for as long as it is asked for once in 12 days.

@@ -23,12 +23,11 @@ class HostPort(Port):
     """A desktop process. `machine` is the virtual board's module, or None."""
 
     name = "host"
-    _RARE = (
-        "host reset reset_cause start_watchdog retained retain clock_marked mark_clock",
-        "host set_unix_ms start_station stop_station wifi_status wifi_code wifi_rssi",
-        "host unique_id pin led light_sleep deep_sleep",
-        "chip heap heap_free heap_largest",
-    )
+    can_light_sleep = can_deep_sleep = has_radio = False
+    watchdog_max_ms = None
+    retained_bytes = 0
+    _watchdog_ms = 0
+    _RARE = ("chip heap heap_free heap_largest", "host")
 
     def __init__(self, machine=None):
         if machine is None:

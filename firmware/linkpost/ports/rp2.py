@@ -11,11 +11,6 @@ from micropython import const
 from ..errors import DRIVER_ERRORS
 from . import Port
 
-# The watchdog's counter has 24 bits; RP2040 counts twice per microsecond, RP2350 once, which
-# MicroPython makes use of from 1.29.
-_WATCHDOG_MAX_RP2040_MS = const(8388)
-_WATCHDOG_MAX_RP2350_MS = const(16777)
-
 # The watchdog's scratch registers 0 to 3. They outlive every reset but power-on and the RUN pin.
 # Nothing else writes them: the SDK keeps its notes in 4 (that the watchdog was started on purpose)
 # and, for a reboot to a given address, in 5 to 7, which MicroPython never asks for. They are also
@@ -38,6 +33,9 @@ class RP2Port(Port):
     can_deep_sleep = False
     has_temperature = True
     has_radio = True
+    # The counter has 24 bits, and counts twice per microsecond. RP2350 counts once, but only from
+    # MicroPython 1.29 on does that give it 16,777.
+    watchdog_max_ms = 8388
     # Four words less the frame's head.
     retained_bytes = 12
     # The RTC stands still in a light sleep from MicroPython 1.23 to 1.29 (its issue 16519), and
@@ -57,12 +55,8 @@ class RP2Port(Port):
 
             implementation = sys.implementation
         super().__init__(machine, network, time)
-        self._scratch = _SCRATCH_RP2040
-        self.watchdog_max_ms = _WATCHDOG_MAX_RP2040_MS
-        if "RP2350" in implementation._machine:
-            self._scratch = _SCRATCH_RP2350
-            if tuple(implementation.version[:2]) >= (1, 29):
-                self.watchdog_max_ms = _WATCHDOG_MAX_RP2350_MS
+        is_rp2350 = "RP2350" in implementation._machine
+        self._scratch = _SCRATCH_RP2350 if is_rp2350 else _SCRATCH_RP2040
 
     def unix_ms(self):
         if self._unix_at_boot_ms is None:
@@ -76,14 +70,16 @@ class RP2Port(Port):
         self.feed()
         if self._watchdog is not None and ms != 0:
             self._feeds = -1 if ms is None else ms // _FEED_PERIOD_MS
-            timers = self._machine.Timer
+            timer = self._machine.Timer
             try:
-                self._feeder = timers(_TIMER)
-                self._feeder.init(
-                    mode=timers.PERIODIC, period=_FEED_PERIOD_MS, callback=self._feeder_fires
+                self._feeder = timer(
+                    _TIMER,
+                    mode=timer.PERIODIC,
+                    period=_FEED_PERIOD_MS,
+                    callback=self._feeder_fires,
                 )
             except DRIVER_ERRORS:
-                self._feeder = None
+                pass  # then the watchdog ends a call that takes too long
 
     def _feeder_fires(self, timer):
         if self._feeds:
