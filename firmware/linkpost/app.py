@@ -43,6 +43,7 @@ _BLIND_PAUSE_MS = const(60_000)
 _BLIND_MAX_MS = const(600_000)
 _LITTER_OF_WORK = const(16)
 _LITTER_MAX = const(32)
+_ERRORS = (LinkpostError,) + DRIVER_ERRORS  # made before memory runs out
 _HAS_THRESHOLD = hasattr(gc, "threshold")  # MicroPython; CPython collects by itself
 
 
@@ -244,7 +245,7 @@ class App:
                 if not self.link.step():
                     return True
                 self._busy = self.request(_REQUEST_DEADLINE_MS)
-            except (LinkpostError,) + DRIVER_ERRORS as error:
+            except _ERRORS as error:
                 self._busy = 0
                 self.send_due_ms = self.port.uptime_ms() + _BLIND_PAUSE_MS
                 load("backoff").after(self, error)
@@ -307,8 +308,8 @@ class App:
 
     def _out_of_memory(self):
         # What was to be done is done when it is due again; what was stored waits.
-        self.client.close()
         gc.collect()
+        self.client.close()
         self.port.sleep_ms(_SLICE_MS)
         try:
             load("backoff").out_of_memory(self)

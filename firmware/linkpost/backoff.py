@@ -109,6 +109,9 @@ def _is_starved_for_good(app):
 
 
 def _reset(app):
-    app.log.error("send", "resetting: trying again has not helped")
-    app.outbox.sync()
+    try:
+        app.log.error("send", "resetting: trying again has not helped")
+        app.outbox.sync()
+    except MemoryError:
+        pass  # it is remembered as done, and the reset is what helps
     app.port.reset()

@@ -233,6 +233,21 @@ def test_memory_reset_is_armed_again_by_an_accepted_report():
     assert board.app.accepted and not kept(board.port)[1]
 
 
+def test_memory_reset_comes_where_not_even_the_cursor_can_be_written():
+    board = Board(until_ms=1_200_000, interval_s=60, answer=starved)
+    synced = []
+
+    def sync():
+        synced.append(board.port.now)
+        if len(synced) == 1:
+            raise MemoryError
+
+    board.outbox.sync = sync
+    board.run()
+    assert board.port.slept == [("reset", 0)]
+    assert len(board.client.sent) == 5
+
+
 def test_memory_reset_never_where_nothing_remembers_it():
     class Forgetful(FakePort):
         retained_bytes = 0
