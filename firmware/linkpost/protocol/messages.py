@@ -51,11 +51,11 @@ def measured(payload):
             payload.seek(0, 2)
             length = payload.tell()
     else:
+        if isinstance(payload, (dict, list, tuple)):
+            _check(payload)
+            payload = json.dumps(payload)
         if isinstance(payload, str):
             payload = payload.encode()
-        elif isinstance(payload, (dict, list, tuple)):
-            _check(payload)
-            payload = json.dumps(payload).encode()
         elif not isinstance(payload, (bytes, bytearray, memoryview)):
             raise _refused("payload", "is no bytes, str, dict, list or object with readinto")
         length = len(payload)
@@ -87,18 +87,16 @@ def encode_report(config, unix_ms, values: dict, random: bytes) -> bytes:
     return text.encode()
 
 
-def _check(payload):
+def _check(value):
     # What json.dumps of CPython refuses and that of MicroPython writes as if it were JSON.
-    left = [payload]
-    while left:
-        value = left.pop()
-        if isinstance(value, dict):
-            left.extend(value.keys())
-            left.extend(value.values())
-        elif isinstance(value, (list, tuple)):
-            left.extend(value)
-        elif value is not None and not _is_scalar(value):
-            raise _refused("payload", "holds a %s that JSON has not" % type(value).__name__)
+    if isinstance(value, dict):
+        for name in value:
+            _check((name, value[name]))
+    elif isinstance(value, (list, tuple)):
+        for one in value:
+            _check(one)
+    elif value is not None and not _is_scalar(value):
+        raise _refused("payload", "holds a %s that JSON has not" % type(value).__name__)
 
 
 def _is_scalar(value):
