@@ -46,7 +46,9 @@ def fill(config, data) -> None:
     marks = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
     config.device_secret = _take(left, "device_secret", _REQUIRED, _plain, 1, 32, marks)
     names = (config.product_key, config.device_name)
-    config.client_id = _take(left, "client_id", "%s.%s" % names, _text, 1, 64)
+    config.client_id = _take(left, "client_id", "%s.%s" % names, _text, 1, 256)
+    if len(config.client_id) > 64:
+        raise ConfigError("client_id", "must be text of 1 to 64 characters")
     methods = ("auto", "hmacmd5", "hmacsha1")
     config.sign_method = _take(left, "sign_method", "auto", _one_of, methods)
     # What it reports, and when.
