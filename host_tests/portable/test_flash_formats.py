@@ -90,6 +90,7 @@ def _frames_that_make_no_sense():
     yield head + b"\x81t\0\0\xc0\x7f"  # not a number
     yield head + b"\xe1t\x02[["  # no JSON
     yield head + b"\xe1t\x90\x0f" + b"[" * 1936
+    yield head + b"\xe1t\xff\xff\xff\xff\x03{"  # a text longer than any heap
     yield head + b"\x41"  # a name without its value
 
 

@@ -9,6 +9,7 @@ import os
 
 from fakes_flash import Flash, quarantined_readings
 from linkpost.errors import StorageError
+from linkpost.storage import growing
 from linkpost.storage import outbox as outbox_module
 from linkpost.storage.outbox import Outbox
 from linkpost.storage.readings import encode_frame, encode_reading
@@ -366,7 +367,7 @@ def test_append_on_failing_flash_is_an_error_and_uses_no_seq():
         fill(outbox, 3)
 
         def fails(path, mode):
-            raise OSError(5)
+            raise OSError(5, "failed")
 
         outbox_module.open = fails
         try:
@@ -379,6 +380,39 @@ def test_append_on_failing_flash_is_an_error_and_uses_no_seq():
             del outbox_module.open
         fill(outbox, 1)
         check(outbox, (1, 2, 3, 4))
+
+
+def test_append_on_a_full_flash_that_removes_nothing_is_an_error_and_drops_one_segment_at_most():
+    class NoRemove:
+        statvfs = os.statvfs
+
+        def remove(self, path):
+            raise OSError(5, "failed")
+
+    def full(path, mode):
+        raise OSError(28, "full")
+
+    with Flash() as flash:
+        outbox = flash.open()
+        fill(outbox, 300)
+        first_of_second = outbox.segments[1][0]
+        real = growing.os
+        growing.os = NoRemove()
+        growing.open = full
+        try:
+            for _ in range(3):
+                try:
+                    fill(outbox, 24)
+                except StorageError:
+                    continue
+                raise AssertionError("no error")
+        finally:
+            growing.os = real
+            del growing.open
+        assert outbox.dropped == first_of_second - 1
+        fill(outbox, 30)
+        for opened in (outbox, flash.open()):
+            check(opened, range(first_of_second, outbox.next_seq))
 
 
 def test_append_that_failed_after_it_was_written_keeps_its_seq():
@@ -396,7 +430,7 @@ def test_append_that_failed_after_it_was_written_keeps_its_seq():
             def __exit__(self, *error):
                 self._file.close()
                 if self._writes:
-                    raise OSError(5)
+                    raise OSError(5, "failed")
 
         outbox_module.open = FailsLate
         try:

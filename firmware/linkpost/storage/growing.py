@@ -82,8 +82,7 @@ def _append_slots(outbox):
                 _used_bytes(outbox) + limit > max_bytes(outbox)
                 or _free_bytes(outbox) < limit + _RESERVE_BYTES
             ):
-                if not _drop_oldest(outbox):
-                    break
+                _drop_oldest(outbox)
             segments = segments + [[seq_of(frame), 0]]
         first, size = segments[-1]
         with open(outbox.path_of(first), "ab") as file:
@@ -99,8 +98,13 @@ def _append_slots(outbox):
 
 
 def _drop_oldest(outbox):
-    # The oldest segment, counted. Returns False where none can be removed.
-    return outbox.segments and _drop(outbox, outbox.last_of_first(), "full, oldest dropped")
+    # The oldest segment, counted. Returns False where there is none. What cannot be removed is no
+    # reason to drop the next one.
+    if not outbox.segments:
+        return False
+    if not _drop(outbox, outbox.last_of_first(), "full, oldest dropped"):
+        raise StorageError("cannot remove readings")
+    return True
 
 
 def drop_unreadable(outbox, frame) -> None:

@@ -48,7 +48,7 @@ def open_outbox(outbox, random_bytes) -> str:
                 outbox.sync()
     except OSError as error:
         raise StorageError("cannot open %s (error %s)" % (outbox.path, error.errno))
-    if outbox.segments:
+    if outbox.segments and outbox.last_of_first() <= outbox.acked:
         load("storage.growing").remove_acknowledged(outbox)
     return "%08x" % int.from_bytes(stream, "little")
 

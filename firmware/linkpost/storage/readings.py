@@ -226,7 +226,7 @@ def values_of(frame) -> dict:
                 if kind == _NEGATIVE:
                     value = ~value
                 elif kind >= _TEXT:
-                    value = str(read(value), "utf-8")
+                    value = str(read(min(value, READING_MAX)), "utf-8")
                     if kind == _JSON:
                         value = json.loads(value)
             values[name] = value
