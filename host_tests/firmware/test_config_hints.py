@@ -95,5 +95,14 @@ def test_endpoint_by_itself_has_the_same_words_with_its_own_name():
             check_endpoint("--endpoint", endpoint)
 
 
+@pytest.mark.parametrize("key", ["hostname", "topic", "client_id", "wifi", "x"])
+def test_half_a_character_is_refused_wherever_it_stands(key):
+    value = {"ssid": "a\ud800"} if key == "wifi" else "a\ud800"
+    with pytest.raises(ConfigError, match=r"half a character, U\+D800"):
+        check_rules({**GOOD, key: value})
+    with pytest.raises(ConfigError, match=r"^--host: half a character, U\+DC80"):
+        check_endpoint("--host", "iot\udc80.example")
+
+
 def test_odd_character_is_none_where_all_can_be_seen():
     assert odd_character("aZ0!~") == ""

@@ -328,6 +328,7 @@ def test_reset_cause_esp32_each_number_has_its_word():
         (4, "deep sleep"),
         (5, "soft"),
         (0, "power on"),
+        (6, "power on"),  # none yet
     ):
         chip.cause = number
         assert port.reset_cause() == word

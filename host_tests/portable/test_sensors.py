@@ -126,7 +126,19 @@ def test_build_driver_that_the_build_of_micropython_lacks_is_named():
 
 
 def test_build_file_of_the_type_not_on_the_board_says_deploy():
-    for kind in ("lost", "users.soil", "dht33", "building", "i2c", "user", "__init__"):
+    for kind in (
+        "lost",
+        "users.soil",
+        "dht33",
+        "building",
+        "i2c",
+        "user",
+        "__init__",
+        ".",
+        "..",
+        "a.b",
+        "_",
+    ):
         error = config_error([{"type": kind}])
         assert error.key == "sensors[0].type" and "deploy again" in str(error), kind
 

@@ -8,6 +8,7 @@ known here, where they cost a board nothing.
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -26,6 +27,7 @@ def check_rules(config: Any) -> Any:
     from linkpost.errors import ConfigError
 
     values = config if isinstance(config, dict) else {}
+    _check_characters(None, json.dumps(config, ensure_ascii=False))
     _check_spelling(values)
     try:
         checked = Config(config)
@@ -42,6 +44,7 @@ def check_endpoint(key: str, value: Any) -> str:
     from linkpost import config_rules
     from linkpost.errors import ConfigError
 
+    _check_characters(key, str(value))
     try:
         endpoint = str(config_rules.check_endpoint(key, value))
     except ConfigError as error:
@@ -57,6 +60,17 @@ def odd_character(text: str) -> str:
             what = "a space" if character == " " else f"U+{ord(character):04X}"
             return f"; character {place} is {what}"
     return ""
+
+
+def _check_characters(key: str | None, text: str) -> None:
+    # Half a surrogate pair, "\\ud800" in JSON: CPython has it in a text, and no UTF-8 of it.
+    from linkpost.errors import ConfigError
+
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        odd = f"U+{ord(text[error.start]):04X}"
+        raise ConfigError(key, f"half a character, {odd}, stands in it") from error
 
 
 def _check_spelling(config: dict[str, Any]) -> None:

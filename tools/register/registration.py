@@ -21,6 +21,7 @@ from .. import firmware
 from ..client.authenticate import MemoryRoots
 from ..client.tls_messages import explain
 from ..firmware import board_files
+from ..firmware.config_hints import check_rules
 from ..terminal import failures
 from ..terminal.failures import CommandError
 from .secret_list import is_secret
@@ -77,10 +78,9 @@ class Registrar:
         self._product_secret = product_secret.encode()
         self._roots = board_files.root_certificates(ca)
         firmware.enable_imports()
-        from linkpost.config import Config
         from linkpost.ports.host import HostPort
 
-        self._config: Any = Config(
+        self._config: Any = check_rules(
             {"endpoint": host, "product_key": "x", "device_name": "xxxx", "device_secret": "x"}
         )
         self._port: Any = HostPort()

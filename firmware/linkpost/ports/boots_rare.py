@@ -52,7 +52,8 @@ def reset_cause(port) -> str:
 
     rp2 knows neither of the last two: after a soft reset it is still what started the chip.
     """
-    cause = _CAUSES[port._machine.reset_cause()]
+    number = port._machine.reset_cause()
+    cause = _CAUSES[number if number < len(_CAUSES) else 0]
     if port.name == "rp2" and cause == "watchdog" and _kept(port)[0] & _RESET_ON_PURPOSE:
         return "hard"  # reset() goes through the watchdog there
     return cause
