@@ -21,7 +21,7 @@ from ..virtual_board.life import MARK
 from .readings import send_readings
 
 # As the board's log has it, where the platform refuses all messages.
-TOPIC_CHECK = "topic exists in the console and this device may publish to it"
+TOPIC_CHECK = "topic exists, device may publish to it"
 
 
 @click.command()
