@@ -1,6 +1,6 @@
 """How a reading looks on the wire as `json`: one object. The thing model's form is in `alink`.
 
-A sender keeps the one function of the two that its format needs; else loaded (`loader`).
+The App keeps the one function of the two that its format needs; else loaded (`loader`).
 """
 
 import json
