@@ -28,7 +28,7 @@ def names_in(text: str) -> set[str]:
 
 def test_private_function_data_and_argument_are_short():
     assert shorten("_LIST = [1]\ndef _take(left):\n    return left, _LIST\nx = _take(2)\n") == (
-        "key = [1]\ndef _1(value):\n    return value, key\nx = _1(2)\n"
+        "key = [1]\ndef A(value):\n    return value, key\nx = A(2)\n"
     )
 
 
@@ -37,14 +37,14 @@ def test_attributes_and_methods_of_self_are_short():
         "class A:\n    def __init__(self):\n        self._left = 1\n    def _go(self):\n        "
     )
     assert shorten(text + "return self._left\n") == (
-        "class A:\n    def __init__(self):\n        self._1 = 1\n    def _2(self):\n        "
-        "return self._1\n"
+        "class A:\n    def __init__(self):\n        self.A = 1\n    def B(self):\n        "
+        "return self.A\n"
     )
 
 
 def test_lines_and_what_is_no_name_stay():
     text = 'def _f():  # _f\n    """Of _f."""\n    return "_x"\n\n\ny = (\n    _f()\n)  # é _f\n'
-    assert shorten(text) == text.replace("def _f", "def _1").replace("    _f()", "    _1()")
+    assert shorten(text) == text.replace("def _f", "def A").replace("    _f()", "    A()")
     assert shorten('é = "é"; _f = 1; z = é, _f\n') == 'é = "é"; key = 1; z = é, key\n'
 
 
@@ -97,7 +97,7 @@ def test_name_that_others_ask_for_stays():
 
 def test_name_without_underscore_is_short_where_nobody_can_ask_for_it():
     text = "LIMIT = 5\ndef take():\n    return LIMIT\n"
-    assert shorten(text, "net/a.py") == "key = 5\ndef _1():\n    return key\n"
+    assert shorten(text, "net/a.py") == "key = 5\ndef A():\n    return key\n"
     for path in ("app.py", "ports/boots_rare.py", "sensors/dht.py", "log.py"):
         assert shorten(text, path) == text
     asking = "from .net.a import take\nx.LIMIT\n"
@@ -110,14 +110,14 @@ LOADED = "def take():\n    pass\nclass Kept:\n    pass\n"
 @pytest.mark.parametrize(
     ("asking", "short"),
     [
-        ('def f():\n    load("net.a").take()\n', 'def f():\n    load("net.a")._1()\n'),
+        ('def f():\n    load("net.a").take()\n', 'def f():\n    load("net.a").A()\n'),
         (
             'def f():\n    a = load("net.a")\n    a.take(a.take)\n    load("net.a")\n',
-            'def f():\n    a = load("net.a")\n    a._1(a._1)\n    load("net.a")\n',
+            'def f():\n    a = load("net.a")\n    a.A(a.A)\n    load("net.a")\n',
         ),
         (
             'def f(x):\n    return (x or load("net.a").Kept)(x.take)\n',
-            'def f(x):\n    return (x or load("net.a")._1)(x.take)\n',
+            'def f(x):\n    return (x or load("net.a").A)(x.take)\n',
         ),
     ],
 )
@@ -170,27 +170,27 @@ def test_attributes_of_sensors_stay_for_those_that_inherit():
 
 
 def test_attribute_of_a_class_elsewhere_is_hidden_by_none():
-    base = "class A:\n    def __init__(self):\n        self._a = 1\n"
-    heir = "class B(A):\n    def __init__(self):\n        self._b = self._a\n"
+    base = "class Base:\n    def __init__(self):\n        self._a = 1\n"
+    heir = "class Heir(Base):\n    def __init__(self):\n        self._b = self._a\n"
     for how in (
-        "from .a import A\n",
-        "from .a import A as X\n",
+        "from .a import Base\n",
+        "from .a import Base as X\n",
         "from . import a\n",
-        'A = load("a").A\n',
+        'Base = load("a").Base\n',
     ):
         text = how + heir
         if " as X" in how:
-            text = text.replace("(A)", "(X)")
+            text = text.replace("(Base)", "(X)")
         if how.endswith("import a\n"):
-            text = text.replace("(A)", "(a.A)")
+            text = text.replace("(Base)", "(a.Base)")
         short = short_names.shorten({"a.py": base.encode(), "b.py": text.encode()})
-        assert short["a.py"].attributes == {"_a": "_1"}
-        assert short["b.py"].attributes == {"_a": "_1", "_b": "_2"}, how
+        assert short["a.py"].attributes == {"_a": "A"}
+        assert short["b.py"].attributes == {"_a": "A", "_b": "B"}, how
     # By way of a third module, and between two heirs.
-    other = "from .b import B\nclass C(B):\n    def h(self):\n        self._c = 1\n"
-    made = {"a.py": base, "b.py": "from .a import A\n" + heir, "c.py": other}
+    other = "from .b import Heir\nclass Third(Heir):\n    def h(self):\n        self._c = 1\n"
+    made = {"a.py": base, "b.py": "from .a import Base\n" + heir, "c.py": other}
     short = short_names.shorten({path: text.encode() for path, text in made.items()})
-    assert short["c.py"].attributes == {"_c": "_3"}
+    assert short["c.py"].attributes == {"_c": "C"}
 
 
 def test_function_that_a_getattr_finds_stays():
@@ -200,7 +200,7 @@ def test_function_that_a_getattr_finds_stays():
     )
     rare = "def _rare():\n    pass\ndef _other():\n    pass\n"
     short = short_names.shorten({"ports.py": base.encode(), "rare.py": rare.encode()})
-    assert short["rare.py"].variables == {"_other": "_1"}
+    assert short["rare.py"].variables == {"_other": "A"}
 
 
 def test_names_of_all_kinds_of_scope_keep_apart():
@@ -225,8 +225,7 @@ def test_names_of_all_kinds_of_scope_keep_apart():
         "    return _f(1, 2, 3, x=4), _count, _C(7).all_of(1)\n"
     )
     short = shorten(text, "net/a.py", other="x.result\n")
-    left = {name for name in names_in(short) if name_scan.is_private(name)}
-    assert left == {"_1", "_2"}
+    assert names_in(short) - names_in(text) - set(short_names._WORDS) == {"A", "B"}
     assert not names_in(short) & {"first", "more", "given", "third", "second", "rest"}
     found = []
     for source in (text, short):

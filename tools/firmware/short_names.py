@@ -10,8 +10,8 @@ What is shortened, and how it is known that nobody asks for it:
      (`failures._take`), not in a string; also without an underscore, where the module is not one
      of those that people ask (`name_scan.is_public`): then only the tools or tests, which have the
      sources, do. What modules ask of one that is loaded for a moment is seen as well, and short
-     in all of them (`loaded_names`). Data gets words, see `_WORDS`; functions and classes `_1`,
-     `_2`, ...
+     in all of them (`loaded_names`). Data gets words, see `_WORDS`; functions and classes `A`,
+     `B`, ...
   2. Private attributes and methods (`self._left`): asked of `self` only, throughout the firmware,
      and set by the class or by one that it inherits from. Modules whose classes inherit from each
      other share one set of short names, so that no attribute hides another. Not those of sensors:
@@ -29,6 +29,7 @@ from __future__ import annotations
 import ast
 import builtins
 import itertools
+import string
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -149,7 +150,7 @@ def _short_attributes(family: list[Scan], needed: set[str]) -> dict[str, str]:
         *(scan.consts | (scan.in_class & scan.variables.keys()) for scan in family)
     )
     names = [name for scan in family for name in scan.attributes]
-    numbers = _numbers(set(names))
+    numbers = _short_ones(set(names))
     return {
         name: next(numbers)
         for name in dict.fromkeys(names)
@@ -163,7 +164,7 @@ def _short_variables(
     kept = scan.consts | scan.in_class | scan.caught | scan.imported
     kept_arguments = keywords | scan.public_arguments | _FREE
     taken = scan.variables.keys() | scan.imported | scan.module_level
-    numbers = _numbers(taken)
+    numbers = _short_ones(taken)
     words = (word for word in _WORDS if word not in taken)
     found = {}
     for name in scan.variables:
@@ -182,8 +183,10 @@ def _keeps_to_itself(scan: Scan, name: str) -> bool:
     return is_private(name) or not (is_public(scan.path) or name.startswith("__"))
 
 
-def _numbers(taken: Iterable[str]) -> Iterator[str]:
-    return (name for name in (f"_{n}" for n in itertools.count(1)) if name not in taken)
+def _short_ones(taken: Iterable[str]) -> Iterator[str]:
+    numbered = (f"_{n}" for n in itertools.count(1))
+    names = itertools.chain(string.ascii_uppercase, numbered)
+    return (name for name in names if name not in taken)
 
 
 def _replaced(scan: Scan, one: Short, asked: list[tuple[_Position, str, str]]) -> bytes:
