@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from tools import firmware
-from tools.firmware import board_files, inner_names, name_scan, short_names
+from tools.firmware import board_files, byte_code, inner_names, name_scan, short_names
 from tools.firmware.inner_names import INNER_NAMES
+from tools.firmware.mpy import compile_mpy
 
 ROOT = Path(__file__).parent.parent.parent
 # Modules of MicroPython that the firmware uses and CPython has too, for their attributes' names.
@@ -28,9 +29,15 @@ def test_inner_name_is_replaced_in_all_modules_and_lines_stay():
         "b.py": b"def seq_of(a):\n    return a.tight\n",
     }
     assert inner_names.shorten(sources) == {
-        "a.py": b'"""seq_of"""\nfrom b import (\n    c,\n)\n\nx = c(1)  # seq_of\n',
-        "b.py": b"def c(a):\n    return a.d\n",
+        "a.py": b'"""seq_of"""\nfrom b import (\n    isalpha,\n)\n\nx = isalpha(1)  # seq_of\n',
+        "b.py": b"def isalpha(a):\n    return a.islower\n",
     }
+
+
+def test_words_cost_nothing():
+    words = "".join(f"x.{word}\n" for word in inner_names._WORDS)
+    names = byte_code.parse(compile_mpy(words.encode(), "m")).names
+    assert [name for name in names if not isinstance(name, int)] == [b"m", b"x"]
 
 
 def test_name_that_somebody_asks_for_stays():

@@ -31,6 +31,16 @@ INNER_NAMES = (
     *("line_of", "publishing", "refusal_of", "warn"),
 )
 
+# Names in every MicroPython's ROM (as `short_names` has some), of which the firmware uses none:
+# they take no heap.
+_WORDS = (
+    *("isalpha", "islower", "isspace", "isupper", "rindex", "rsplit", "setdefault", "popitem"),
+    *("eval", "exec", "zip", "pow", "map", "divmod", "bytecode", "dir", "ord", "repr", "iter"),
+    *("issubclass", "reverse", "staticmethod", "builtins", "micropython", "globals", "locals"),
+    *("ArithmeticError", "AssertionError", "EOFError", "IndentationError", "LookupError"),
+    *("NameError", "NoneType", "OverflowError", "SyntaxError"),
+)
+
 
 def shorten(sources: dict[str, bytes], kept: Iterable[str] = ()) -> dict[str, bytes]:
     """Return the modules of a package, by path in it, with short inner names; lines stay.
@@ -51,11 +61,12 @@ def shorten(sources: dict[str, bytes], kept: Iterable[str] = ()) -> dict[str, by
 def short_by_name(taken: Iterable[str], kept: Iterable[str] = ()) -> dict[str, str]:
     """Return the short name for each inner one that is taken, and not kept."""
     taken = set(taken)
-    free = (name for name in _letters() if name not in taken)
+    free = (name for name in _free_names() if name not in taken)
     return {name: next(free) for name in INNER_NAMES if name in taken - set(kept)}
 
 
-def _letters() -> Iterator[str]:
+def _free_names() -> Iterator[str]:
+    yield from _WORDS
     for count in itertools.count(1):
         for letters in itertools.product(string.ascii_letters, repeat=count):
             name = "".join(letters)
