@@ -145,7 +145,8 @@ def _text(key, value, least, most):
 def _plain(key, value, least, most, more):
     """Check for a text of ASCII letters, digits and those `more`, so many of them."""
     # By strip: a character taken out of it is a name, which MicroPython keeps for good.
-    if _text(key, value, least, most).strip(_LETTERS + more):
+    is_so_long = isinstance(value, str) and least <= len(value) <= most
+    if not is_so_long or value.strip(_LETTERS + more):
         raise ConfigError(key, "must be %d to %d of A-Z a-z 0-9 %s" % (least, most, more))
     return value
 

@@ -238,7 +238,7 @@ def _provision(world: World) -> None:
         terminal.answer("DeviceName", "sensor01")
         terminal.answer("DeviceSecret", f"{SECRET} and more")
         # What is typed before it is asked for shows: its echo is still on then.
-        terminal.wait_for("1 to 32 bytes")
+        terminal.wait_for("1 to 32 of")
         terminal.answer("DeviceSecret", SECRET)
         terminal.answer("Wi-Fi name", "lab")
         terminal.answer("Wi-Fi password", WIFI_PASSWORD)
