@@ -54,7 +54,8 @@ def as_linkpost(error, port):
     if isinstance(error, MemoryError) or (
         isinstance(error, OSError) and error.args and error.args[0] in (5, 12)
     ):
-        return LowMemoryError("out of memory: %s" % port.heap(True))
+        pieces = ["%s %d" % pair for pair in sorted(port.heap(True).items())]
+        return LowMemoryError("out of memory: " + ", ".join(pieces))
     return NetworkError("%s: %s" % (type(error).__name__, error))
 
 

@@ -31,13 +31,17 @@ class Link:
         self.log = log
         self.newest_unix_ms = newest_unix_ms
         self.on_clock_set = on_clock_set
-        self.is_right = None
+        self.is_right = self._ceiling_ms = None
         self.ntp_ms = self.failures = 0
         self.joining = None
         self._is_doubted = False  # the last request failed
         self._radio = port.has_radio and bool(config.networks)
         self.is_up = not self._radio
-        self.is_right = port.clock_marked() and load("version").can_be_right(port.unix_ms())
+        version = load("version")
+        self.is_right = port.clock_marked() and version.can_be_right(port.unix_ms())
+        # A clock that jumps beyond it while the board runs is not right either; one that jumps
+        # back finds no certificate valid.
+        self._ceiling_ms = version.CLOCK_CEILING_UNIX_MS
 
     def step(self) -> bool:
         """Do the next small thing; True once a request can be made.
@@ -74,7 +78,8 @@ class Link:
 
     def unix_ms(self):
         """Return Unix time in ms, or None while the clock is not right."""
-        return self.port.unix_ms() if self.is_right else None
+        now_ms = self.port.unix_ms()
+        return now_ms if self.is_right and now_ms < self._ceiling_ms else None
 
     def succeeded(self, date) -> None:
         """Take note of a reply over verified TLS; `date` is its Date header, or None.
