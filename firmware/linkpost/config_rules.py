@@ -15,6 +15,7 @@ _REQUIRED = object()
 _LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _OBJECT = "an object {...}"
 _LIST = "a list [...]"
+_RADIO = ("country", "hostname")
 
 
 def parse(data: bytes, name: str) -> dict:
@@ -67,7 +68,13 @@ def fill(config, data) -> None:
     config.sleep = _take(left, "sleep", "none", _one_of, ("none", "light", "deep"))
     config.sensors = _take(left, "sensors", None, _sensors)
     # By which network.
+    wifi = left.get("wifi")
     config.networks = _take(left, "wifi", [], _wifi)
+    if config.networks:  # what is the radio's may stand beside the first one's name
+        first = wifi if isinstance(wifi, dict) else wifi[0]
+        for key in _RADIO:
+            if left.get(key) is None:
+                left[key] = first.get(key)
     config.country = _take(left, "country", None, _plain, 2, 2, "")
     if config.country:
         config.country = config.country.upper()
@@ -186,6 +193,8 @@ def _wifi(key, value):
         left = dict(_typed(at, network, dict, _OBJECT))
         ssid = _take(left, at + ".ssid", _REQUIRED, _text, 1, 32)
         networks.append((ssid, _take(left, at + ".password", "", _password)))
+        for name in _RADIO:  # `fill` looks at it
+            left.pop(name, None)
         _end(left, at + ".")
     return networks
 

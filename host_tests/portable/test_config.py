@@ -108,6 +108,20 @@ def test_config_wifi_one_or_several_are_networks_in_order():
     assert config.hostname == "s1"
 
 
+def test_config_country_and_hostname_beside_the_first_network_are_checked_as_anywhere():
+    lab = {"ssid": "lab", "country": "cn", "hostname": "s1"}
+    config = Config(_with(wifi=[lab, {"ssid": "b", "country": "US"}]))
+    assert (config.country, config.hostname) == ("CN", "s1")
+    assert Config(_with(wifi=lab, country="DE")).country == "DE"
+    for key, value in (("country", "China"), ("country", 5), ("hostname", "a b")):
+        try:
+            Config(_with(wifi={"ssid": "lab", key: value}))
+        except ConfigError as error:
+            assert error.key == key, error
+        else:
+            raise AssertionError((key, value))
+
+
 def test_config_send_s_follows_interval_s():
     assert Config(_with(interval_s=5)).send_ms == 5000
     config = Config(_with(interval_s=0.5, send_s=600))
@@ -178,7 +192,6 @@ BAD = (
     ("wifi.password", {"ssid": "lab", "password": "0" * 63 + " "}),
     ("wifi.password", {"ssid": "lab", "password": "0" * 65}),
     ("wifi.password", {"ssid": "lab", "password": "\u00e4" * 32}),  # 64 bytes
-    ("wifi.country", {"ssid": "lab", "country": "CN"}),
     ("wifi.pass", {"ssid": "lab", "pass": "12345678"}),
     ("wifi[1].ssid", [{"ssid": "lab"}, {"ssid": ""}]),
     ("country", "China"),
