@@ -163,6 +163,11 @@ def test_load_of_a_name_that_is_made_is_refused():
     assert shorten("def f(x):\n    load(x).take()\n", "ports/a.py")
 
 
+def test_loaded_module_that_is_asked_by_getattr_is_refused():
+    with pytest.raises(name_scan.NotShown, match="getattr"):
+        shorten('def f(x):\n    return getattr(load("net.a"), x)\n')
+
+
 def test_attributes_of_sensors_stay_for_those_that_inherit():
     text = "class I2CSensor:\n    _a = 1\n    def _read(self):\n        return self._a\n"
     assert shorten(text, "sensors/i2c.py") == text

@@ -62,6 +62,8 @@ def _asked_in(path: str, tree: ast.Module) -> Iterator[tuple[str, ast.Attribute 
             continue
         loaded = str(text.value).replace(".", "/") + ".py"
         parent = parents[node]
+        if isinstance(parent, ast.Call) and getattr(parent.func, "id", "") == "getattr":
+            raise NotShown(f"{path}:{node.lineno}: a loaded module is asked by getattr")
         if isinstance(parent, ast.Assign):
             for name in _other_uses(parent, parents):
                 of = parents[name]

@@ -50,7 +50,10 @@ def encode_auth_body(config) -> bytes:
 def digest_class(digest: str):
     """Return what makes a new hash object with `update` and `digest`: native, or ours."""
     native = getattr(hashlib, digest, None)
-    return native or getattr(load("protocol.digests"), digest.upper())
+    if native:
+        return native
+    digests = load("protocol.digests")
+    return digests.MD5 if digest == "md5" else digests.SHA1
 
 
 def hmac(digest: str, key: bytes, message: bytes) -> bytes:
