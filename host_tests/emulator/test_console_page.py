@@ -292,8 +292,13 @@ def test_message_opens_as_json_text_and_hex_with_its_request_masked(opened, emul
     topic = f"/{PRODUCT_KEY}/{MANY[1]}/user/one"
     assert exchange(emulator, encode_publish(topic, token, b'{"a":[1,2]}')).code == 0
     with opened(f"/messages?device={PRODUCT_KEY}/{MANY[1]}") as page:
-        page.locator("tbody tr").filter(has_text="user/one").get_by_role("button").click()
-        expect(page.locator("pre").first).to_contain_text('"a": [')
+        button = page.locator("tbody tr").filter(has_text="user/one").get_by_role("button")
+        button.click()
+        try:
+            expect(page.locator("pre").first).to_contain_text('"a": [', timeout=5_000)
+        except AssertionError:  # the list was made anew under the first click: seen once
+            button.click()
+            expect(page.locator("pre").first).to_contain_text('"a": [')
         page.get_by_role("tab", name="hex").click()
         expect(page.get_by_text("000000  7b 22 61 22 3a 5b 31 2c 32 5d 7d")).to_be_visible()
         expect(page.get_by_text(re.compile("POST /topic/.* HTTP/1.1"))).to_be_visible()
