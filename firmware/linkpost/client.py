@@ -128,9 +128,15 @@ class Client:
         if topic not in (self.config.topic, self._topic):
             load("protocol.messages").check_topic(topic)
             self._topic = topic
-        length = len(payload) if isinstance(payload, bytes) else 0
+        length = 0
+        streams = hasattr(payload, "readinto")
+        if streams and not hasattr(payload, "__len__"):
+            payload.seek(0, 2)
+            length = payload.tell()
+        elif streams or isinstance(payload, bytes):
+            length = len(payload)
         if not 0 < length <= _PAYLOAD_MAX_BYTES:
-            payload, length = load("protocol.messages").measured(payload)
+            payload, length = load("protocol.messages").measured(payload, length)
         return self._publishing(topic, payload, length)
 
     def _publishing(self, topic, payload, length):

@@ -39,18 +39,12 @@ def check_topic(topic: str) -> None:
         )
 
 
-def measured(payload):
+def measured(payload, length: int):
     """Return (bytes or an object with readinto, its length). Raises: ConfigError.
 
-    A str is UTF-8 then, a dict, list or tuple JSON.
+    A str is UTF-8 then, a dict, list or tuple JSON. Args: length, of an object with readinto.
     """
-    if hasattr(payload, "readinto"):
-        if hasattr(payload, "__len__"):
-            length = len(payload)
-        else:
-            payload.seek(0, 2)
-            length = payload.tell()
-    else:
+    if not hasattr(payload, "readinto"):
         if isinstance(payload, (dict, list, tuple)):
             _check(payload)
             payload = json.dumps(payload)

@@ -8,16 +8,15 @@ from start import Silent, allocated, mark, platform, port, show, show_growth
 mark("base")
 # step
 import gc
-from linkpost import App, Config, ports
+from linkpost import App, Config
 import linkpost.boot
 
 # step
 show("App imported")
 the_port = port()
-ports.detect = lambda: the_port
 config = Config.load("config.json")
 # step
-app = App(config, log=Silent())
+app = App(config, port=the_port, log=Silent())
 # step
 show("App built")
 app.run(reports=3)

@@ -6,15 +6,14 @@ from start import Silent, platform, port
 
 # step
 import json
-from linkpost import App, Config, ports
+from linkpost import App, Config
 import tls
 
 the_port = port()
-ports.detect = lambda: the_port
 with open("config.json") as file:
     settings = json.load(file)
 settings["outbox"] = {"batch_bytes": 4096}
-app = App(Config(settings), log=Silent())
+app = App(Config(settings), port=the_port, log=Silent())
 for _ in range(100):
     app.append({"temperature": 21.5, "humidity": 40})
 platform.reply = tls.reply_of(

@@ -5,12 +5,11 @@ sys.path[:] = ["/board/in_memory"]
 from start import Silent, port
 
 # step
-from linkpost import App, Config, ports
+from linkpost import App, Config
 import linkpost.boot
 
 the_port = port()
-ports.detect = lambda: the_port
-app = App(Config.load("config.json"), log=Silent())
+app = App(Config.load("config.json"), port=the_port, log=Silent())
 app.run(reports=3)
 # step
 import json
