@@ -1,6 +1,12 @@
 """Frames: whole ones come back, everything else is None."""
 
-from linkpost.storage.readings import encode_frame, frame_length, parse_frame
+from linkpost.storage.readings import (
+    encode_frame,
+    frame_length,
+    is_whole_reading,
+    parse_frame,
+    time_of,
+)
 
 _KIND = 0x54
 _PAYLOADS = (b"", b"\0", b"a token", bytes(range(256)) * 3)
@@ -52,3 +58,10 @@ def test_frame_length_reads_the_header_at_an_offset():
     assert frame_length(b"??" + frame, 2) == len(frame)
     assert frame_length(frame[:2]) == 0
     assert frame_length(frame, len(frame)) == 0
+
+
+def test_reading_from_before_its_boot_s_first_has_no_time_and_stops_nothing():
+    # Whole by its CRC, and no board writes one: seq 0, the 53,801st of its boot.
+    frame = bytearray(encode_frame(0x55, b"\0\0\0\0\0\xd2\x29\xd2\xd2\xd2\xd2"))
+    assert is_whole_reading(frame)
+    assert time_of(frame, b"\1\0\0\0" + bytes(6)) is None

@@ -115,7 +115,7 @@ def time_of(frame, boots=b""):
         return int.from_bytes(frame[_TIME:_VALUES], "little")
     if frame[0] == _UPTIME:
         since_boot, uptime_ms = struct.unpack_from("<HI", frame, _TIME)
-        boot = (seq_of(frame) - since_boot).to_bytes(4, "little")
+        boot = (seq_of(frame) - since_boot & 0xFFFF_FFFF).to_bytes(4, "little")
         for at in range(0, len(boots) - 9, 10):
             if boots[at : at + 4] == boot:
                 return int.from_bytes(boots[at + 4 : at + 10], "little") + uptime_ms

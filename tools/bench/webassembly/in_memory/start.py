@@ -46,12 +46,13 @@ def show(what, since="base", less=0):
     print(json.dumps({"what": what, "bytes": gc.mem_alloc() - _marks[since] - less}))
 
 
-def show_growth(what, since, between):
-    """Print the smaller of the growths between two marks, and from the second one to now.
+def show_growth(what, *marks):
+    """Print the smallest of the growths from one mark to the next, and from the last one to now.
 
-    What grows does so in both; a module that happens to be loaded at a mark is in one.
+    What grows does so in all; a module that happens to be loaded at a mark is in one or two.
     """
-    growths = (_marks[between] - _marks[since], gc.mem_alloc() - _marks[between])
+    heaps = [_marks[name] for name in marks] + [gc.mem_alloc()]
+    growths = [heaps[i + 1] - heaps[i] for i in range(len(marks))]
     print(json.dumps({"what": what, "bytes": min(growths)}))
 
 

@@ -34,8 +34,12 @@ mark("later")
 app.run(reports=2100)
 the_port.feed()
 # step
-show_growth("growth over 1,000 reports", "running", "later")
-app.run(reports=2128)  # to a place where a whole turn of the ring begins
+mark("last")
+app.run(reports=3100)
+the_port.feed()
+# step
+show_growth("growth over 1,000 reports", "running", "later", "last")
+app.run(reports=3136)  # to a place where a whole turn of the ring begins
 # step
 gc.disable()
 allocated("one append", lambda: app.append({"t": 21.5, "h": 40}), 8)
