@@ -17,7 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 _VERSION = 6
-_TUPLE = 10
+TUPLE = 10
 _WITHOUT_DATA = (1, 2, 3, 4)  # None, False, True, Ellipsis
 _TEXTS = (5, 6)  # str and bytes: a zero byte follows
 
@@ -145,7 +145,7 @@ def _constant(reader: _Reader) -> Constant:
     if kind in _WITHOUT_DATA:
         return Constant(kind)
     length = reader.number()
-    if kind == _TUPLE:
+    if kind == TUPLE:
         return Constant(kind, items=[_constant(reader) for _ in range(length)])
     return Constant(kind, reader.take(length + (kind in _TEXTS))[:length])
 
@@ -154,7 +154,7 @@ def _built_constant(constant: Constant) -> bytes:
     out = bytes((constant.kind,))
     if constant.kind in _WITHOUT_DATA:
         return out
-    if constant.kind == _TUPLE:
+    if constant.kind == TUPLE:
         return out + _number(len(constant.items)) + b"".join(map(_built_constant, constant.items))
     end = b"\0" if constant.kind in _TEXTS else b""
     return out + _number(len(constant.data)) + constant.data + end

@@ -16,7 +16,7 @@ import string
 import tokenize
 from collections.abc import Iterable, Iterator
 
-from .name_scan import NotShown
+from .name_scan import NotShown, replaced
 
 # No attribute of a Config: config.json.checked names those. None that a document names.
 INNER_NAMES = (
@@ -93,10 +93,10 @@ def _strings(source: bytes) -> Iterator[str]:
 
 def _replaced(source: bytes, tokens: list[tokenize.TokenInfo], new: dict[str, str]) -> bytes:
     lines = source.decode().split("\n")
-    for token in reversed(tokens):
+    places = []
+    for token in tokens:
         if token.string in new:
-            line, column = token.start
-            text = lines[line - 1]
-            end = column + len(token.string)
-            lines[line - 1] = text[:column] + new[token.string] + text[end:]
-    return "\n".join(lines).encode()
+            line, column = token.start  # from 1, and in characters
+            at = (line - 1, len(lines[line - 1][:column].encode()))
+            places.append((at, token.string, new[token.string]))
+    return replaced(source, places)

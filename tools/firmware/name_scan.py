@@ -263,6 +263,15 @@ def _arguments_of(arguments: ast.arguments) -> Iterator[ast.arg]:
             yield one
 
 
+def replaced(source: bytes, places: Iterable[tuple[_Position, str, str]]) -> bytes:
+    """Return a source in which another name stands at each of the places, (where, name, new)."""
+    lines = source.split(b"\n")
+    for (line, column), name, new in sorted(places, reverse=True):
+        text = lines[line]
+        lines[line] = text[:column] + new.encode() + text[column + len(name.encode()) :]
+    return b"\n".join(lines)
+
+
 def is_private(name: str) -> bool:
     """Tell whether a name is one that a module or a class keeps to itself."""
     return name.startswith("_") and not name.startswith("__") and name != "_"

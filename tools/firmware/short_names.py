@@ -34,7 +34,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from . import loaded_names
-from .name_scan import NotShown, Scan, is_private, is_public, may_be_inherited
+from .name_scan import NotShown, Scan, is_private, is_public, may_be_inherited, replaced
 
 # Names that every MicroPython has in ROM, and that its .mpy files know by number: they cost
 # nothing. For what no traceback shows: arguments and data.
@@ -191,14 +191,10 @@ def _short_ones(taken: Iterable[str]) -> Iterator[str]:
 
 def _replaced(scan: Scan, one: Short, asked: list[tuple[_Position, str, str]]) -> bytes:
     """Return a module's source with its short names, and with those of what it loads."""
-    lines = scan.source.split(b"\n")
     places = [
         (at, name, short[name])
         for table, short in ((scan.variables, one.variables), (scan.attributes, one.attributes))
         for name in short
         for at in table[name]
     ]
-    for (line, column), name, new in sorted(places + asked, reverse=True):
-        text = lines[line]
-        lines[line] = text[:column] + new.encode() + text[column + len(name.encode()) :]
-    return b"\n".join(lines)
+    return replaced(scan.source, places + asked)

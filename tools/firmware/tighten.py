@@ -24,8 +24,6 @@ _LOAD_SUBSCR = 0x55
 _LOAD_TRUE = 0x52
 _ZERO = 0x80  # load the small int 0
 
-_TUPLE = 10
-_MODULE_NAME = b"<module>"
 _UNNAMED = (b"<listcomp>", b"<setcomp>", b"<dictcomp>", b"<genexpr>", b"<lambda>")
 
 # Nothing on a line of these raises: constants and locals are loaded, kept, thrown away and given
@@ -88,7 +86,7 @@ def _make_texts_constants(module: Module) -> None:
     gone: dict[int, set[int]] = {}
     for number, uses in places.items():
         constant = module.constants[number]
-        if number in others or constant.kind != _TUPLE or len(constant.items) != 1:
+        if number in others or constant.kind != byte_code.TUPLE or len(constant.items) != 1:
             continue
         module.constants[number] = constant.items[0]
         for code, at in uses:
